@@ -1,0 +1,70 @@
+/*
+ * job.h
+ *		A job as the daemon sees it: what the control database says of it.
+ */
+#ifndef DTS_JOB_H
+#define DTS_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../control/job_state.h"
+#include "arena.h"
+#include "error.h"
+
+/* What happens to a target table of the same name that already holds rows or merely exists. */
+typedef enum SameNamePolicy
+{
+	SAME_NAME_FAIL,     /* the precheck fails */
+	SAME_NAME_KEEP,     /* its rows stay; a copied row whose key exists is left out */
+	SAME_NAME_TRUNCATE, /* its rows are removed */
+} SameNamePolicy;
+
+/* One schema of the option "objects" or "exclude"; no tables: the whole schema. */
+typedef struct JobObject
+{
+	char *schema;
+	char **tables;
+	int table_count;
+} JobObject;
+
+typedef struct JobOptions
+{
+	bool phases[JOB_PHASE_COUNT];
+	int workers; /* copy and index processes, 1-64; 0: as many as the daemon thinks right */
+	SameNamePolicy same_name_tables;
+	JobObject *objects; /* none: the whole database */
+	int object_count;
+	JobObject *exclude;
+	int exclude_count;
+	bool streaming; /* ask for transactions in progress */
+	int retry_connection_minutes;
+	int retry_other_minutes;
+} JobOptions;
+
+typedef struct Job
+{
+	Arena *arena; /* owns everything below */
+	int64_t id;
+	char *name;
+	char *kind; /* migration or sync */
+	char *source_name;
+	char *target_name;
+	char *source_conninfo; /* secret */
+	char *target_conninfo; /* secret */
+	char *slot_name;       /* also the origin's and the sessions' application_name */
+	int64_t epoch;
+	JobState state;
+	bool has_phase;
+	JobPhase phase; /* when has_phase */
+	char *step;     /* free text of the phase's own, "" when none */
+	JobOptions options;
+} Job;
+
+/* Reads checked options; an error here means that control and daemon differ in version. */
+bool job_options_parse(Job *job, const char *json, Error *err) must_check;
+
+/* Whether the options select this table. */
+bool job_selects(const Job *job, const char *schema, const char *table);
+
+#endif /* DTS_JOB_H */

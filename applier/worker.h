@@ -1,0 +1,129 @@
+/*
+ * worker.h
+ *		The process of one job: what the phases may ask of it.
+ *
+ * A worker is one thread with one event loop, worker_wait().  A phase is straight code that calls
+ * worker_wait() wherever it would block; that serves the control link (lease, wishes, reports),
+ *signals and deadlines, and answers what the phase should do next.  A phase never blocks longer
+ *than WORKER_BLOCK_MAX_MS elsewhere: longer work goes into a child process or an asynchronous
+ *connection.
+ */
+#ifndef DTS_WORKER_H
+#define DTS_WORKER_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+#include "job.h"
+#include "lsn.h"
+
+#define WORKER_BLOCK_MAX_MS 3000
+
+typedef struct Worker Worker;
+
+/* What the worker wants of the phase. */
+typedef enum WorkerOrder
+{
+	ORDER_GO_ON,
+	ORDER_YIELD, /* pause, stop or shutdown wanted: make what is in hand durable and return */
+	ORDER_LEAVE, /* the lease is lost: return at once, touch nothing */
+} WorkerOrder;
+
+/* How a phase ended.  err is filled for the last three. */
+typedef enum PhaseResult
+{
+	PHASE_COMPLETED, /* on to the next */
+	PHASE_YIELDED,   /* did as ORDER_YIELD or ORDER_LEAVE said */
+	PHASE_TRANSIENT, /* an end was lost or busy: may be tried again by itself */
+	PHASE_TROUBLE,   /* a person must mend something; can go on afterwards */
+	PHASE_LOST,      /* slot, history or position lost: load again */
+} PhaseResult;
+
+/*
+ * Waits until one of fds is ready, something happens to the job, or timeout_ms (-1: no limit) is
+ * over. fds may be NULL; revents are set as poll() does.  Returns the order in force.
+ */
+WorkerOrder worker_wait(Worker *w, struct pollfd *fds, int nfds, int timeout_ms);
+
+const Job *worker_job(const Worker *w);
+int64_t worker_now_us(const Worker *w); /* monotonic, as of the last worker_wait() */
+
+/* Progress of the stream.  Kept in memory; the control link sends it about once a second. */
+typedef struct StreamProgress
+{
+	SourceLsn source_end; /* the furthest WAL position heard of from the source */
+	SourceLsn received;   /* end of the last whole transaction received */
+	SourceLsn durable;    /* stored and durable on the target */
+	int64_t commit_time; /* source's commit time of the newest durable transaction, us since 2000 */
+	bool caught_up;      /* nothing received waits to be applied */
+	int64_t transactions; /* since the worker started */
+	int64_t rows;
+	int64_t bytes;
+} StreamProgress;
+void worker_report_stream(Worker *w, const StreamProgress *progress);
+
+/*
+ * Markers (decision 8).  While somebody waits for caught_up, worker_marker_wanted() returns the
+ * number of a marker to commit on the source, once for each number; the stream calls
+ * worker_marker_durable() when that marker came back and is durable on the target.
+ */
+bool worker_marker_wanted(Worker *w, int64_t *marker);
+void worker_marker_durable(Worker *w, int64_t marker);
+
+/* Progress of one table; sent with the next report.  Estimates may be 0 when unknown. */
+typedef enum TablePhase
+{
+	TABLE_WAITING,
+	TABLE_COPYING,
+	TABLE_INDEXING,
+	TABLE_COPIED,
+	TABLE_INCREMENTAL,
+	TABLE_ERROR,
+} TablePhase;
+
+typedef struct TableProgress
+{
+	const char *schema;
+	const char *table;
+	TablePhase phase;
+	int64_t rows_estimated;
+	int64_t rows_done;
+	int64_t bytes_estimated;
+	int64_t bytes_done;
+	int parts;
+	int parts_done;
+	const char *error; /* NULL when none */
+} TableProgress;
+void worker_report_table(Worker *w, const TableProgress *progress);
+
+/* One line in dts_job_events and in the log. severity: "info", "warning", "error". */
+void worker_event(Worker *w, const char *severity, const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* What the phase is doing, for dts_jobs.step; durable before it returns, unless control is away. */
+void worker_set_step(Worker *w, const char *step);
+
+/*
+ * Child processes.  worker_fork() is fork() with signals reset, the parent's descriptors closed on
+ * exec, and a death signal; the child runs with the log set to the job.  worker_child_exited()
+ * answers without blocking; children wake worker_wait() when they end.
+ */
+pid_t worker_fork(Worker *w);
+bool worker_child_exited(Worker *w, pid_t pid, int *status);
+
+/*
+ * Runs a program (found on PATH or beside us; no shell) with its standard input and output from and
+ * to the descriptors given
+ * (-1: /dev/null).  Its stderr is read by worker_run_wait() and lands in err's detail when it
+ * fails, with secrets masked.  env is NULL or a NULL-terminated list of NAME=value added to the
+ * environment.
+ */
+typedef struct Program Program;
+Program *worker_run(Worker *w, const char *const *argv, const char *const *env, int in_fd,
+                    int out_fd, Error *err) must_check;
+WorkerOrder worker_run_wait(Worker *w, Program **programs, int count, bool *ok, Error *err);
+
+#endif /* DTS_WORKER_H */
