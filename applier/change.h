@@ -1,0 +1,116 @@
+/*
+ * change.h
+ *		A change of the source as the applier's core sees it, whatever source it came from.
+ *
+ * Views: everything a Change points to belongs to the ChangeSource and lives until its next call,
+ *except Relations, which live as long as the source's session.
+ */
+#ifndef DTS_CHANGE_H
+#define DTS_CHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lsn.h"
+
+typedef enum ColumnFormat
+{
+	FORMAT_TEXT = 0,
+	FORMAT_BINARY = 1,
+} ColumnFormat;
+
+typedef struct Column
+{
+	const char *name;
+	uint32_t type_oid;       /* meaningful on any server only when type_schema is NULL */
+	const char *type_schema; /* NULL: built in (pg_catalog) */
+	const char *type_name;   /* NULL: built in */
+	int32_t typmod;
+	ColumnFormat format;
+	uint32_t fixed_len; /* > 0: every value has this many bytes */
+	bool is_key;        /* part of the replica identity's key */
+	bool not_null;
+	bool identity_always; /* GENERATED ALWAYS AS IDENTITY */
+} Column;
+
+/* One version of one relation's description.  Immutable. */
+typedef struct Relation
+{
+	uint32_t number; /* unique within the session, from 1 */
+	uint32_t oid;    /* on the source */
+	const char *schema;
+	const char *name;
+	const char *root_schema; /* topmost partitioned ancestor, or NULL */
+	const char *root_name;
+	char relkind;
+	char identity; /* d, n, f, i as in pg_class.relreplident */
+	bool no_identity;
+	int column_count;
+	int key_count;
+	Column *columns;
+} Relation;
+
+typedef enum ValueState
+{
+	VALUE_NULL,
+	VALUE_PRESENT,
+	VALUE_UNCHANGED, /* TOASTed and not touched by the update: keep what the target has */
+	VALUE_ABSENT,    /* not part of this tuple: column outside an old key */
+} ValueState;
+
+typedef struct Value
+{
+	const char *data; /* in the column's format; not NUL-terminated */
+	uint32_t len;
+	ValueState state;
+} Value;
+
+typedef enum ChangeKind
+{
+	CHANGE_INSERT,
+	CHANGE_UPDATE,
+	CHANGE_DELETE,
+	CHANGE_TRUNCATE,
+	CHANGE_MESSAGE,
+	CHANGE_NO_IDENTITY, /* cannot be applied: stop (invariant 10) */
+} ChangeKind;
+
+typedef enum OldRow
+{
+	OLD_NONE, /* update whose identity did not change: take the key from new_values */
+	OLD_KEY,  /* old_values holds the key columns, the others are VALUE_ABSENT */
+	OLD_FULL, /* old_values holds the whole row */
+} OldRow;
+
+typedef struct Change
+{
+	ChangeKind kind;
+	const Relation *relation; /* NULL for truncate and message */
+	OldRow old_row;
+	const Value *old_values; /* column_count of them, or NULL */
+	const Value *new_values; /* column_count of them, or NULL */
+	char operation;          /* CHANGE_NO_IDENTITY: 'U' or 'D' */
+
+	/* CHANGE_TRUNCATE */
+	const Relation *const *truncated;
+	int truncated_count;
+	bool cascade;
+	bool restart_identity;
+
+	/* CHANGE_MESSAGE */
+	const char *prefix; /* NUL-terminated */
+	const char *content;
+	size_t content_len;
+} Change;
+
+typedef struct TxnHeader
+{
+	uint32_t xid;
+	SourceLsn commit; /* start of the commit record: decides what belongs to a start point */
+	SourceLsn end;    /* end of the commit record: the position after it */
+	int64_t commit_time;
+	const char *origin; /* "" when written locally; lives as long as the session */
+} TxnHeader;
+
+#endif /* DTS_CHANGE_H */

@@ -1,0 +1,68 @@
+/*
+ * source.h
+ *		ChangeSource: where committed transactions come from.
+ *
+ * A source hands out whole committed transactions in commit order as a flat run of events
+ * BEGIN, CHANGE..., COMMIT; those of two transactions never mix.  A large transaction is handed out
+ *as it arrives: nobody holds it in memory.  The consumer pulls, and stops pulling to push back.
+ */
+#ifndef DTS_SOURCE_H
+#define DTS_SOURCE_H
+
+#include <stdbool.h>
+
+#include "change.h"
+#include "error.h"
+
+typedef enum SourceEventKind
+{
+	SOURCE_IDLE,      /* nothing more without waiting; poll the socket */
+	SOURCE_BEGIN,     /* header */
+	SOURCE_CHANGE,    /* change */
+	SOURCE_COMMIT,    /* header */
+	SOURCE_KEEPALIVE, /* wal_end: everything before it has been handed out (only between
+	                     transactions) */
+} SourceEventKind;
+
+typedef struct SourceEvent
+{
+	SourceEventKind kind;
+	const TxnHeader *header;
+	const Change *change;
+	SourceLsn wal_end;
+	size_t bytes; /* roughly, of this event on the wire */
+} SourceEvent;
+
+typedef struct ChangeSource ChangeSource;
+
+typedef struct ChangeSourceOps
+{
+	const char *name;
+
+	/* The next event without blocking.  False: err says why; the session is then of no more use. */
+	bool (*next)(ChangeSource *source, SourceEvent *event, Error *err);
+
+	/*
+	 * Tells the source that everything before `durable` is durable on the target.  Sends feedback
+	 * when that moved, when the source asked, or when half of its timeout went by; to be called
+	 * often, also while busy.  now_us is a monotonic clock.
+	 */
+	bool (*feedback)(ChangeSource *source, SourceLsn durable, int64_t now_us, Error *err);
+
+	/* The descriptor to poll, and the furthest position heard of. */
+	int (*socket)(const ChangeSource *source);
+	SourceLsn (*source_end)(const ChangeSource *source);
+
+	/* The encoding that text values are in, once the session has begun. */
+	const char *(*encoding)(const ChangeSource *source);
+
+	void (*close)(ChangeSource *source);
+} ChangeSourceOps;
+
+/* Embedded first in every implementation. */
+struct ChangeSource
+{
+	const ChangeSourceOps *ops;
+};
+
+#endif /* DTS_SOURCE_H */
