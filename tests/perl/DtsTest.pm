@@ -27,6 +27,7 @@ use PostgreSQL::Test::Utils;
 use DtsSession;
 
 our $TIMEOUT = $ENV{DTS_TEST_TIMEOUT} // 120;
+our $in_child = 0; # set by a process that forks away from the test
 my @instances;
 
 # Settings that change how values look, on purpose far from the defaults.
@@ -328,7 +329,7 @@ sub finish
 END
 {
 	my $status = $?;
-	if (!$DtsTest::in_child)
+	if (!$in_child)
 	{
 		for my $self (@instances)
 		{
