@@ -30,7 +30,9 @@ sub result
 {
 	my ($self, $timeout) = @_;
 	my $end = time + ($timeout // 120);
-	while ($self->{buffer} !~ s/^(.*?)\Q$self->{mark}\E\n//s)
+	my $mark = "$self->{mark}\n";
+	my $at;
+	while (($at = index $self->{buffer}, $mark) < 0)
 	{
 		my $bits = '';
 		vec($bits, fileno($self->{out}), 1) = 1;
@@ -39,7 +41,8 @@ sub result
 		next if select($bits, undef, undef, $left) <= 0;
 		sysread($self->{out}, $self->{buffer}, 65536, length $self->{buffer}) or return undef;
 	}
-	my $out = $1;
+	my $out = substr $self->{buffer}, 0, $at;
+	substr($self->{buffer}, 0, $at + length $mark) = '';
 	chomp $out;
 	return $out;
 }
