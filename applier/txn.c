@@ -345,7 +345,8 @@ take_stream_commit(TxnAssembler *t, const WireMessage *m, Error *err)
 	if (!begin(t, m, err))
 		return false;
 	t->replayed = take_stream(t, link);
-	qsort(t->replayed->aborted, t->replayed->aborted_count, sizeof(uint32_t), compare_xids);
+	if (t->replayed->aborted_count > 0)
+		qsort(t->replayed->aborted, t->replayed->aborted_count, sizeof(uint32_t), compare_xids);
 	long_values_clear(t->longs);
 	t->state = TXN_REPLAYING;
 	t->last = false;
