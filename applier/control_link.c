@@ -88,6 +88,8 @@ queue_push(Queue *queue, Request *request)
 	queue->count++;
 }
 
+static Request *
+queue_pop(Queue *queue)
 {
 	Request *request = queue->head;
 
