@@ -508,6 +508,15 @@ control_link_greet(ControlLink *link, const char *sql, int nparams, const char *
 	queue_push(&link->greetings, request_make(sql, nparams, params, false, done, arg));
 }
 
+void
+control_link_forget(ControlLink *link)
+{
+	for (Request *request = link->requests.head; request != NULL; request = request->next)
+		request->done = NULL;
+	if (link->under_way != NULL)
+		link->under_way->done = NULL;
+}
+
 int
 control_reply_rows(const ControlReply *reply)
 {

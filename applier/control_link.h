@@ -74,6 +74,9 @@ void control_link_send(ControlLink *link, const char *sql, int nparams, const ch
 void control_link_greet(ControlLink *link, const char *sql, int nparams, const char *const *params,
                         ControlDone done, void *arg);
 
+/* Nobody wants to hear of the answers to anything sent so far. */
+void control_link_forget(ControlLink *link);
+
 /* Gives up the session, for instance because a greeting failed. */
 void control_link_drop(ControlLink *link, const Error *err);
 
