@@ -51,29 +51,17 @@ worker_now_us(const Worker *w)
 WorkerOrder
 worker_order(const Worker *w)
 {
+	JobEvent event;
+	JobState next;
+
 	if (w->leave)
 		return ORDER_LEAVE;
 	if (w->terminate)
 		return ORDER_YIELD;
-	if (w->view.has_wish)
-	{
-		switch (w->view.wish)
-		{
-			case ACTION_PAUSE:
-			case ACTION_STOP:
-			case ACTION_DESTROY:
-				return w->listening ? ORDER_YIELD : ORDER_GO_ON;
-			case ACTION_CONFIGURE:
-			case ACTION_CHECK:
-			case ACTION_START:
-			case ACTION_RESUME:
-			case ACTION_RETRY:
-			case ACTION_ISOLATE:
-			case ACTION_RECOVER:
-			case JOB_ACTION_COUNT:
-				break;
-		}
-	}
+	/* only what this state can follow: anything else would end its work over and over */
+	if (w->view.has_wish && job_fsm_wish(w->view.wish, &event) &&
+	    job_fsm_next(w->job.state, event, &next, NULL))
+		return ORDER_YIELD;
 	return ORDER_GO_ON;
 }
 
@@ -399,7 +387,6 @@ worker_main(const WorkerConfig *config, int64_t job_id, int64_t epoch)
 	snprintf(w->epoch_text, sizeof(w->epoch_text), "%" PRId64, epoch);
 	snprintf(w->lease_text, sizeof(w->lease_text), "%d seconds", config->lease_seconds);
 	w->tables = json_object();
-	w->listening = true;
 	if (getrandom(&w->random, sizeof(w->random), 0) != (ssize_t) sizeof(w->random))
 		w->random = (uint32_t) getpid();
 

@@ -73,7 +73,6 @@ struct Worker
 
 	bool leave;       /* the lease is lost */
 	bool terminate;   /* SIGTERM */
-	bool listening;   /* wishes interrupt the phase */
 	WorkerOrder told; /* order last answered */
 	bool woken;       /* something a phase may wait for has happened */
 
