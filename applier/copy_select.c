@@ -273,6 +273,22 @@ pull(Chooser *c, const ArchiveEntry *e, int depth)
 	}
 }
 
+/* Privileges or a comment of what the archive itself does not create: schema public, a language. */
+static bool
+stands_alone(const Chooser *c, const ArchiveEntry *e)
+{
+	for (int i = 0; i < e->depend_count; i++)
+	{
+		if (depends_on(c, e, i) != NULL)
+			return false;
+	}
+	if (strncmp(e->tag, "SCHEMA ", 7) == 0)
+		return copy_schema_selection(c->job, e->tag + 7) != SCHEMA_NONE;
+	if (e->schema[0] == '\0')
+		return c->job->options.object_count == 0;
+	return copy_schema_selection(c->job, e->schema) == SCHEMA_WHOLE;
+}
+
 /* Parts in archive order, so that a part of a part finds its own judged. */
 static void
 judge_parts(Chooser *c, bool last_time)
@@ -302,7 +318,7 @@ judge_parts(Chooser *c, bool last_time)
 			pull(c, e, 0);
 		}
 		else
-			verdict[e->id] = ENTRY_DROP;
+			verdict[e->id] = stands_alone(c, e) ? ENTRY_KEEP : ENTRY_DROP;
 		if (last_time && missing != NULL && kept != NULL)
 			warn(c, arena_printf(c->arena, "%s \"%s\" is left out: it needs %s \"%s\".\"%s\"",
 			                     e->desc, e->tag, missing->desc, missing->schema, missing->tag));
