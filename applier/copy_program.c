@@ -340,6 +340,17 @@ copy_program_dump(CopyProgram *p, const char *snapshot, WorkerOrder *order, Erro
 	return ok;
 }
 
+/* A setting of newer servers that pg_dump writes without asking the target. */
+static void
+blank_timeout(char *sql)
+{
+	static const char setting[] = "\nSET transaction_timeout = 0;";
+	char *at = strstr(sql, setting);
+
+	if (at != NULL)
+		memset(at + 1, ' ', sizeof(setting) - 2);
+}
+
 /* Newer minor releases guard a script with psql commands, first and last; not for us. */
 static char *
 without_guard(char *sql)
@@ -393,5 +404,9 @@ copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool n
 	strbuf_free(&ids);
 	if (!ok)
 		error_context(err, "running pg_restore");
-	return ok ? without_guard(sql) : NULL;
+	if (!ok)
+		return NULL;
+	sql = without_guard(sql);
+	blank_timeout(sql);
+	return sql;
 }
