@@ -134,7 +134,8 @@ find_programs(CopyProgram *p, int major, Error *err)
 		closedir(root);
 	if (best != 0)
 		return true;
-	error_set(err, ERR_CHILD, "no pg_dump of PostgreSQL %d or newer is on the daemon's host", major);
+	error_set(err, ERR_CHILD, "no pg_dump of PostgreSQL %d or newer is on the daemon's host",
+	          major);
 	if (on_path > 0)
 		error_detail(err, "The one on PATH is of version %d.", on_path);
 	error_hint(err, "Install package postgresql-client-%d, or put a newer pg_dump on PATH.", major);
@@ -375,9 +376,15 @@ copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool n
 {
 	char list[PATH_SIZE];
 	char out[PATH_SIZE];
-	const char *argv[10] = {p->restore,     "--no-tablespaces", "--no-privileges",
-	                        "--use-list",   list,               "--file",
-	                        out,            p->archive,         no_owner ? "--no-owner" : NULL,
+	const char *argv[10] = {p->restore,
+	                        "--no-tablespaces",
+	                        "--no-privileges",
+	                        "--use-list",
+	                        list,
+	                        "--file",
+	                        out,
+	                        p->archive,
+	                        no_owner ? "--no-owner" : NULL,
 	                        NULL};
 	StrBuf ids;
 	char *sql = NULL;

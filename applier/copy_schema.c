@@ -4,8 +4,8 @@
  *
  * pg_dump writes an archive under the load's snapshot, its list is edited, and everything that is
  * left becomes tasks of the queue together with the step that says so, in one transaction on the
- * target.  From there on no file is needed: a restart, on whatever host, goes on with the queue, and
- * each piece of SQL commits with its mark, so that none is run twice.
+ * target.  From there on no file is needed: a restart, on whatever host, goes on with the queue,
+ *and each piece of SQL commits with its mark, so that none is run twice.
  */
 #include "copy_schema.h"
 
@@ -126,8 +126,11 @@ static PhaseResult
 create(Worker *w, PgSession *target, const char *encoding, Error *err)
 {
 	const Job *job = worker_job(w);
-	CopyCrewOptions crew = {
-	    .last = STAGE_PRIVILEGES, .workers = 1, .encoding = encoding, .snapshot = "", .heard = heard};
+	CopyCrewOptions crew = {.last = STAGE_PRIVILEGES,
+	                        .workers = 1,
+	                        .encoding = encoding,
+	                        .snapshot = "",
+	                        .heard = heard};
 	CrewResult result;
 
 	worker_set_step(w, "creating objects");
@@ -215,8 +218,7 @@ copy_schema_run(Worker *w, Error *err)
 	char encoding[64];
 	PgSession *source = copy_source_open(job, encoding, sizeof(encoding), err);
 	PgSession *target = source == NULL ? NULL : copy_target_open(job, encoding, err);
-	PhaseResult result =
-	    target == NULL ? failed(err) : run_steps(w, source, target, encoding, err);
+	PhaseResult result = target == NULL ? failed(err) : run_steps(w, source, target, encoding, err);
 
 	pg_session_close(source);
 	pg_session_close(target);
