@@ -51,7 +51,7 @@ options() { # PHASES [MORE]
 }
 # Both ends as pg_dump sees them, without what is ours and what is never copied.
 dump_all() { # PORT DATABASE
-	"$bin/pg_dump" -h 127.0.0.1 -p "$1" -U postgres -d "$2" -N dts --no-publications --no-subscriptions --rows-per-insert=1000 --inserts |
+	"$bin/pg_dump" -h 127.0.0.1 -p "$1" -U postgres -d "$2" --encoding=UTF8 -N dts --no-publications --no-subscriptions --rows-per-insert=1000 --inserts |
 		grep -v -e '^\\restrict' -e '^\\unrestrict' -e '^-- Dumped' | sed '/^CREATE EVENT TRIGGER/,/;$/d; /EVENT TRIGGER/d' | sort
 }
 same() { # DATABASE

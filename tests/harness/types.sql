@@ -65,7 +65,7 @@ CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.b :=
 CREATE TRIGGER touch BEFORE INSERT ON app.keyless FOR EACH ROW EXECUTE FUNCTION app.touch();
 ALTER TABLE app.keyless ENABLE ALWAYS TRIGGER touch; ALTER TABLE app.keyless DISABLE TRIGGER touch;
 CREATE RULE r AS ON DELETE TO app.keyless WHERE OLD.a = 7 DO INSTEAD NOTHING;
-CREATE VIEW app.v AS SELECT n.*, count(*) AS c FROM app.numbers n GROUP BY n.id;
+CREATE VIEW app.v AS SELECT n.*, count(*) AS cnt FROM app.numbers n GROUP BY n.id;
 CREATE MATERIALIZED VIEW app.mv AS SELECT id, k, sum(v) AS s FROM app.parted GROUP BY id, k; CREATE UNIQUE INDEX ON app.mv (id, k);
 CREATE MATERIALIZED VIEW app.mv2 AS SELECT count(*) AS n FROM app.mv;
 CREATE MATERIALIZED VIEW app.mv_empty AS SELECT 1 AS one WITH NO DATA;
