@@ -19,7 +19,6 @@
 #define SEND_BYTES     (64 * 1024)
 #define PROGRESS_BYTES (8 * 1024 * 1024)
 #define SEQUENCE_BATCH 100
-#define STAGING        "pg_temp.\"dts_staging\""
 
 static bool
 table_changed(Error *err, const CopyTask *task, const char *detail)
@@ -229,7 +228,8 @@ merge_begin(const CopyTask *task, PgSession *target, Error *err)
 	bool ok;
 
 	strbuf_init(&sql);
-	strbuf_puts(&sql, "CREATE TEMPORARY TABLE " STAGING " ON COMMIT DROP AS SELECT * FROM ONLY ");
+	strbuf_puts(&sql, "CREATE TEMPORARY TABLE " COPY_STAGING_TABLE
+	                  " ON COMMIT DROP AS SELECT * FROM ONLY ");
 	strbuf_qualified(&sql, task->schema, task->table);
 	strbuf_puts(&sql, " WITH NO DATA");
 	ok = pg_session_exec(target, err, sql.data, 0, NULL);
@@ -241,7 +241,7 @@ merge_begin(const CopyTask *task, PgSession *target, Error *err)
 static bool
 merge_end(const CopyTask *task, PgSession *target, int64_t *rows, Error *err)
 {
-	const char *from = strstr(task->target_sql, STAGING " (");
+	const char *from = strstr(task->target_sql, COPY_STAGING_TABLE " (");
 	const char *to = strstr(task->target_sql, ") FROM STDIN");
 	StrBuf sql;
 	PgRows *result;
@@ -254,7 +254,7 @@ merge_end(const CopyTask *task, PgSession *target, int64_t *rows, Error *err)
 		error_set(err, ERR_INTERNAL, "merge without columns");
 		return false;
 	}
-	from += sizeof(STAGING " (") - 1;
+	from += sizeof(COPY_STAGING_TABLE " (") - 1;
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "INSERT INTO ");
 	strbuf_qualified(&sql, task->schema, task->table);
@@ -262,14 +262,14 @@ merge_end(const CopyTask *task, PgSession *target, int64_t *rows, Error *err)
 	strbuf_add(&sql, from, (size_t) (to - from));
 	strbuf_puts(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
 	strbuf_add(&sql, from, (size_t) (to - from));
-	strbuf_puts(&sql, " FROM " STAGING " ON CONFLICT DO NOTHING");
+	strbuf_puts(&sql, " FROM " COPY_STAGING_TABLE " ON CONFLICT DO NOTHING");
 	result = pg_session_query(target, err, sql.data, 0, NULL);
 	strbuf_free(&sql);
 	if (result == NULL)
 		return false;
 	*rows = pg_rows_affected(result);
 	pg_rows_free(result);
-	return pg_session_exec(target, err, "DROP TABLE " STAGING, 0, NULL);
+	return pg_session_exec(target, err, "DROP TABLE " COPY_STAGING_TABLE, 0, NULL);
 }
 
 bool

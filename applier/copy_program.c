@@ -264,11 +264,12 @@ schema_pattern(Arena *arena, const char *schema)
 }
 
 static const char **
-dump_arguments(CopyProgram *p, const char *snapshot, const char *conninfo, Arena *arena)
+dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const char *conninfo,
+               Arena *arena)
 {
 	const JobOptions *o = &worker_job(p->w)->options;
 	const char **argv = arena_zalloc(
-	    arena, sizeof(char *) * (20 + 2 * (size_t) (o->object_count + o->exclude_count)));
+	    arena, sizeof(char *) * (24 + 2 * (size_t) (o->object_count + o->exclude_count)));
 	int n = 0;
 
 	argv[n++] = p->dump;
@@ -278,6 +279,8 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *conninfo, Arena
 	argv[n++] = "--no-publications";
 	argv[n++] = "--no-subscriptions";
 	argv[n++] = "--no-password";
+	argv[n++] = "--encoding"; /* whatever role or database configure for clients */
+	argv[n++] = encoding;
 	argv[n++] = "--file";
 	argv[n++] = p->archive;
 	if (snapshot[0] != '\0')
@@ -303,7 +306,8 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *conninfo, Arena
 }
 
 bool
-copy_program_dump(CopyProgram *p, const char *snapshot, WorkerOrder *order, Error *err)
+copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding, WorkerOrder *order,
+                  Error *err)
 {
 	const Job *job = worker_job(p->w);
 	Arena *arena = arena_create(8192);
@@ -329,7 +333,8 @@ copy_program_dump(CopyProgram *p, const char *snapshot, WorkerOrder *order, Erro
 	if (password.len > 0)
 		env[n++] = password.data;
 	if (ok)
-		ok = run(p, dump_arguments(p, snapshot, open_part.data, arena), env, -1, order, err);
+		ok = run(p, dump_arguments(p, snapshot, encoding, open_part.data, arena), env, -1, order,
+		         err);
 	if (!ok)
 		error_context(err, "running pg_dump");
 	explicit_bzero(password.data, password.len);
@@ -339,6 +344,17 @@ copy_program_dump(CopyProgram *p, const char *snapshot, WorkerOrder *order, Erro
 	strbuf_free(&service);
 	arena_destroy(arena);
 	return ok;
+}
+
+/* A setting of newer servers that pg_dump writes without asking the target. */
+static void
+blank_timeout(char *sql)
+{
+	static const char setting[] = "\nSET transaction_timeout = 0;";
+	char *at = strstr(sql, setting);
+
+	if (at != NULL)
+		memset(at + 1, ' ', sizeof(setting) - 2);
 }
 
 /* Newer minor releases guard a script with psql commands, first and last; not for us. */
@@ -400,5 +416,9 @@ copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool n
 	strbuf_free(&ids);
 	if (!ok)
 		error_context(err, "running pg_restore");
-	return ok ? without_guard(sql) : NULL;
+	if (!ok)
+		return NULL;
+	sql = without_guard(sql);
+	blank_timeout(sql);
+	return sql;
 }

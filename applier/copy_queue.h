@@ -72,6 +72,9 @@ typedef enum CopyKind
 } CopyKind;
 #undef COPY_KIND_ENUM
 
+/* Where rows of a merge pass through, on the target. */
+#define COPY_STAGING_TABLE "pg_temp.\"dts_staging\""
+
 typedef struct CopyTask
 {
 	int64_t id;

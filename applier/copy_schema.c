@@ -85,8 +85,8 @@ store_plan(PgSession *target, const Job *job, CopyTasks *tasks, Error *err)
 
 /* Dump, edit, store.  False with *order other than ORDER_GO_ON: the worker wants to leave. */
 static bool
-plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, Arena *arena,
-     WorkerOrder *order, Error *err)
+plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, const char *encoding,
+     Arena *arena, WorkerOrder *order, Error *err)
 {
 	const Job *job = worker_job(w);
 	CopyTasks tasks = {.arena = arena};
@@ -98,7 +98,7 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, Aren
 	*order = ORDER_GO_ON;
 	if (program == NULL)
 		return false;
-	ok = copy_program_dump(program, snapshot, order, err) &&
+	ok = copy_program_dump(program, snapshot, encoding, order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), arena, err) &&
 	     copy_select(&selection, &archive, job, target, arena, err) &&
 	     copy_index_plan(&tasks, &archive, &selection, program, order, err) &&
@@ -187,7 +187,7 @@ run_steps(Worker *w, PgSession *source, PgSession *target, const char *encoding,
 			return PHASE_TRANSIENT;
 		}
 		worker_set_step(w, "reading the source's schema");
-		ok = plan(w, source, target, snapshot, arena, &order, err);
+		ok = plan(w, source, target, snapshot, encoding, arena, &order, err);
 		arena_destroy(arena);
 		if (order != ORDER_GO_ON)
 			return PHASE_YIELDED;
