@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARCHIVE_MINOR_OLDEST 14
-#define ARCHIVE_MINOR_NEWEST 16
+#define ARCHIVE_MINOR_OLDEST  14
+#define ARCHIVE_MINOR_NEWEST  16
 #define ARCHIVE_FORMAT_CUSTOM 1
-#define ARCHIVE_ID_MAX       (64 * 1024 * 1024)
-#define ARCHIVE_DEPENDS_MAX  100000
+#define ARCHIVE_ID_MAX        (64 * 1024 * 1024)
+#define ARCHIVE_DEPENDS_MAX   100000
 
 typedef struct Reader
 {

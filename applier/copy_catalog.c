@@ -193,8 +193,8 @@ copy_source_open(const Job *job, char *encoding, size_t size, Error *err)
 		return NULL;
 	/* role, database or server may have configured another client_encoding */
 	if (!copy_catalog_encoding(source, encoding, size, err) ||
-	    !pg_session_exec(source, err,
-	                     "SELECT pg_catalog.set_config('client_encoding', $1, false)", 1, params))
+	    !pg_session_exec(source, err, "SELECT pg_catalog.set_config('client_encoding', $1, false)",
+	                     1, params))
 	{
 		pg_session_close(source);
 		return NULL;

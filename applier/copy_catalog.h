@@ -60,7 +60,7 @@ bool copy_catalog_encoding(PgSession *source, char *encoding, size_t size, Error
 PgSession *copy_source_open(const Job *job, char *encoding, size_t size, Error *err) must_check;
 
 /* BEGIN on the snapshot.  *lost: the snapshot no longer exists. */
-bool copy_snapshot_begin(PgSession *source, const char *snapshot, bool *lost,
-                         Error *err) must_check;
+bool
+copy_snapshot_begin(PgSession *source, const char *snapshot, bool *lost, Error *err) must_check;
 
 #endif /* DTS_COPY_CATALOG_H */

@@ -189,7 +189,8 @@ reap(Crew *crew, int *running)
 	return true;
 }
 
-/* Ends backends that may not have noticed that their client is gone, e.g. while building an index. */
+/* Ends backends that may not have noticed that their client is gone, e.g. while building an index.
+ */
 static void
 end_backends(Crew *crew, PgSession *session, bool on_target)
 {

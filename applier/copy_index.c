@@ -138,7 +138,8 @@ plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
 		ArchiveEntry *e = &archive->entries[i];
 		bool no_owner = selection->no_owner[e->id];
 
-		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage || is_grants(e))
+		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage ||
+		    is_grants(e))
 			continue;
 		if ((g.count == CHUNK_ENTRIES || (g.count > 0 && g.no_owner != no_owner)) &&
 		    !gather_flush(&g, order, err))

@@ -21,8 +21,8 @@ typedef struct CopyTasks
 CopyTask *copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind);
 
 /*
- * Tasks for every entry that is kept.  False with *order other than ORDER_GO_ON: the worker wants to
- * leave.
+ * Tasks for every entry that is kept.  False with *order other than ORDER_GO_ON: the worker wants
+ * to leave.
  */
 bool copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
                      CopyProgram *program, WorkerOrder *order, Error *err) must_check;

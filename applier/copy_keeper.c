@@ -4,11 +4,11 @@
  *
  * A snapshot lives as long as the session that exported it.  Were that the worker's own, every
  * restart of the daemon would start the load from zero.  So it belongs to a process in a session of
- * its own, without a death signal, and the target's dts.target_progress.snapshot names it.  That row
- * is also what ends it: the keeper looks every two seconds, and leaves when the row is gone or names
- * no or another snapshot, when its session on the source has ended, or when the target has been away
- * for KEEPER_BLIND_S.  A daemon that dies before the row is written leaves a keeper that no row
- * names: it leaves too, after KEEPER_GRACE_S.
+ * its own, without a death signal, and the target's dts.target_progress.snapshot names it.  That
+ *row is also what ends it: the keeper looks every two seconds, and leaves when the row is gone or
+ *names no or another snapshot, when its session on the source has ended, or when the target has
+ *been away for KEEPER_BLIND_S.  A daemon that dies before the row is written leaves a keeper that
+ *no row names: it leaves too, after KEEPER_GRACE_S.
  *
  * Rejected: prolonging the snapshot by importing it elsewhere (a slot's snapshot cannot be exported
  * again), and a temporary slot's session inside the daemon's supervisor (dies with it).
@@ -34,10 +34,10 @@
 #include "source_slot.h"
 #include "strbuf.h"
 
-#define KEEPER_LOOK_MS      2000
-#define KEEPER_GRACE_S      60
-#define KEEPER_BLIND_S      900
-#define KEEPER_MARK         "/* dts snapshot keeper */"
+#define KEEPER_LOOK_MS 2000
+#define KEEPER_GRACE_S 60
+#define KEEPER_BLIND_S 900
+#define KEEPER_MARK    "/* dts snapshot keeper */"
 
 /* What the keeper tells its parent once. */
 typedef struct KeeperReport
@@ -59,8 +59,8 @@ export_with_slot(PgSession *source, const char *slot, KeeperReport *report)
 	strbuf_ident(&sql, slot);
 	strbuf_puts(&sql, " LOGICAL ");
 	strbuf_ident(&sql, SOURCE_SLOT_PLUGIN);
-	strbuf_puts(&sql, pg_session_version(source) >= 150000 ? " (SNAPSHOT 'export')"
-	                                                       : " EXPORT_SNAPSHOT");
+	strbuf_puts(&sql,
+	            pg_session_version(source) >= 150000 ? " (SNAPSHOT 'export')" : " EXPORT_SNAPSHOT");
 	rows = pg_session_query(source, &report->error, sql.data, 0, NULL);
 	strbuf_free(&sql);
 	if (rows == NULL)
@@ -163,8 +163,9 @@ keep(const Job *job, PgSession *source, const char *snapshot)
 		if (now_s() - last_seen > KEEPER_BLIND_S)
 			break;
 		/* an idle session hears only of its end, or a notice; never send: that ends the snapshot */
-		if (poll(&fd, 1, KEEPER_LOOK_MS) > 0 && (PQconsumeInput(pg_session_conn(source)) == 0 ||
-		                                         PQstatus(pg_session_conn(source)) == CONNECTION_BAD))
+		if (poll(&fd, 1, KEEPER_LOOK_MS) > 0 &&
+		    (PQconsumeInput(pg_session_conn(source)) == 0 ||
+		     PQstatus(pg_session_conn(source)) == CONNECTION_BAD))
 			break;
 	}
 	pg_session_close(target);
@@ -202,9 +203,9 @@ keeper_main(const Job *job, int report_pipe)
 	PgSession *source;
 
 	keeper_detach(report_pipe);
-	source =
-	    pg_session_open(job->source_conninfo, with_slot ? PG_SESSION_REPLICATION : PG_SESSION_SOURCE,
-	                    job->slot_name, NULL, &report.error);
+	source = pg_session_open(job->source_conninfo,
+	                         with_slot ? PG_SESSION_REPLICATION : PG_SESSION_SOURCE, job->slot_name,
+	                         NULL, &report.error);
 	if (source != NULL)
 		report.ok = with_slot ? export_with_slot(source, job->slot_name, &report)
 		                      : export_alone(source, &report);
@@ -416,8 +417,8 @@ forget_lost(PgSession *target, const Job *job, CopyStep step, Error *err)
 	                     "UPDATE dts.target_progress SET snapshot = NULL, consistent_point = NULL, "
 	                     "end_lsn = NULL WHERE slot_name = $1",
 	                     1, params) ||
-	    (step == STEP_FULL_PLANNED && (!copy_queue_restart_data(target, job, err) ||
-	                                   !copy_step_write(target, job, back, err))))
+	    (step == STEP_FULL_PLANNED &&
+	     (!copy_queue_restart_data(target, job, err) || !copy_step_write(target, job, back, err))))
 	{
 		copy_queue_rollback(target);
 		return false;
@@ -456,8 +457,8 @@ store_report(PgSession *target, const Job *job, const KeeperReport *report, Erro
 	pg_session_close(session);
 	if (ok && job->options.phases[PHASE_INCREMENTAL])
 	{
-		session = pg_session_open(job->source_conninfo, PG_SESSION_REPLICATION, job->slot_name, NULL,
-		                          err);
+		session = pg_session_open(job->source_conninfo, PG_SESSION_REPLICATION, job->slot_name,
+		                          NULL, err);
 		ok = session != NULL && source_identify(session, &identity, err);
 		pg_session_close(session);
 	}

@@ -314,8 +314,7 @@ add_parts(LoadPlan *plan, bool can_split)
 		const PlanPart *p = &parts[k];
 		const CatalogTable *t = &plan->catalog.tables[p->table];
 		bool merge = merges(plan, p->table);
-		CopyTask *task =
-		    copy_tasks_add(&plan->tasks, STAGE_DATA, merge ? TASK_MERGE : TASK_PART);
+		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_DATA, merge ? TASK_MERGE : TASK_PART);
 
 		set_table(task, t);
 		task->source_sql = source_sql(plan, t, p);

@@ -2,8 +2,8 @@
  * copy_part.c
  *		COPY to COPY, and sequences; see copy_part.h.
  *
- * The source's table is locked first and looked at then: after a rewriting ALTER, TRUNCATE or VACUUM
- * FULL the old snapshot would see no rows, or other ones, without any error.
+ * The source's table is locked first and looked at then: after a rewriting ALTER, TRUNCATE or
+ *VACUUM FULL the old snapshot would see no rows, or other ones, without any error.
  */
 #include "copy_part.h"
 
@@ -228,7 +228,8 @@ merge_begin(const CopyTask *task, PgSession *target, Error *err)
 	bool ok;
 
 	strbuf_init(&sql);
-	strbuf_puts(&sql, "CREATE TEMPORARY TABLE " COPY_STAGING_TABLE " ON COMMIT DROP AS SELECT * FROM ONLY ");
+	strbuf_puts(&sql, "CREATE TEMPORARY TABLE " COPY_STAGING_TABLE
+	                  " ON COMMIT DROP AS SELECT * FROM ONLY ");
 	strbuf_qualified(&sql, task->schema, task->table);
 	strbuf_puts(&sql, " WITH NO DATA");
 	ok = pg_session_exec(target, err, sql.data, 0, NULL);
@@ -334,8 +335,9 @@ sequences_set(PgSession *source, PgSession *target, const StrBuf *query, Error *
 	strbuf_init(&set);
 	for (int i = 0; i < pg_rows_count(values); i++)
 	{
-		strbuf_puts(&set, i == 0 ? "SELECT pg_catalog.setval(s.oid, v.value, v.called) FROM (VALUES "
-		                         : ", ");
+		strbuf_puts(&set, i == 0
+		                      ? "SELECT pg_catalog.setval(s.oid, v.value, v.called) FROM (VALUES "
+		                      : ", ");
 		strbuf_puts(&set, "(CAST(");
 		strbuf_literal(&set, pg_rows_get(values, i, 0));
 		strbuf_printf(&set, " AS text), CAST('%s' AS bigint), CAST('%s' AS boolean))",

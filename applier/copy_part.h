@@ -30,7 +30,7 @@ bool copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, i
                    int64_t *bytes, bool *snapshot_lost, Error *err) must_check;
 
 /* Sets every selected sequence that exists on the target to its value on the source. */
-bool copy_sequences_run(const Job *job, PgSession *source, PgSession *target,
-                        Error *err) must_check;
+bool
+copy_sequences_run(const Job *job, PgSession *source, PgSession *target, Error *err) must_check;
 
 #endif /* DTS_COPY_PART_H */

@@ -33,7 +33,7 @@ typedef struct PlanPart
 } PlanPart;
 
 /* Parts in the order to be worked on.  The array lives in the arena. */
-PlanPart *copy_plan_split(const PlanTable *tables, int count, int workers, Arena *arena,
-                          int *part_count);
+PlanPart *
+copy_plan_split(const PlanTable *tables, int count, int workers, Arena *arena, int *part_count);
 
 #endif /* DTS_COPY_PLAN_H */

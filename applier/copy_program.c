@@ -134,7 +134,8 @@ find_programs(CopyProgram *p, int major, Error *err)
 		closedir(root);
 	if (best != 0)
 		return true;
-	error_set(err, ERR_CHILD, "no pg_dump of PostgreSQL %d or newer is on the daemon's host", major);
+	error_set(err, ERR_CHILD, "no pg_dump of PostgreSQL %d or newer is on the daemon's host",
+	          major);
 	if (on_path > 0)
 		error_detail(err, "The one on PATH is of version %d.", on_path);
 	error_hint(err, "Install package postgresql-client-%d, or put a newer pg_dump on PATH.", major);
@@ -263,11 +264,12 @@ schema_pattern(Arena *arena, const char *schema)
 }
 
 static const char **
-dump_arguments(CopyProgram *p, const char *snapshot, const char *conninfo, Arena *arena)
+dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const char *conninfo,
+               Arena *arena)
 {
 	const JobOptions *o = &worker_job(p->w)->options;
 	const char **argv = arena_zalloc(
-	    arena, sizeof(char *) * (20 + 2 * (size_t) (o->object_count + o->exclude_count)));
+	    arena, sizeof(char *) * (24 + 2 * (size_t) (o->object_count + o->exclude_count)));
 	int n = 0;
 
 	argv[n++] = p->dump;
@@ -277,6 +279,8 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *conninfo, Arena
 	argv[n++] = "--no-publications";
 	argv[n++] = "--no-subscriptions";
 	argv[n++] = "--no-password";
+	argv[n++] = "--encoding"; /* whatever role or database configure for clients */
+	argv[n++] = encoding;
 	argv[n++] = "--file";
 	argv[n++] = p->archive;
 	if (snapshot[0] != '\0')
@@ -302,7 +306,8 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *conninfo, Arena
 }
 
 bool
-copy_program_dump(CopyProgram *p, const char *snapshot, WorkerOrder *order, Error *err)
+copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding, WorkerOrder *order,
+                  Error *err)
 {
 	const Job *job = worker_job(p->w);
 	Arena *arena = arena_create(8192);
@@ -328,7 +333,8 @@ copy_program_dump(CopyProgram *p, const char *snapshot, WorkerOrder *order, Erro
 	if (password.len > 0)
 		env[n++] = password.data;
 	if (ok)
-		ok = run(p, dump_arguments(p, snapshot, open_part.data, arena), env, -1, order, err);
+		ok = run(p, dump_arguments(p, snapshot, encoding, open_part.data, arena), env, -1, order,
+		         err);
 	if (!ok)
 		error_context(err, "running pg_dump");
 	explicit_bzero(password.data, password.len);
@@ -386,9 +392,15 @@ copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool n
 {
 	char list[PATH_SIZE];
 	char out[PATH_SIZE];
-	const char *argv[10] = {p->restore,     "--no-tablespaces", "--no-privileges",
-	                        "--use-list",   list,               "--file",
-	                        out,            p->archive,         no_owner ? "--no-owner" : NULL,
+	const char *argv[10] = {p->restore,
+	                        "--no-tablespaces",
+	                        "--no-privileges",
+	                        "--use-list",
+	                        list,
+	                        "--file",
+	                        out,
+	                        p->archive,
+	                        no_owner ? "--no-owner" : NULL,
 	                        NULL};
 	StrBuf ids;
 	char *sql = NULL;

@@ -2,8 +2,8 @@
  * copy_progress.c
  *		Progress by table; see copy_progress.h.
  *
- * Bytes done are those of the COPY stream, bytes estimated those on the source's disk.  A table with
- * several parts at work shows the sum of what is committed; the message about a part in hand is
+ * Bytes done are those of the COPY stream, bytes estimated those on the source's disk.  A table
+ *with several parts at work shows the sum of what is committed; the message about a part in hand is
  * added only while it is the table's only one.
  */
 #include "copy_progress.h"

@@ -97,8 +97,9 @@ next_id(PgSession *target, const Job *job, int64_t *id, Error *err)
 {
 	const char *params[] = {job->slot_name};
 	PgRows *rows = pg_session_query(
-	    target, err, "SELECT coalesce(max(part_id), 0) + 1 FROM dts.target_part WHERE slot_name = $1",
-	    1, params);
+	    target, err,
+	    "SELECT coalesce(max(part_id), 0) + 1 FROM dts.target_part WHERE slot_name = $1", 1,
+	    params);
 
 	if (rows == NULL)
 		return false;

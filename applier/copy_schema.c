@@ -4,8 +4,8 @@
  *
  * pg_dump writes an archive under the load's snapshot, its list is edited, and everything that is
  * left becomes tasks of the queue together with the step that says so, in one transaction on the
- * target.  From there on no file is needed: a restart, on whatever host, goes on with the queue, and
- * each piece of SQL commits with its mark, so that none is run twice.
+ * target.  From there on no file is needed: a restart, on whatever host, goes on with the queue,
+ *and each piece of SQL commits with its mark, so that none is run twice.
  */
 #include "copy_schema.h"
 
@@ -85,8 +85,8 @@ store_plan(PgSession *target, const Job *job, CopyTasks *tasks, Error *err)
 
 /* Dump, edit, store.  False with *order other than ORDER_GO_ON: the worker wants to leave. */
 static bool
-plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, Arena *arena,
-     WorkerOrder *order, Error *err)
+plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, const char *encoding,
+     Arena *arena, WorkerOrder *order, Error *err)
 {
 	const Job *job = worker_job(w);
 	CopyTasks tasks = {.arena = arena};
@@ -98,7 +98,7 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, Aren
 	*order = ORDER_GO_ON;
 	if (program == NULL)
 		return false;
-	ok = copy_program_dump(program, snapshot, order, err) &&
+	ok = copy_program_dump(program, snapshot, encoding, order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), arena, err) &&
 	     copy_select(&selection, &archive, job, target, arena, err) &&
 	     copy_index_plan(&tasks, &archive, &selection, program, order, err) &&
@@ -126,8 +126,11 @@ static PhaseResult
 create(Worker *w, PgSession *target, const char *encoding, Error *err)
 {
 	const Job *job = worker_job(w);
-	CopyCrewOptions crew = {
-	    .last = STAGE_PRIVILEGES, .workers = 1, .encoding = encoding, .snapshot = "", .heard = heard};
+	CopyCrewOptions crew = {.last = STAGE_PRIVILEGES,
+	                        .workers = 1,
+	                        .encoding = encoding,
+	                        .snapshot = "",
+	                        .heard = heard};
 	CrewResult result;
 
 	worker_set_step(w, "creating objects");
@@ -184,7 +187,7 @@ run_steps(Worker *w, PgSession *source, PgSession *target, const char *encoding,
 			return PHASE_TRANSIENT;
 		}
 		worker_set_step(w, "reading the source's schema");
-		ok = plan(w, source, target, snapshot, arena, &order, err);
+		ok = plan(w, source, target, snapshot, encoding, arena, &order, err);
 		arena_destroy(arena);
 		if (order != ORDER_GO_ON)
 			return PHASE_YIELDED;
@@ -215,8 +218,7 @@ copy_schema_run(Worker *w, Error *err)
 	char encoding[64];
 	PgSession *source = copy_source_open(job, encoding, sizeof(encoding), err);
 	PgSession *target = source == NULL ? NULL : copy_target_open(job, encoding, err);
-	PhaseResult result =
-	    target == NULL ? failed(err) : run_steps(w, source, target, encoding, err);
+	PhaseResult result = target == NULL ? failed(err) : run_steps(w, source, target, encoding, err);
 
 	pg_session_close(source);
 	pg_session_close(target);

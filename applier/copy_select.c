@@ -48,8 +48,8 @@ compare_names(const void *a, const void *b)
 static bool
 set_has(const NameSet *set, const char *name)
 {
-	return set->count > 0 && bsearch(&name, set->names, (size_t) set->count, sizeof(char *),
-	                                 compare_names) != NULL;
+	return set->count > 0 &&
+	       bsearch(&name, set->names, (size_t) set->count, sizeof(char *), compare_names) != NULL;
 }
 
 static bool
@@ -122,18 +122,10 @@ is_one_of(const char *desc, const char *const *list)
 static bool
 never_copied(const ArchiveEntry *e)
 {
-	static const char *const list[] = {"EVENT TRIGGER",
-	                                   "PUBLICATION",
-	                                   "PUBLICATION TABLE",
-	                                   "PUBLICATION TABLES IN SCHEMA",
-	                                   "SUBSCRIPTION",
-	                                   "SUBSCRIPTION TABLE",
-	                                   "DATABASE",
-	                                   "DATABASE PROPERTIES",
-	                                   "ENCODING",
-	                                   "STDSTRINGS",
-	                                   "SEARCHPATH",
-	                                   NULL};
+	static const char *const list[] = {
+	    "EVENT TRIGGER", "PUBLICATION",        "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA",
+	    "SUBSCRIPTION",  "SUBSCRIPTION TABLE", "DATABASE",          "DATABASE PROPERTIES",
+	    "ENCODING",      "STDSTRINGS",         "SEARCHPATH",        NULL};
 
 	return is_one_of(e->desc, list) || e->section == ARCHIVE_SECTION_DATA;
 }
@@ -141,8 +133,8 @@ never_copied(const ArchiveEntry *e)
 static bool
 is_relation(const ArchiveEntry *e)
 {
-	static const char *const list[] = {"TABLE",    "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE",
-	                                   "SEQUENCE", NULL};
+	static const char *const list[] = {"TABLE",         "VIEW",     "MATERIALIZED VIEW",
+	                                   "FOREIGN TABLE", "SEQUENCE", NULL};
 
 	return is_one_of(e->desc, list);
 }
@@ -190,8 +182,7 @@ is_part(const Chooser *c, const ArchiveEntry *e)
 	                                   "SECURITY LABEL",
 	                                   NULL};
 
-	return is_one_of(e->desc, list) ||
-	       (strcmp(e->desc, "SEQUENCE") == 0 && depends_on_table(c, e));
+	return is_one_of(e->desc, list) || (strcmp(e->desc, "SEQUENCE") == 0 && depends_on_table(c, e));
 }
 
 static EntryVerdict
@@ -344,10 +335,9 @@ exists_on_target(const Chooser *c, const ArchiveEntry *e)
 static bool
 belongs_to_existing(const Chooser *c, const ArchiveEntry *e)
 {
-	static const char *const list[] = {"DEFAULT",  "TABLE ATTACH",      "INDEX ATTACH",
-	                                   "COMMENT",  "ROW SECURITY",      "ACL",
-	                                   "SEQUENCE", "SEQUENCE OWNED BY", "SECURITY LABEL",
-	                                   NULL};
+	static const char *const list[] = {
+	    "DEFAULT", "TABLE ATTACH", "INDEX ATTACH",      "COMMENT",        "ROW SECURITY",
+	    "ACL",     "SEQUENCE",     "SEQUENCE OWNED BY", "SECURITY LABEL", NULL};
 
 	if (!is_one_of(e->desc, list))
 		return false;
@@ -393,8 +383,9 @@ judge_existing(Chooser *c, Error *err)
 		error_set(err, ERR_OBJECT_STATE, "the target already has %d of the relations to be copied",
 		          found);
 		error_detail(err, "%.900s", names.data);
-		error_hint(err, "Drop them on the target, or set the option \"same_name_tables\" to \"keep\" "
-		                "or \"truncate\".");
+		error_hint(err,
+		           "Drop them on the target, or set the option \"same_name_tables\" to \"keep\" "
+		           "or \"truncate\".");
 	}
 	strbuf_free(&names);
 	return found == 0;

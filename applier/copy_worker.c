@@ -234,9 +234,8 @@ run_task(CopyWorker *cw, Error *err)
 			return run_empty(cw, err);
 		case TASK_PART:
 		case TASK_MERGE:
-			return open_source(cw, err) &&
-			       copy_part_run(&part, cw->source, cw->target, &cw->rows, &cw->bytes,
-			                     &cw->snapshot_lost, err);
+			return open_source(cw, err) && copy_part_run(&part, cw->source, cw->target, &cw->rows,
+			                                             &cw->bytes, &cw->snapshot_lost, err);
 		case TASK_SEQUENCES:
 			return open_source(cw, err) &&
 			       copy_sequences_run(cw->options->job, cw->source, cw->target, err);
@@ -338,7 +337,8 @@ copy_worker_main(const CopyWorkerOptions *options)
 			usleep(BUSY_SLEEP_US);
 		else if (take == TAKE_FAILED && strcmp(failed.error.sqlstate, "40P01") == 0 &&
 		         ++deadlocks < DEADLOCK_ATTEMPTS)
-			usleep((useconds_t) (BUSY_SLEEP_US * (1 + getpid() % 7))); /* two foreign keys crossed */
+			usleep(
+			    (useconds_t) (BUSY_SLEEP_US * (1 + getpid() % 7))); /* two foreign keys crossed */
 		else if (take == TAKE_FAILED)
 			ok = false;
 		else
