@@ -49,6 +49,7 @@ commit_batch(Flow *flow, Error *err)
 
 	if (result == TARGET_OK)
 		batch_closed(&flow->batch);
+	flow->target->ops->status(flow->target, &flow->status);
 	return result;
 }
 
@@ -202,14 +203,17 @@ take_events(Flow *flow, Error *err)
 static bool
 store_idle(Flow *flow, int64_t now_us, Error *err)
 {
-	TargetPosition position = {flow->batch.idle, 0};
+	const TargetPosition position = {flow->batch.idle, 0};
+	TargetResult result;
 
 	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
 	    !progress_idle_due(&flow->progress, position.end, now_us, flow->finishing))
 		return true;
-	if (flow->target->ops->begin(flow->target, err) != TARGET_OK ||
-	    flow->target->ops->commit(flow->target, &position, err) != TARGET_OK)
-		return false;
+	result = flow->target->ops->begin(flow->target, err);
+	if (result == TARGET_OK)
+		result = flow->target->ops->commit(flow->target, &position, err);
+	if (result != TARGET_OK)
+		return result == TARGET_WAIT;
 	progress_idle_stored(&flow->progress, now_us);
 	flow->idle_sent = true;
 	return true;
