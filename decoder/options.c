@@ -181,7 +181,7 @@ parse_oids(const char *name, const char *text, const void *extra, void *field)
 
 	for (;;)
 	{
-		char *end;
+		char *end = NULL;
 		unsigned long value;
 
 		errno = 0;

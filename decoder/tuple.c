@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/datetime.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/pg_locale.h"
 

@@ -6,6 +6,7 @@
 #define DTS_TXN_H
 
 #include "decoder.h"
+#include "replication/origin.h"
 
 /* Callbacks of the output plugin; see plugin.c for the list. */
 extern void txn_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);

@@ -1,3 +1,4 @@
+/* clang-format off */
 /*
  * wire.h
  *		The dts wire format, version 1: what dts_decoder writes and wire_read.c reads.
@@ -68,11 +69,13 @@
  *					usable identity.  The reader must stop; nothing can be applied.
  *	TRUNCATE		u8 flags (DTS_TRUNCATE_*), uv count, then count numbers (uv).
  *	MESSAGE			str prefix, value.  A transactional logical message whose prefix is
- *DTS_MESSAGE_PREFIX or begins with it and a dot.
- *	FRAGMENT		u8 flags (DTS_FRAGMENT_*), uv length, bytes.  A piece of a long value.  Long
- *values are complete, in the order of their use, before the record that uses them, and belong to
- *the very next record that is not a FRAGMENT, RELATION or SUBXACT; messages may end in between.
- *Fragments of a streamed transaction that is aborted before that record are forgotten with it.
+ *					DTS_MESSAGE_PREFIX or begins with it and a dot.
+ *	FRAGMENT		u8 flags (DTS_FRAGMENT_*), [DTS_FRAGMENT_FIRST: uv total length,] uv length,
+ *					bytes.  A piece of a long value.  Long values are complete, in the order of
+ *					their use, before the record that uses them, and belong to the very next record
+ *					that is not a FRAGMENT, RELATION or SUBXACT; messages may end in between.
+ *					Fragments of a streamed transaction that is aborted before that record are
+ *					forgotten with it.
  *	SUBXACT			uv xid.  In STREAM only: the records that follow, until the next SUBXACT or the
  *					end of the message, belong to it.  Without it they belong to the top xid.
  *
@@ -87,6 +90,7 @@
  *
  * Options of the plugin are listed in decoder/options.c.
  */
+/* clang-format on */
 #ifndef DTS_WIRE_H
 #define DTS_WIRE_H
 
