@@ -292,3 +292,24 @@ pg_session_conn(PgSession *session)
 {
 	return session->conn;
 }
+
+char **
+pg_session_secrets(Arena *arena, const char *conninfo)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	char **secrets;
+	int count = 0;
+
+	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+		count++;
+	secrets = arena_zalloc(arena, sizeof(char *) * ((size_t) count + 1));
+	count = 0;
+	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+	{
+		/* libpq marks what is not to be shown in a dialog */
+		if (o->val != NULL && o->val[0] != '\0' && strchr(o->dispchar, '*') != NULL)
+			secrets[count++] = arena_strdup(arena, o->val);
+	}
+	PQconninfoFree(options);
+	return secrets;
+}

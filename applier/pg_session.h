@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arena.h"
 #include "error.h"
 
 struct pg_conn;   /* libpq's PGconn */
@@ -75,5 +76,8 @@ void pg_session_error(Error *err, struct pg_conn *conn, const struct pg_result *
  * 57P01-57P03, 55006.
  */
 bool sqlstate_is_transient(const char *sqlstate);
+
+/* The values of the options of a connection string that must not be shown; ends with NULL. */
+char **pg_session_secrets(Arena *arena, const char *conninfo);
 
 #endif /* DTS_PG_SESSION_H */

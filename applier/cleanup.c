@@ -1,0 +1,131 @@
+/*
+ * cleanup.c
+ *		Removing everything of a job from both ends; see cleanup.h.
+ *
+ * The target's epoch is raised first, so that an owner of old that wakes up can neither write nor
+ *create anew what is being removed; the source comes next, because a slot left behind fills its
+ *disk; the target's rows go last, since they are what a later attempt finds its way by.
+ */
+#include "cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "log.h"
+#include "pg_session.h"
+#include "source_slot.h"
+#include "target_pg_fence.h"
+
+#define ATTEMPTS 3
+
+static bool
+clean_source_once(const Job *job, Error *err)
+{
+	PgSession *source =
+	    pg_session_open(job->source_conninfo, PG_SESSION_SOURCE, job->slot_name, NULL, err);
+	bool ok;
+
+	if (source == NULL)
+		return false;
+	ok = fence_end_sessions(source, job, err) && source_slot_drop(source, job->slot_name, err);
+	pg_session_close(source);
+	return ok;
+}
+
+static bool
+clean_target_once(const Job *job, Error *err)
+{
+	PgSession *target =
+	    pg_session_open(job->target_conninfo, PG_SESSION_TARGET, job->slot_name, NULL, err);
+	bool ok;
+
+	if (target == NULL)
+		return false;
+	ok = fence_end_sessions(target, job, err) && target_fence_remove(target, job, err);
+	pg_session_close(target);
+	return ok;
+}
+
+/* Fences the target, when it can be reached and knows the job. */
+static bool
+fence_target(const Job *job, Error *err)
+{
+	PgSession *target =
+	    pg_session_open(job->target_conninfo, PG_SESSION_TARGET, job->slot_name, NULL, err);
+	bool exists;
+	bool ok;
+
+	if (target == NULL)
+		return true; /* cleaning it will fail too, and say so */
+	ok = target_fence_exists(target, job, &exists, err);
+	if (ok && exists && !target_fence_acquire(target, job, err))
+		ok = strcmp(err->sqlstate, ERR_FENCED) != 0;
+	else
+		ok = true;
+	pg_session_close(target);
+	return ok;
+}
+
+/* Tries a few times: a server may just be starting again. */
+static bool
+attempt(const char *end, bool (*clean)(const Job *job, Error *err), const Job *job, Error *err)
+{
+	for (int i = 0; i < ATTEMPTS; i++)
+	{
+		if (i > 0)
+			sleep((unsigned int) i);
+		if (clean(job, err))
+			return true;
+		log_error(LOG_WARNING, end, err);
+		if (!sqlstate_is_transient(err->sqlstate))
+			break;
+	}
+	return false;
+}
+
+bool
+cleanup_run(const Job *job, void *arg, json_t *result, Error *err)
+{
+	Error source_err;
+	Error target_err;
+	bool source_ok;
+	bool target_ok;
+
+	(void) arg;
+	(void) result;
+	if (!fence_target(job, err))
+		return false;
+	source_ok = attempt("cleaning the source", clean_source_once, job, &source_err);
+	if (source_ok)
+		FAULT_POINT("clean.source_done");
+	target_ok = attempt("cleaning the target", clean_target_once, job, &target_err);
+	if (target_ok)
+		FAULT_POINT("clean.target_done");
+	if (source_ok && target_ok)
+		return true;
+
+	error_set(err, source_ok ? target_err.sqlstate : source_err.sqlstate, "could not clean the %s",
+	          source_ok ? "target" : (target_ok ? "source" : "source and the target"));
+	error_detail(err, "%s%.400s%s%s%.400s",
+	             source_ok ? "" : "source: ", source_ok ? "" : source_err.message,
+	             source_ok || target_ok ? "" : "; ",
+	             target_ok ? "" : "target: ", target_ok ? "" : target_err.message);
+	error_hint(err,
+	           "Stop the job again when the server can be reached, or remove by hand what is left."
+	           "%s%.64s%s%s%.64s%s%.64s%s%.64s%s%.64s%s",
+	           source_ok ? "" : " On the source: SELECT pg_drop_replication_slot('",
+	           source_ok ? "" : job->slot_name, source_ok ? "" : "');",
+	           target_ok ? "" : " On the target: DELETE FROM dts.target_part WHERE slot_name = '",
+	           target_ok ? "" : job->slot_name,
+	           target_ok ? "" : "'; DELETE FROM dts.target_progress WHERE slot_name = '",
+	           target_ok ? "" : job->slot_name,
+	           target_ok ? "" : "'; DELETE FROM dts.target_fence WHERE slot_name = '",
+	           target_ok ? "" : job->slot_name,
+	           target_ok ? ""
+	                     : "'; SELECT pg_replication_origin_drop(roname) FROM "
+	                       "pg_replication_origin WHERE roname = '",
+	           target_ok ? "" : job->slot_name, target_ok ? "" : "';");
+	return false;
+}

@@ -1,0 +1,51 @@
+/*
+ * copy_archive.h
+ *		Reads the table of contents of a pg_dump archive in custom format.
+ *
+ * pg_restore -l prints the same as text, but its columns cannot be told apart when names hold
+ * blanks, and it shows neither definitions nor dependencies.  Data are not read.
+ */
+#ifndef DTS_COPY_ARCHIVE_H
+#define DTS_COPY_ARCHIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "error.h"
+
+typedef enum ArchiveSection
+{
+	ARCHIVE_SECTION_NONE = 1, /* belongs with the entry it depends on: comments, privileges */
+	ARCHIVE_SECTION_PRE_DATA = 2,
+	ARCHIVE_SECTION_DATA = 3,
+	ARCHIVE_SECTION_POST_DATA = 4,
+} ArchiveSection;
+
+typedef struct ArchiveEntry
+{
+	int id; /* pg_dump's number of the entry, unique in the archive */
+	uint32_t class_oid;
+	uint32_t oid; /* on the source */
+	const char *tag;
+	const char *desc; /* TABLE, INDEX, FK CONSTRAINT, ... */
+	ArchiveSection section;
+	const char *definition; /* SQL */
+	const char *schema;     /* "" when it has none */
+	const char *owner;      /* "" when it has none */
+	int *depends;           /* ids; some may not be in the archive */
+	int depend_count;
+} ArchiveEntry;
+
+typedef struct Archive
+{
+	ArchiveEntry *entries; /* in the order in which they can be created */
+	int count;
+	int max_id;
+	ArchiveEntry **by_id; /* [0..max_id], NULL where there is none */
+} Archive;
+
+/* Everything lives in the arena.  Never reads beyond the file's end, whatever it holds. */
+bool copy_archive_read(Archive *archive, const char *path, Arena *arena, Error *err) must_check;
+
+#endif /* DTS_COPY_ARCHIVE_H */

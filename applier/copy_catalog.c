@@ -1,0 +1,224 @@
+/*
+ * copy_catalog.c
+ *		Reading the source's catalogs for a load; see copy_catalog.h.
+ */
+#include "copy_catalog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "strbuf.h"
+
+/*
+ * Partitioned tables come along (without rows of their own) because a leaf is selected when an
+ * ancestor is.  A column travels binary when its type, or its element's, is built in, has a send
+ * function and means the same on every server: not so the reg* types, which are OIDs, rows of
+ * catalogs, and xml, whose binary form carries an encoding.
+ */
+static const char tables_query[] =
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, "
+    " coalesce((SELECT i.inhparent FROM pg_inherits i WHERE c.relispartition AND "
+    "           i.inhrelid = c.oid LIMIT 1), 0), "
+    " greatest(c.reltuples, 0)::bigint, coalesce(pg_relation_size(c.oid), 0), "
+    " coalesce(col.list, ''), coalesce(col.portable, true), "
+    " e.oid IS NOT NULL, coalesce(e.extcondition[array_position(e.extconfig, c.oid)], ''), "
+    " coalesce(array_position(e.extconfig, c.oid), 0), "
+    " current_setting('block_size')::int "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND "
+    " d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass "
+    "LEFT JOIN pg_extension e ON e.oid = d.refobjid "
+    "LEFT JOIN (SELECT a.attrelid, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+    "  AS list, bool_and(t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend <> 0 AND "
+    "  t.oid < 10000 AND b.typtype IN ('b', 'r', 'm') AND b.typsend <> 0 AND "
+    "  b.typname !~ '^reg' AND b.typname NOT IN ('xml', 'aclitem', 'pg_node_tree')) AS portable "
+    " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = "
+    "  CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END "
+    " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY a.attrelid"
+    ") col ON col.attrelid = c.oid "
+    "WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND "
+    " n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
+    "ORDER BY c.oid";
+
+enum
+{
+	COL_OID,
+	COL_SCHEMA,
+	COL_NAME,
+	COL_KIND,
+	COL_PARENT,
+	COL_ROWS,
+	COL_BYTES,
+	COL_LIST,
+	COL_PORTABLE,
+	COL_MEMBER,
+	COL_CONDITION,
+	COL_CONFIG,
+	COL_BLOCK_SIZE,
+};
+
+bool
+copy_is_own(const char *schema, const char *name)
+{
+	return strcmp(schema, "dts") == 0 ||
+	       (strcmp(schema, "public") == 0 && strncmp(name, "dts_", 4) == 0);
+}
+
+static SchemaSelection
+listed(const JobObject *objects, int count, const char *schema)
+{
+	SchemaSelection found = SCHEMA_NONE;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(objects[i].schema, schema) != 0)
+			continue;
+		if (objects[i].table_count == 0)
+			return SCHEMA_WHOLE;
+		found = SCHEMA_PARTLY;
+	}
+	return found;
+}
+
+SchemaSelection
+copy_schema_selection(const Job *job, const char *schema)
+{
+	const JobOptions *o = &job->options;
+	SchemaSelection in = SCHEMA_WHOLE;
+
+	if (strcmp(schema, "dts") == 0)
+		return SCHEMA_NONE;
+	if (o->object_count > 0)
+		in = listed(o->objects, o->object_count, schema);
+	if (in != SCHEMA_NONE && listed(o->exclude, o->exclude_count, schema) == SCHEMA_WHOLE)
+		return SCHEMA_NONE;
+	return in;
+}
+
+static int
+find_oid(const PgRows *rows, int64_t oid)
+{
+	int low = 0;
+	int high = pg_rows_count(rows) - 1;
+
+	while (low <= high)
+	{
+		int middle = low + (high - low) / 2;
+		int64_t here = pg_rows_int(rows, middle, COL_OID);
+
+		if (here == oid)
+			return middle;
+		if (here < oid)
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return -1;
+}
+
+/* The table, or any partitioned table above it, is selected. */
+static bool
+is_selected(const PgRows *rows, int row, const Job *job)
+{
+	for (int depth = 0; row >= 0 && depth < 1000; depth++)
+	{
+		if (job_selects(job, pg_rows_get(rows, row, COL_SCHEMA), pg_rows_get(rows, row, COL_NAME)))
+			return true;
+		row = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
+	}
+	return false;
+}
+
+bool
+copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *arena, Error *err)
+{
+	PgRows *rows = pg_session_query(source, err, tables_query, 0, NULL);
+
+	memset(catalog, 0, sizeof(*catalog));
+	if (rows == NULL)
+	{
+		error_context(err, "reading the source's tables");
+		return false;
+	}
+	catalog->tables =
+	    arena_zalloc(arena, sizeof(CatalogTable) * ((size_t) pg_rows_count(rows) + 1));
+	for (int i = 0; i < pg_rows_count(rows); i++)
+	{
+		const char *schema = pg_rows_get(rows, i, COL_SCHEMA);
+		const char *name = pg_rows_get(rows, i, COL_NAME);
+		bool member = pg_rows_bool(rows, i, COL_MEMBER);
+		int64_t block = pg_rows_int(rows, i, COL_BLOCK_SIZE);
+		CatalogTable *t = &catalog->tables[catalog->count];
+
+		if (strcmp(pg_rows_get(rows, i, COL_KIND), "r") != 0 || copy_is_own(schema, name) ||
+		    (member && pg_rows_int(rows, i, COL_CONFIG) == 0) || !is_selected(rows, i, job))
+			continue;
+		t->oid = (uint32_t) pg_rows_int(rows, i, COL_OID);
+		t->schema = arena_strdup(arena, schema);
+		t->name = arena_strdup(arena, name);
+		t->columns = arena_strdup(arena, pg_rows_get(rows, i, COL_LIST));
+		t->condition = arena_strdup(arena, pg_rows_get(rows, i, COL_CONDITION));
+		t->binary = pg_rows_bool(rows, i, COL_PORTABLE);
+		t->rows = pg_rows_int(rows, i, COL_ROWS);
+		t->bytes = pg_rows_int(rows, i, COL_BYTES);
+		t->pages = block > 0 ? t->bytes / block : 0;
+		catalog->count++;
+	}
+	pg_rows_free(rows);
+	return true;
+}
+
+bool
+copy_catalog_encoding(PgSession *source, char *encoding, size_t size, Error *err)
+{
+	PgRows *rows =
+	    pg_session_query(source, err, "SELECT pg_catalog.getdatabaseencoding()", 0, NULL);
+
+	if (rows == NULL)
+		return false;
+	snprintf(encoding, size, "%s", pg_rows_get(rows, 0, 0));
+	pg_rows_free(rows);
+	return true;
+}
+
+PgSession *
+copy_source_open(const Job *job, char *encoding, size_t size, Error *err)
+{
+	PgSession *source =
+	    pg_session_open(job->source_conninfo, PG_SESSION_SOURCE, job->slot_name, NULL, err);
+	const char *params[] = {encoding};
+
+	if (source == NULL)
+		return NULL;
+	/* role, database or server may have configured another client_encoding */
+	if (!copy_catalog_encoding(source, encoding, size, err) ||
+	    !pg_session_exec(source, err, "SELECT pg_catalog.set_config('client_encoding', $1, false)",
+	                     1, params))
+	{
+		pg_session_close(source);
+		return NULL;
+	}
+	return source;
+}
+
+bool
+copy_snapshot_begin(PgSession *source, const char *snapshot, bool *lost, Error *err)
+{
+	StrBuf sql;
+	bool ok;
+
+	*lost = false;
+	if (!pg_session_exec(source, err, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL))
+		return false;
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "SET TRANSACTION SNAPSHOT ");
+	strbuf_literal(&sql, snapshot);
+	ok = pg_session_exec(source, err, sql.data, 0, NULL);
+	strbuf_free(&sql);
+	/* 22023 before 17, 42704 since; 55000: its transaction is over already */
+	if (!ok && (strcmp(err->sqlstate, "22023") == 0 || strcmp(err->sqlstate, "42704") == 0 ||
+	            strcmp(err->sqlstate, "55000") == 0))
+		*lost = true;
+	return ok;
+}

@@ -1,0 +1,314 @@
+/*
+ * copy_crew.c
+ *		Starting and watching copy workers; see copy_crew.h.
+ *
+ * A worker that dies without a word (kill -9) is replaced: the task it had in hand is free as soon
+ * as the target's server has rolled its transaction back.  When many die in a row with nothing done
+ * in between, the phase fails instead of forking for ever.
+ */
+#include "copy_crew.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "strbuf.h"
+
+#define CREW_MAX        64
+#define CREW_DEATHS_MAX 20
+#define CREW_TICK_MS    1000
+
+typedef struct Member
+{
+	pid_t pid; /* 0: not running */
+	int pipe;  /* -1: closed */
+	int source_pid;
+	int target_pid;
+	bool finished; /* its pipe has ended: everything it said is heard */
+	size_t got;    /* bytes of the message being received */
+	CopyMessage message;
+} Member;
+
+typedef struct Crew
+{
+	Worker *w;
+	const CopyCrewOptions *options;
+	Member members[CREW_MAX];
+	int count;
+	int deaths; /* since a task was last done */
+	bool failed;
+	bool snapshot_lost;
+	Error *err;
+} Crew;
+
+static bool
+member_start(Crew *crew, Member *m)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+	{
+		error_set(crew->err, ERR_CHILD, "could not start a copy worker: %m");
+		return false;
+	}
+	pid = worker_fork(crew->w);
+	if (pid == 0)
+	{
+		CopyWorkerOptions options = {.job = worker_job(crew->w),
+		                             .encoding = crew->options->encoding,
+		                             .snapshot = crew->options->snapshot,
+		                             .last = crew->options->last,
+		                             .workers = crew->count,
+		                             .pipe = ends[1]};
+
+		close(ends[0]);
+		_exit(copy_worker_main(&options));
+	}
+	close(ends[1]);
+	if (pid < 0)
+	{
+		error_set(crew->err, ERR_CHILD, "could not start a copy worker: %m");
+		close(ends[0]);
+		return false;
+	}
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	memset(m, 0, sizeof(*m));
+	m->pid = pid;
+	m->pipe = ends[0];
+	return true;
+}
+
+static void
+note_failure(Crew *crew, const Error *error)
+{
+	if (!crew->failed)
+		*crew->err = *error; /* the first one; the others mostly follow from it */
+	crew->failed = true;
+}
+
+static bool
+member_said(Crew *crew, Member *m)
+{
+	const CopyMessage *message = &m->message;
+
+	switch (message->kind)
+	{
+		case COPY_HELLO:
+			m->source_pid = message->source_pid;
+			m->target_pid = message->target_pid;
+			break;
+		case COPY_PROGRESS:
+			break;
+		case COPY_DONE:
+			crew->deaths = 0;
+			break;
+		case COPY_NOTE:
+			worker_event(crew->w, "warning", "left_out", "%s", message->error.message);
+			break;
+		case COPY_FAILED:
+			crew->snapshot_lost = crew->snapshot_lost || message->snapshot_lost;
+			note_failure(crew, &message->error);
+			break;
+	}
+	return crew->options->heard(crew->options->arg, message, crew->err);
+}
+
+/* Reads what the pipe holds.  False: the listener failed. */
+static bool
+member_hear(Crew *crew, Member *m)
+{
+	while (m->pipe >= 0)
+	{
+		ssize_t got = read(m->pipe, (char *) &m->message + m->got, sizeof(m->message) - m->got);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			return true;
+		if (got <= 0)
+		{
+			close(m->pipe);
+			m->pipe = -1;
+			m->finished = true;
+			return true;
+		}
+		m->got += (size_t) got;
+		if (m->got < sizeof(m->message))
+			continue;
+		m->got = 0;
+		if (!member_said(crew, m))
+			return false;
+	}
+	return true;
+}
+
+/* Replaces the dead.  *running: how many are at work. */
+static bool
+reap(Crew *crew, int *running)
+{
+	*running = 0;
+	for (int i = 0; i < crew->count; i++)
+	{
+		Member *m = &crew->members[i];
+		int status;
+
+		if (m->pid == 0)
+			continue;
+		if (!m->finished || !worker_child_exited(crew->w, m->pid, &status))
+		{
+			(*running)++;
+			continue;
+		}
+		m->pid = 0;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			continue;
+		if (crew->failed)
+			continue;
+		if (++crew->deaths > CREW_DEATHS_MAX)
+		{
+			error_set(crew->err, ERR_CHILD, "copy workers keep dying");
+			error_detail(crew->err, "The last one ended with status %d.", status);
+			error_hint(crew->err, "Look for the kernel's out-of-memory messages on the daemon's "
+			                      "host.");
+			return false;
+		}
+		worker_event(crew->w, "warning", "copy_worker_died",
+		             "copy worker %d ended unexpectedly (status %d); its part is done again",
+		             (int) m->pid, status);
+		if (!member_start(crew, m))
+			return false;
+		(*running)++;
+	}
+	return true;
+}
+
+/* Ends backends that may not have noticed that their client is gone, e.g. while building an index.
+ */
+static void
+end_backends(Crew *crew, PgSession *session, bool on_target)
+{
+	StrBuf sql;
+	Error ignored = {0};
+	int n = 0;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "SELECT pg_catalog.pg_terminate_backend(pid) FROM "
+	                  "pg_catalog.pg_stat_activity WHERE application_name = ");
+	strbuf_literal(&sql, worker_job(crew->w)->slot_name);
+	strbuf_puts(&sql, " AND pid IN (");
+	for (int i = 0; i < crew->count; i++)
+	{
+		const Member *m = &crew->members[i];
+		int pid = on_target ? m->target_pid : m->source_pid;
+
+		if (pid > 0)
+			strbuf_printf(&sql, "%s%d", n++ > 0 ? "," : "", pid);
+	}
+	strbuf_puts(&sql, ")");
+	if (n > 0 && !pg_session_exec(session, &ignored, sql.data, 0, NULL))
+		error_clear(&ignored); /* the fence at the next start does the same */
+	strbuf_free(&sql);
+}
+
+static void
+end_all(Crew *crew, PgSession *target, bool touch_servers)
+{
+	Error ignored = {0};
+	PgSession *source;
+	int status;
+
+	for (int i = 0; i < crew->count; i++)
+	{
+		Member *m = &crew->members[i];
+
+		if (m->pid > 0)
+			kill(m->pid, SIGKILL);
+	}
+	for (int i = 0; i < crew->count; i++)
+	{
+		Member *m = &crew->members[i];
+
+		while (m->pid > 0 && !worker_child_exited(crew->w, m->pid, &status))
+			usleep(2000);
+		if (m->pipe >= 0)
+			close(m->pipe);
+		m->pid = 0;
+		m->pipe = -1;
+	}
+	if (!touch_servers)
+		return;
+	end_backends(crew, target, true);
+	source = pg_session_open(worker_job(crew->w)->source_conninfo, PG_SESSION_SOURCE,
+	                         worker_job(crew->w)->slot_name, NULL, &ignored);
+	if (source == NULL)
+		return;
+	end_backends(crew, source, false);
+	pg_session_close(source);
+}
+
+/* Waits for something to be said.  Fills the order in force. */
+static bool
+listen_once(Crew *crew, WorkerOrder *order, int64_t *last_tick)
+{
+	struct pollfd fds[CREW_MAX];
+	int who[CREW_MAX];
+	int n = 0;
+
+	for (int i = 0; i < crew->count; i++)
+	{
+		if (crew->members[i].pipe < 0)
+			continue;
+		fds[n] = (struct pollfd){.fd = crew->members[i].pipe, .events = POLLIN};
+		who[n++] = i;
+	}
+	/* with every pipe closed we only wait for the exits */
+	*order = worker_wait(crew->w, fds, n, n > 0 ? CREW_TICK_MS : 20);
+	for (int k = 0; k < n; k++)
+	{
+		if (fds[k].revents != 0 && !member_hear(crew, &crew->members[who[k]]))
+			return false;
+	}
+	if (worker_now_us(crew->w) - *last_tick < CREW_TICK_MS * 1000)
+		return true;
+	*last_tick = worker_now_us(crew->w);
+	return crew->options->heard(crew->options->arg, NULL, crew->err);
+}
+
+CrewResult
+copy_crew_run(Worker *w, const CopyCrewOptions *options, PgSession *target, Error *err)
+{
+	Crew crew = {.w = w, .options = options, .err = err};
+	WorkerOrder order = ORDER_GO_ON;
+	int64_t last_tick = 0;
+	bool ok = true;
+	int running = 1;
+
+	crew.count = options->workers < 1 ? 1 : options->workers;
+	if (crew.count > CREW_MAX)
+		crew.count = CREW_MAX;
+	for (int i = 0; i < crew.count; i++)
+		crew.members[i].pipe = -1;
+	for (int i = 0; ok && i < crew.count; i++)
+		ok = member_start(&crew, &crew.members[i]);
+	while (ok && running > 0 && !crew.failed && order == ORDER_GO_ON)
+	{
+		ok = listen_once(&crew, &order, &last_tick);
+		if (ok && !crew.failed && order == ORDER_GO_ON)
+			ok = reap(&crew, &running);
+	}
+	if (ok && running == 0 && !crew.failed)
+		return CREW_DONE;
+	end_all(&crew, target, order != ORDER_LEAVE);
+	if (order != ORDER_GO_ON)
+		return CREW_YIELDED;
+	if (crew.failed && strcmp(err->sqlstate, ERR_FENCED) == 0)
+		return CREW_YIELDED;
+	return crew.snapshot_lost ? CREW_SNAPSHOT_LOST : CREW_FAILED;
+}

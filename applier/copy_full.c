@@ -1,0 +1,221 @@
+/*
+ * copy_full.c
+ *		The phase "full"; see copy_full.h.
+ *
+ * Steps, each durable on the target: parts planned, data done (the snapshot is let go), all done.
+ * A restart goes on with the queue.  When the snapshot was lost before the data were done, the data
+ * parts are planned anew under a new one (copy_keeper_create() has forgotten the old ones) and the
+ * tables that we filled are emptied first.
+ */
+#include "copy_full.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "copy_catalog.h"
+#include "copy_crew.h"
+#include "copy_keeper.h"
+#include "copy_load.h"
+#include "copy_progress.h"
+#include "copy_queue.h"
+#include "fault.h"
+#include "strbuf.h"
+
+#define WORKERS_DEFAULT 4
+
+typedef struct FullLoad
+{
+	Worker *w;
+	const Job *job;
+	PgSession *target;
+	char encoding[64];
+	char snapshot[SNAPSHOT_NAME_MAX];
+	CopyStep step;
+	CopyProgress *progress;
+} FullLoad;
+
+static PhaseResult
+failed(const Error *err)
+{
+	if (strcmp(err->sqlstate, ERR_FENCED) == 0)
+		return PHASE_YIELDED;
+	if (strcmp(err->sqlstate, ERR_LOST) == 0)
+		return PHASE_LOST;
+	return sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
+}
+
+/* A step with a synchronous commit, which also makes everything durable that came before it. */
+static bool
+reach(FullLoad *full, CopyStep step, Error *err)
+{
+	if (!copy_queue_begin(full->target, full->job, err))
+		return false;
+	if (!copy_step_write(full->target, full->job, step, err))
+	{
+		copy_queue_rollback(full->target);
+		return false;
+	}
+	if (!copy_queue_commit(full->target, err))
+		return false;
+	full->step = step;
+	return true;
+}
+
+/* The last part has committed: the source needs to hold nothing back for us any longer. */
+static bool
+check_data_done(FullLoad *full, Error *err)
+{
+	int64_t left;
+
+	if (full->step >= STEP_DATA_DONE)
+		return true;
+	if (!copy_queue_left(full->target, full->job, STAGE_PRE_DATA, STAGE_DATA, &left, err))
+		return false;
+	if (left > 0)
+		return true;
+	if (!reach(full, STEP_DATA_DONE, err))
+		return false;
+	FAULT_POINT("full.data_done");
+	copy_keeper_release(full->w);
+	worker_set_step(full->w, "building indexes and constraints");
+	return true;
+}
+
+static bool
+heard(void *arg, const CopyMessage *message, Error *err)
+{
+	FullLoad *full = arg;
+
+	copy_progress_heard(full->progress, message);
+	return message != NULL || check_data_done(full, err);
+}
+
+/* The parts of all tables, under the snapshot. */
+static PhaseResult
+plan(FullLoad *full, Error *err)
+{
+	PgSession *source;
+	char encoding[64];
+	bool lost = false;
+	WorkerOrder order = ORDER_GO_ON;
+	bool ok;
+
+	worker_set_step(full->w, "planning the load");
+	source = copy_source_open(full->job, encoding, sizeof(encoding), err);
+	ok = source != NULL && copy_snapshot_begin(source, full->snapshot, &lost, err) &&
+	     copy_load_plan(full->w, source, full->target, &order, err);
+	pg_session_close(source);
+	if (order != ORDER_GO_ON)
+		return PHASE_YIELDED;
+	if (!ok && lost)
+		return PHASE_TRANSIENT;
+	return ok ? PHASE_COMPLETED : failed(err);
+}
+
+/* A usable snapshot, made anew when it was lost; the step may go back. */
+static PhaseResult
+ready_snapshot(FullLoad *full, Error *err)
+{
+	PhaseResult result = PHASE_TROUBLE;
+
+	full->snapshot[0] = '\0';
+	if (full->step >= STEP_DATA_DONE)
+		return PHASE_COMPLETED;
+	if (!copy_keeper_create(full->w, &result, err))
+		return result;
+	if (!copy_step_read(full->target, full->job, &full->step, err))
+		return failed(err);
+	if (!copy_keeper_snapshot(full->w, full->snapshot, sizeof(full->snapshot)))
+	{
+		error_set(err, ERR_CONNECTION, "the load's snapshot was lost just now");
+		return PHASE_TRANSIENT;
+	}
+	return PHASE_COMPLETED;
+}
+
+static PhaseResult
+work(FullLoad *full, Error *err)
+{
+	int workers = full->job->options.workers;
+	CopyCrewOptions crew = {.last = STAGE_ANALYZE,
+	                        .workers = workers > 0 ? workers : WORKERS_DEFAULT,
+	                        .encoding = full->encoding,
+	                        .snapshot = full->snapshot,
+	                        .heard = heard,
+	                        .arg = full};
+	CrewResult result;
+
+	worker_set_step(full->w, full->step >= STEP_DATA_DONE ? "building indexes and constraints"
+	                                                      : "copying data");
+	full->progress = copy_progress_open(full->w, full->target, err);
+	if (full->progress == NULL)
+		return failed(err);
+	result = copy_crew_run(full->w, &crew, full->target, err);
+	copy_progress_close(full->progress, result == CREW_DONE, result == CREW_FAILED ? err : NULL);
+	full->progress = NULL;
+	switch (result)
+	{
+		case CREW_DONE:
+			if (!check_data_done(full, err))
+				return failed(err);
+			FAULT_POINT("full.post_data_done");
+			return reach(full, STEP_FULL_DONE, err) ? PHASE_COMPLETED : failed(err);
+		case CREW_YIELDED:
+			return PHASE_YIELDED;
+		case CREW_SNAPSHOT_LOST:
+			return PHASE_LOST; /* the caller makes a new one */
+		case CREW_FAILED:
+			break;
+	}
+	return failed(err);
+}
+
+static PhaseResult
+run_steps(FullLoad *full, Error *err)
+{
+	for (;;)
+	{
+		PhaseResult result;
+
+		if (!copy_step_read(full->target, full->job, &full->step, err))
+			return failed(err);
+		if (full->step == STEP_FULL_DONE)
+			return PHASE_COMPLETED;
+		result = ready_snapshot(full, err);
+		if (result != PHASE_COMPLETED)
+			return result;
+		if (full->step < STEP_FULL_PLANNED)
+		{
+			result = plan(full, err);
+			if (result != PHASE_COMPLETED)
+				return result;
+			full->step = STEP_FULL_PLANNED;
+		}
+		result = work(full, err);
+		if (result != PHASE_LOST || strcmp(err->sqlstate, ERR_LOST) == 0)
+			return result;
+		worker_event(full->w, "warning", "snapshot_lost",
+		             "the load's snapshot was lost; the data are loaded again under a new one");
+		error_clear(err);
+	}
+}
+
+PhaseResult
+copy_full_run(Worker *w, Error *err)
+{
+	FullLoad full = {.w = w, .job = worker_job(w)};
+	PgSession *source = copy_source_open(full.job, full.encoding, sizeof(full.encoding), err);
+	PhaseResult result;
+
+	if (source == NULL)
+		return failed(err);
+	pg_session_close(source);
+	full.target = copy_target_open(full.job, full.encoding, err);
+	result = full.target == NULL ? failed(err) : run_steps(&full, err);
+	pg_session_close(full.target);
+	if (result == PHASE_COMPLETED && full.step < STEP_FULL_DONE)
+		return PHASE_TROUBLE;
+	return result;
+}

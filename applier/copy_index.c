@@ -1,0 +1,204 @@
+/*
+ * copy_index.c
+ *		Tasks from archive entries; see copy_index.h.
+ *
+ * What pg_restore knows better (owners, access methods, settings) it writes: entries that run one
+ * after the other become its SQL, a few hundred at a time, so that a transaction stays within the
+ * target's lock table.  What runs side by side, indexes, keys and foreign keys, is the entry's own
+ * statement, one task each.
+ */
+#include "copy_index.h"
+
+#include <string.h>
+
+#define CHUNK_ENTRIES 200
+
+CopyTask *
+copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind)
+{
+	CopyTask *task;
+
+	if (tasks->count == tasks->room)
+	{
+		int room = tasks->room == 0 ? 256 : tasks->room * 2;
+		CopyTask *more = arena_alloc(tasks->arena, sizeof(CopyTask) * (size_t) room);
+
+		if (tasks->count > 0)
+			memcpy(more, tasks->tasks, sizeof(CopyTask) * (size_t) tasks->count);
+		tasks->tasks = more;
+		tasks->room = room;
+	}
+	task = &tasks->tasks[tasks->count++];
+	memset(task, 0, sizeof(*task));
+	task->stage = stage;
+	task->kind = kind;
+	return task;
+}
+
+static const ArchiveEntry *
+dependency(const Archive *archive, const ArchiveEntry *e, int i)
+{
+	int id = e->depends[i];
+
+	return id > 0 && id <= archive->max_id ? archive->by_id[id] : NULL;
+}
+
+/* Comments and privileges go where their object goes. */
+static ArchiveSection
+section_of(const Archive *archive, const ArchiveEntry *e)
+{
+	for (int i = 0; e->section == ARCHIVE_SECTION_NONE && i < e->depend_count; i++)
+	{
+		const ArchiveEntry *d = dependency(archive, e, i);
+
+		if (d != NULL && d->section == ARCHIVE_SECTION_POST_DATA)
+			return ARCHIVE_SECTION_POST_DATA;
+	}
+	return e->section == ARCHIVE_SECTION_POST_DATA ? ARCHIVE_SECTION_POST_DATA
+	                                               : ARCHIVE_SECTION_PRE_DATA;
+}
+
+/* The table that an index or constraint belongs to, or NULL. */
+static const ArchiveEntry *
+table_of(const Archive *archive, const ArchiveEntry *e)
+{
+	for (int i = 0; i < e->depend_count; i++)
+	{
+		const ArchiveEntry *d = dependency(archive, e, i);
+
+		if (d != NULL &&
+		    (strcmp(d->desc, "TABLE") == 0 || strcmp(d->desc, "MATERIALIZED VIEW") == 0))
+			return d;
+	}
+	return NULL;
+}
+
+static CopyStage
+stage_of(const Archive *archive, const ArchiveEntry *e)
+{
+	const ArchiveEntry *table;
+
+	if (section_of(archive, e) == ARCHIVE_SECTION_PRE_DATA)
+		return strcmp(e->desc, "ACL") == 0 ? STAGE_PRIVILEGES : STAGE_PRE_DATA;
+	if (strcmp(e->desc, "INDEX ATTACH") == 0)
+		return STAGE_ATTACH;
+	if (strcmp(e->desc, "FK CONSTRAINT") == 0)
+		return STAGE_FOREIGN_KEY;
+	if (strcmp(e->desc, "INDEX") == 0 || strcmp(e->desc, "CONSTRAINT") == 0)
+	{
+		table = table_of(archive, e);
+		/* a materialized view that itself has to wait for a key */
+		if (table == NULL || section_of(archive, table) == ARCHIVE_SECTION_PRE_DATA)
+			return STAGE_INDEX;
+	}
+	return STAGE_POST_DATA;
+}
+
+static bool
+is_grants(const ArchiveEntry *e)
+{
+	return strcmp(e->desc, "ACL") == 0 || strcmp(e->desc, "DEFAULT ACL") == 0;
+}
+
+/* Entries of a serial stage, gathered as long as they can share one pg_restore run. */
+typedef struct Gather
+{
+	CopyTasks *tasks;
+	CopyProgram *program;
+	CopyStage stage;
+	ArchiveEntry *entries[CHUNK_ENTRIES];
+	int count;
+	bool no_owner;
+} Gather;
+
+static bool
+gather_flush(Gather *g, WorkerOrder *order, Error *err)
+{
+	const char *sql;
+
+	if (g->count == 0)
+		return true;
+	sql = copy_program_sql(g->program, g->entries, g->count, g->no_owner, g->tasks->arena, order,
+	                       err);
+	if (sql == NULL)
+		return false;
+	copy_tasks_add(g->tasks, g->stage, TASK_SQL)->target_sql = sql;
+	g->count = 0;
+	return true;
+}
+
+static bool
+plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
+            const CopySelection *selection, CopyProgram *program, WorkerOrder *order, Error *err)
+{
+	Gather g = {.tasks = tasks, .program = program, .stage = stage};
+
+	for (int i = 0; i < archive->count; i++)
+	{
+		ArchiveEntry *e = &archive->entries[i];
+		bool no_owner = selection->no_owner[e->id];
+
+		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage ||
+		    is_grants(e))
+			continue;
+		if ((g.count == CHUNK_ENTRIES || (g.count > 0 && g.no_owner != no_owner)) &&
+		    !gather_flush(&g, order, err))
+			return false;
+		g.no_owner = no_owner;
+		g.entries[g.count++] = e;
+	}
+	return gather_flush(&g, order, err);
+}
+
+static void
+plan_grants(CopyTasks *tasks, CopyStage from, CopyStage stage, const Archive *archive,
+            const CopySelection *selection)
+{
+	for (int i = 0; i < archive->count; i++)
+	{
+		const ArchiveEntry *e = &archive->entries[i];
+
+		if (selection->verdict[e->id] == ENTRY_KEEP && is_grants(e) && stage_of(archive, e) == from)
+			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql = e->definition;
+	}
+}
+
+static void
+plan_single(CopyTasks *tasks, CopyStage stage, const Archive *archive,
+            const CopySelection *selection)
+{
+	for (int i = 0; i < archive->count; i++)
+	{
+		const ArchiveEntry *e = &archive->entries[i];
+		const ArchiveEntry *table;
+		CopyTask *task;
+
+		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage)
+			continue;
+		task = copy_tasks_add(tasks, stage, TASK_SQL);
+		task->target_sql = e->definition;
+		table = table_of(archive, e);
+		if (table == NULL)
+			continue;
+		task->schema = table->schema;
+		task->table = table->tag;
+		task->table_oid = table->oid;
+	}
+}
+
+bool
+copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
+                CopyProgram *program, WorkerOrder *order, Error *err)
+{
+	*order = ORDER_GO_ON;
+	if (!plan_serial(tasks, STAGE_PRE_DATA, archive, selection, program, order, err))
+		return false;
+	plan_grants(tasks, STAGE_PRIVILEGES, STAGE_PRIVILEGES, archive, selection);
+	plan_single(tasks, STAGE_INDEX, archive, selection);
+	plan_single(tasks, STAGE_ATTACH, archive, selection);
+	plan_single(tasks, STAGE_FOREIGN_KEY, archive, selection);
+	if (!plan_serial(tasks, STAGE_POST_DATA, archive, selection, program, order, err))
+		return false;
+	plan_grants(tasks, STAGE_POST_DATA, STAGE_POST_DATA, archive, selection);
+	return true;
+}

@@ -1,0 +1,545 @@
+/*
+ * copy_keeper.c
+ *		The exported snapshot of a load and the process that holds it; see copy_keeper.h.
+ *
+ * A snapshot lives as long as the session that exported it.  Were that the worker's own, every
+ * restart of the daemon would start the load from zero.  So it belongs to a process in a session of
+ * its own, without a death signal, and the target's dts.target_progress.snapshot names it.  That
+ *row is also what ends it: the keeper looks every two seconds, and leaves when the row is gone or
+ *names no or another snapshot, when its session on the source has ended, or when the target has
+ *been away for KEEPER_BLIND_S.  A daemon that dies before the row is written leaves a keeper that
+ *no row names: it leaves too, after KEEPER_GRACE_S.
+ *
+ * Rejected: prolonging the snapshot by importing it elsewhere (a slot's snapshot cannot be exported
+ * again), and a temporary slot's session inside the daemon's supervisor (dies with it).
+ */
+#include "copy_keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "copy_catalog.h"
+#include "copy_queue.h"
+#include "fault.h"
+#include "pg_session.h"
+#include "source_slot.h"
+#include "strbuf.h"
+
+#define KEEPER_LOOK_MS 2000
+#define KEEPER_GRACE_S 60
+#define KEEPER_BLIND_S 900
+#define KEEPER_MARK    "/* dts snapshot keeper */"
+
+/* What the keeper tells its parent once. */
+typedef struct KeeperReport
+{
+	bool ok;
+	char snapshot[SNAPSHOT_NAME_MAX];
+	char consistent_point[LSN_TEXT_MAX]; /* "" without slot */
+	Error error;
+} KeeperReport;
+
+static bool
+export_with_slot(PgSession *source, const char *slot, KeeperReport *report)
+{
+	StrBuf sql;
+	PgRows *rows;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "CREATE_REPLICATION_SLOT ");
+	strbuf_ident(&sql, slot);
+	strbuf_puts(&sql, " LOGICAL ");
+	strbuf_ident(&sql, SOURCE_SLOT_PLUGIN);
+	strbuf_puts(&sql,
+	            pg_session_version(source) >= 150000 ? " (SNAPSHOT 'export')" : " EXPORT_SNAPSHOT");
+	rows = pg_session_query(source, &report->error, sql.data, 0, NULL);
+	strbuf_free(&sql);
+	if (rows == NULL)
+	{
+		error_context(&report->error, "creating the replication slot");
+		return false;
+	}
+	if (pg_rows_count(rows) == 1 && pg_rows_get(rows, 0, 2) != NULL)
+	{
+		snprintf(report->consistent_point, sizeof(report->consistent_point), "%s",
+		         pg_rows_get(rows, 0, 1));
+		snprintf(report->snapshot, sizeof(report->snapshot), "%s", pg_rows_get(rows, 0, 2));
+	}
+	else
+		error_set(&report->error, ERR_PROTOCOL, "the source exported no snapshot");
+	pg_rows_free(rows);
+	return !report->error.set;
+}
+
+static bool
+export_alone(PgSession *source, KeeperReport *report)
+{
+	PgRows *rows;
+
+	if (!pg_session_exec(source, &report->error, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	                     0, NULL))
+		return false;
+	rows = pg_session_query(source, &report->error,
+	                        "SELECT pg_catalog.pg_export_snapshot() " KEEPER_MARK, 0, NULL);
+	if (rows == NULL)
+		return false;
+	snprintf(report->snapshot, sizeof(report->snapshot), "%s", pg_rows_get(rows, 0, 0));
+	pg_rows_free(rows);
+	return true;
+}
+
+/* Whether the target still names our snapshot.  *seen: the target answered. */
+static bool
+still_wanted(const Job *job, PgSession **target, const char *snapshot, bool *seen)
+{
+	const char *params[] = {job->slot_name};
+	Error err = {0};
+	PgRows *rows = NULL;
+	bool wanted = true;
+
+	*seen = false;
+	if (*target == NULL)
+		*target =
+		    pg_session_open(job->target_conninfo, PG_SESSION_TARGET, job->slot_name, NULL, &err);
+	if (*target != NULL)
+		rows = pg_session_query(
+		    *target, &err,
+		    "SELECT coalesce(snapshot, '') FROM dts.target_progress WHERE slot_name = $1", 1,
+		    params);
+	if (rows != NULL)
+	{
+		wanted = pg_rows_count(rows) == 1 && strcmp(pg_rows_get(rows, 0, 0), snapshot) == 0;
+		pg_rows_free(rows);
+		*seen = true;
+		return wanted;
+	}
+	/* the table or the whole database is gone: so is the job */
+	if (strcmp(err.sqlstate, "42P01") == 0 || strcmp(err.sqlstate, "3F000") == 0 ||
+	    strcmp(err.sqlstate, "3D000") == 0)
+		wanted = false;
+	pg_session_close(*target);
+	*target = NULL;
+	return wanted;
+}
+
+static int64_t
+now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Holds the session until nobody needs it. */
+static void
+keep(const Job *job, PgSession *source, const char *snapshot)
+{
+	PgSession *target = NULL;
+	int64_t begun = now_s();
+	int64_t last_seen = begun;
+	bool named = false; /* the target has named our snapshot */
+
+	for (;;)
+	{
+		struct pollfd fd = {.fd = pg_session_socket(source), .events = POLLIN};
+		bool seen;
+		bool wanted = still_wanted(job, &target, snapshot, &seen);
+
+		if (seen)
+			last_seen = now_s();
+		named = named || (seen && wanted);
+		if (!wanted && (named || now_s() - begun > KEEPER_GRACE_S))
+			break;
+		if (now_s() - last_seen > KEEPER_BLIND_S)
+			break;
+		/* an idle session hears only of its end, or a notice; never send: that ends the snapshot */
+		if (poll(&fd, 1, KEEPER_LOOK_MS) > 0 &&
+		    (PQconsumeInput(pg_session_conn(source)) == 0 ||
+		     PQstatus(pg_session_conn(source)) == CONNECTION_BAD))
+			break;
+	}
+	pg_session_close(target);
+}
+
+static void
+keeper_detach(int report_fd)
+{
+	sigset_t none;
+	int null;
+
+	setsid();
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	null = open("/dev/null", O_RDWR);
+	for (int fd = 0; fd <= 2 && null >= 0; fd++)
+		dup2(null, fd);
+	/* the daemon's own descriptors (log, sessions, pipes) must not live on in us */
+	if (report_fd != 3)
+		dup2(report_fd, 3);
+	close_range(4, ~0U, 0);
+	if (chdir("/") != 0)
+		_exit(1);
+}
+
+static void
+keeper_main(const Job *job, int report_fd)
+{
+	bool with_slot = job->options.phases[PHASE_INCREMENTAL];
+	KeeperReport report = {0};
+	PgSession *source;
+
+	keeper_detach(report_fd);
+	source = pg_session_open(job->source_conninfo,
+	                         with_slot ? PG_SESSION_REPLICATION : PG_SESSION_SOURCE, job->slot_name,
+	                         NULL, &report.error);
+	if (source != NULL)
+		report.ok = with_slot ? export_with_slot(source, job->slot_name, &report)
+		                      : export_alone(source, &report);
+	if (report.ok && with_slot)
+		FAULT_POINT("keeper.slot_created");
+	if (write(3, &report, sizeof(report)) != sizeof(report))
+		_exit(1);
+	close(3);
+	if (report.ok)
+		keep(job, source, report.snapshot);
+	pg_session_close(source);
+	_exit(0);
+}
+
+/* Starts the keeper; returns the pipe that its report comes through, or -1. */
+static int
+keeper_start(Worker *w, pid_t *keeper, Error *err)
+{
+	int ends[2];
+	int pids[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+	{
+		error_set(err, ERR_CHILD, "could not start the snapshot's keeper: %m");
+		return -1;
+	}
+	if (pipe2(pids, O_CLOEXEC) != 0 || (child = fork()) < 0)
+	{
+		error_set(err, ERR_CHILD, "could not start the snapshot's keeper: %m");
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
+	if (child == 0)
+	{
+		/* the one between makes it an orphan, so that nobody has to wait for its end */
+		pid_t grandchild = fork();
+
+		if (grandchild == 0)
+			keeper_main(worker_job(w), ends[1]);
+		if (write(pids[1], &grandchild, sizeof(grandchild)) != sizeof(grandchild))
+			_exit(1);
+		_exit(0);
+	}
+	close(ends[1]);
+	close(pids[1]);
+	*keeper = -1;
+	if (read(pids[0], keeper, sizeof(*keeper)) != sizeof(*keeper) || *keeper <= 0)
+	{
+		error_set(err, ERR_CHILD, "could not start the snapshot's keeper");
+		close(ends[0]);
+		ends[0] = -1;
+	}
+	close(pids[0]);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return ends[0];
+}
+
+/* Waits for the report: creating a slot waits for every transaction that is running. */
+static bool
+keeper_await(Worker *w, int pipe_fd, pid_t keeper, KeeperReport *report, PhaseResult *result,
+             Error *err)
+{
+	size_t got = 0;
+	bool told = false;
+	int64_t begun = worker_now_us(w);
+
+	while (got < sizeof(*report))
+	{
+		struct pollfd fd = {.fd = pipe_fd, .events = POLLIN};
+		WorkerOrder order = worker_wait(w, &fd, 1, 1000);
+		ssize_t n;
+
+		if (order != ORDER_GO_ON)
+		{
+			kill(keeper, SIGKILL); /* the server drops a slot that is half made */
+			*result = PHASE_YIELDED;
+			return false;
+		}
+		if (!told && worker_now_us(w) - begun > 5000000)
+		{
+			told = true;
+			worker_event(w, "info", "slot_waits",
+			             "the source finishes transactions that are running before the slot can be "
+			             "made");
+		}
+		if (fd.revents == 0)
+			continue;
+		n = read(pipe_fd, (char *) report + got, sizeof(*report) - got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+		{
+			error_set(err, ERR_CONNECTION, "the snapshot's keeper ended unexpectedly");
+			*result = PHASE_TRANSIENT;
+			return false;
+		}
+		got += (size_t) n;
+	}
+	if (!report->ok)
+	{
+		*err = report->error;
+		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
+	}
+	return report->ok;
+}
+
+/* The snapshot that the target names, "" when none. */
+static bool
+stored_snapshot(PgSession *target, const Job *job, char *snapshot, size_t size, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	PgRows *rows = pg_session_query(
+	    target, err, "SELECT coalesce(snapshot, '') FROM dts.target_progress WHERE slot_name = $1",
+	    1, params);
+
+	if (rows == NULL)
+		return false;
+	snprintf(snapshot, size, "%s", pg_rows_count(rows) == 1 ? pg_rows_get(rows, 0, 0) : "");
+	pg_rows_free(rows);
+	return true;
+}
+
+typedef enum SnapshotState
+{
+	SNAPSHOT_UNKNOWN, /* err: an end could not be asked */
+	SNAPSHOT_NONE,    /* there never was one, or it is lost */
+	SNAPSHOT_ALIVE,
+} SnapshotState;
+
+static SnapshotState
+snapshot_state(const Job *job, char *snapshot, size_t size, Error *err)
+{
+	PgSession *target = copy_target_open(job, NULL, err);
+	PgSession *source = NULL;
+	SnapshotState state = SNAPSHOT_UNKNOWN;
+	char encoding[64];
+	bool lost;
+
+	if (target != NULL && stored_snapshot(target, job, snapshot, size, err))
+	{
+		if (snapshot[0] == '\0')
+			state = SNAPSHOT_NONE;
+		else if ((source = copy_source_open(job, encoding, sizeof(encoding), err)) != NULL)
+		{
+			if (copy_snapshot_begin(source, snapshot, &lost, err))
+				state = SNAPSHOT_ALIVE;
+			else if (lost)
+				state = SNAPSHOT_NONE;
+		}
+	}
+	pg_session_close(source);
+	pg_session_close(target);
+	return state;
+}
+
+bool
+copy_keeper_snapshot(Worker *w, char *snapshot, size_t size)
+{
+	Error ignored = {0};
+
+	return snapshot_state(worker_job(w), snapshot, size, &ignored) == SNAPSHOT_ALIVE;
+}
+
+void
+copy_keeper_release(Worker *w)
+{
+	const Job *job = worker_job(w);
+	const char *params[] = {job->slot_name};
+	Error ignored = {0};
+	PgSession *session = copy_target_open(job, NULL, &ignored);
+
+	if (session != NULL &&
+	    !pg_session_exec(session, &ignored,
+	                     "UPDATE dts.target_progress SET snapshot = NULL WHERE slot_name = $1", 1,
+	                     params))
+		error_clear(&ignored);
+	pg_session_close(session);
+
+	/* not to wait for the keeper's next look: its session holds back VACUUM on the source */
+	session =
+	    pg_session_open(job->source_conninfo, PG_SESSION_SOURCE, job->slot_name, NULL, &ignored);
+	if (session == NULL)
+		return;
+	if (!pg_session_exec(session, &ignored,
+	                     "SELECT pg_catalog.pg_terminate_backend(a.pid) "
+	                     "FROM pg_catalog.pg_stat_activity a WHERE a.application_name = $1 "
+	                     "AND a.pid <> pg_catalog.pg_backend_pid() AND ("
+	                     " a.query LIKE '%" KEEPER_MARK "' OR "
+	                     " (a.backend_type = 'walsender' AND NOT EXISTS (SELECT FROM "
+	                     "pg_catalog.pg_replication_slots s WHERE s.active_pid = a.pid)))",
+	                     1, params))
+		error_clear(&ignored);
+	pg_session_close(session);
+}
+
+/* What a lost snapshot leaves: the data parts start again, the slot goes. */
+static bool
+forget_lost(PgSession *target, const Job *job, CopyStep step, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	CopyStep back = job->options.phases[PHASE_SCHEMA] ? STEP_SCHEMA_DONE : STEP_NONE;
+
+	if (!copy_queue_begin(target, job, err))
+		return false;
+	if (!pg_session_exec(target, err,
+	                     "UPDATE dts.target_progress SET snapshot = NULL, consistent_point = NULL, "
+	                     "end_lsn = NULL WHERE slot_name = $1",
+	                     1, params) ||
+	    (step == STEP_FULL_PLANNED &&
+	     (!copy_queue_restart_data(target, job, err) || !copy_step_write(target, job, back, err))))
+	{
+		copy_queue_rollback(target);
+		return false;
+	}
+	return copy_queue_commit(target, err);
+}
+
+static bool
+drop_slot(const Job *job, Error *err)
+{
+	PgSession *source =
+	    pg_session_open(job->source_conninfo, PG_SESSION_SOURCE, job->slot_name, NULL, err);
+	bool ok = source != NULL && source_slot_drop(source, job->slot_name, err);
+
+	pg_session_close(source);
+	return ok;
+}
+
+/* Where the source is: system, timeline, database, encoding. */
+static bool
+store_report(PgSession *target, const Job *job, const KeeperReport *report, Error *err)
+{
+	SourceIdentity identity = {0};
+	char encoding[64];
+	char timeline[16];
+	const char *params[] = {job->slot_name,
+	                        report->snapshot,
+	                        report->consistent_point[0] ? report->consistent_point : NULL,
+	                        identity.system,
+	                        timeline,
+	                        identity.database,
+	                        encoding};
+	PgSession *session = copy_source_open(job, encoding, sizeof(encoding), err);
+	bool ok = session != NULL;
+
+	pg_session_close(session);
+	if (ok && job->options.phases[PHASE_INCREMENTAL])
+	{
+		session = pg_session_open(job->source_conninfo, PG_SESSION_REPLICATION, job->slot_name,
+		                          NULL, err);
+		ok = session != NULL && source_identify(session, &identity, err);
+		pg_session_close(session);
+	}
+	if (!ok || !copy_queue_begin(target, job, err))
+		return false;
+	snprintf(timeline, sizeof(timeline), "%d", identity.timeline);
+	ok = pg_session_exec(
+	    target, err,
+	    "UPDATE dts.target_progress SET snapshot = $2, consistent_point = CAST($3 AS pg_lsn), "
+	    "end_lsn = CAST($3 AS pg_lsn), source_system = nullif($4, ''), source_timeline = "
+	    "nullif(CAST($5 AS int), 0), source_database = nullif($6, ''), source_encoding = $7, "
+	    "updated_at = clock_timestamp() WHERE slot_name = $1",
+	    7, params);
+	if (!ok)
+	{
+		copy_queue_rollback(target);
+		return false;
+	}
+	return copy_queue_commit(target, err);
+}
+
+static bool
+create_anew(Worker *w, PgSession *target, PhaseResult *result, Error *err)
+{
+	const Job *job = worker_job(w);
+	KeeperReport report;
+	pid_t keeper;
+	int pipe_fd;
+	bool ok;
+
+	*result = PHASE_TROUBLE;
+	pipe_fd = keeper_start(w, &keeper, err);
+	if (pipe_fd < 0)
+		return false;
+	ok = keeper_await(w, pipe_fd, keeper, &report, result, err);
+	close(pipe_fd);
+	if (!ok)
+		return false;
+	if (!store_report(target, job, &report, err))
+	{
+		kill(keeper, SIGTERM);
+		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
+		return false;
+	}
+	return true;
+}
+
+bool
+copy_keeper_create(Worker *w, PhaseResult *result, Error *err)
+{
+	const Job *job = worker_job(w);
+	const bool *phases = job->options.phases;
+	char snapshot[SNAPSHOT_NAME_MAX];
+	CopyStep step = STEP_NONE;
+	PgSession *target = NULL;
+	bool ok = false;
+
+	if (!phases[PHASE_FULL] && !phases[PHASE_INCREMENTAL])
+		return true;
+	switch (snapshot_state(job, snapshot, sizeof(snapshot), err))
+	{
+		case SNAPSHOT_ALIVE:
+			return true;
+		case SNAPSHOT_NONE:
+			error_clear(err);
+			target = copy_target_open(job, NULL, err);
+			ok = target != NULL && copy_step_read(target, job, &step, err);
+			break;
+		case SNAPSHOT_UNKNOWN: /* an end that is away for a moment must not cost the whole load */
+			break;
+	}
+	/* from there on the snapshot is of no use, and the slot is the stream's business */
+	if (ok && step >= STEP_DATA_DONE)
+	{
+		pg_session_close(target);
+		return true;
+	}
+	ok = ok && forget_lost(target, job, step, err) &&
+	     (!phases[PHASE_INCREMENTAL] || drop_slot(job, err));
+	*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
+	ok = ok && create_anew(w, target, result, err);
+	pg_session_close(target);
+	return ok;
+}

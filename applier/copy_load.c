@@ -1,0 +1,383 @@
+/*
+ * copy_load.c
+ *		The plan of a load; see copy_load.h.
+ *
+ * A target table that holds no rows before us is ours to fill, and to empty should the load have to
+ * start again; a row of stage EMPTY says so.  One that holds rows is treated as the job's policy
+ * says: "keep" merges (and is never emptied), "truncate" empties it first, "fail" stops here.
+ */
+#include "copy_load.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "copy_catalog.h"
+#include "copy_index.h"
+#include "copy_plan.h"
+#include "copy_queue.h"
+#include "strbuf.h"
+
+#define LOOK_BATCH 100
+
+typedef struct TargetTable
+{
+	bool exists;
+	bool filled; /* holds rows */
+	bool ours;   /* filled by us: a stage EMPTY row stands from an earlier plan */
+} TargetTable;
+
+typedef struct LoadPlan
+{
+	Worker *w;
+	const Job *job;
+	PgSession *target;
+	Arena *arena;
+	Catalog catalog;
+	TargetTable *states; /* by index in the catalog */
+	CopyTasks tasks;
+} LoadPlan;
+
+/* Which of these tables exist on the target as something that takes rows. */
+static bool
+look_existing(LoadPlan *plan, int from, int to, Error *err)
+{
+	StrBuf sql, name;
+	PgRows *rows;
+
+	strbuf_init(&sql);
+	strbuf_init(&name);
+	strbuf_puts(&sql, "SELECT v.i FROM (VALUES ");
+	for (int i = from; i < to; i++)
+	{
+		const CatalogTable *t = &plan->catalog.tables[i];
+
+		strbuf_reset(&name);
+		strbuf_qualified(&name, t->schema, t->name);
+		strbuf_printf(&sql, "%s(%d, CAST(", i > from ? ", " : "", i);
+		strbuf_literal(&sql, name.data);
+		strbuf_puts(&sql, " AS text))");
+	}
+	strbuf_puts(&sql, ") v(i, name) JOIN pg_catalog.pg_class c ON c.oid = "
+	                  "pg_catalog.to_regclass(v.name) AND c.relkind IN ('r', 'p')");
+	rows = pg_session_query(plan->target, err, sql.data, 0, NULL);
+	strbuf_free(&sql);
+	strbuf_free(&name);
+	if (rows == NULL)
+		return false;
+	for (int k = 0; k < pg_rows_count(rows); k++)
+		plan->states[pg_rows_int(rows, k, 0)].exists = true;
+	pg_rows_free(rows);
+	return true;
+}
+
+static bool
+look_filled(LoadPlan *plan, int from, int to, Error *err)
+{
+	StrBuf sql;
+	PgRows *rows;
+	int n = 0;
+
+	strbuf_init(&sql);
+	for (int i = from; i < to; i++)
+	{
+		const CatalogTable *t = &plan->catalog.tables[i];
+
+		if (!plan->states[i].exists)
+			continue;
+		strbuf_printf(&sql, "%sSELECT %d WHERE EXISTS (SELECT FROM ", n++ > 0 ? " UNION ALL " : "",
+		              i);
+		strbuf_qualified(&sql, t->schema, t->name);
+		strbuf_puts(&sql, ")");
+	}
+	if (n == 0)
+	{
+		strbuf_free(&sql);
+		return true;
+	}
+	rows = pg_session_query(plan->target, err, sql.data, 0, NULL);
+	strbuf_free(&sql);
+	if (rows == NULL)
+		return false;
+	for (int k = 0; k < pg_rows_count(rows); k++)
+		plan->states[pg_rows_int(rows, k, 0)].filled = true;
+	pg_rows_free(rows);
+	return true;
+}
+
+/* Tables of an earlier plan, whose rows may be ours. */
+static bool
+look_ours(LoadPlan *plan, Error *err)
+{
+	const char *params[] = {plan->job->slot_name};
+	char sql[256];
+	PgRows *rows;
+
+	snprintf(sql, sizeof(sql),
+	         "SELECT table_oid FROM dts.target_part WHERE slot_name = $1 AND stage = %d ORDER BY 1",
+	         STAGE_EMPTY);
+	rows = pg_session_query(plan->target, err, sql, 1, params);
+	if (rows == NULL)
+		return false;
+	/* both lists are in the order of the OIDs */
+	for (int i = 0, k = 0; i < plan->catalog.count && k < pg_rows_count(rows);)
+	{
+		int64_t oid = pg_rows_int(rows, k, 0);
+
+		if (oid == (int64_t) plan->catalog.tables[i].oid)
+			plan->states[i].ours = true;
+		if (oid <= (int64_t) plan->catalog.tables[i].oid)
+			k++;
+		else
+			i++;
+	}
+	pg_rows_free(rows);
+	return true;
+}
+
+static bool
+look_at_target(LoadPlan *plan, WorkerOrder *order, Error *err)
+{
+	int count = plan->catalog.count;
+
+	plan->states = arena_zalloc(plan->arena, sizeof(TargetTable) * ((size_t) count + 1));
+	if (!look_ours(plan, err))
+		return false;
+	for (int from = 0; from < count; from += LOOK_BATCH)
+	{
+		int to = from + LOOK_BATCH < count ? from + LOOK_BATCH : count;
+
+		*order = worker_wait(plan->w, NULL, 0, 0);
+		if (*order != ORDER_GO_ON || !look_existing(plan, from, to, err) ||
+		    !look_filled(plan, from, to, err))
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_states(LoadPlan *plan, Error *err)
+{
+	bool fail = plan->job->options.same_name_tables == SAME_NAME_FAIL;
+	StrBuf missing, filled;
+	bool ok = true;
+
+	strbuf_init(&missing);
+	strbuf_init(&filled);
+	for (int i = 0; i < plan->catalog.count; i++)
+	{
+		const CatalogTable *t = &plan->catalog.tables[i];
+		const TargetTable *s = &plan->states[i];
+		StrBuf *list = NULL;
+
+		if (!s->exists)
+			list = &missing;
+		else if (s->filled && !s->ours && fail && t->condition[0] == '\0')
+			list = &filled;
+		if (list == NULL)
+			continue;
+		strbuf_puts(list, list->len > 0 ? ", " : "");
+		strbuf_qualified(list, t->schema, t->name);
+	}
+	if (missing.len > 0)
+	{
+		error_set(err, ERR_RELATION_MISMATCH, "tables of the job are missing on the target");
+		error_detail(err, "%.900s", missing.data);
+		error_hint(err, "Create them, or let the job have the phase \"schema\".");
+		ok = false;
+	}
+	else if (filled.len > 0)
+	{
+		error_set(err, ERR_OBJECT_STATE, "tables of the job already hold rows on the target");
+		error_detail(err, "%.900s", filled.data);
+		error_hint(err, "Empty them, or set the option \"same_name_tables\" to \"keep\" or "
+		                "\"truncate\".");
+		ok = false;
+	}
+	strbuf_free(&missing);
+	strbuf_free(&filled);
+	return ok;
+}
+
+static void
+set_table(CopyTask *task, const CatalogTable *t)
+{
+	task->schema = t->schema;
+	task->table = t->name;
+	task->table_oid = t->oid;
+}
+
+/* Whether rows go through a staging table: the target's own stay. */
+static bool
+merges(const LoadPlan *plan, int i)
+{
+	const TargetTable *s = &plan->states[i];
+
+	return s->filled && !s->ours && plan->catalog.tables[i].columns[0] != '\0' &&
+	       (plan->job->options.same_name_tables == SAME_NAME_KEEP ||
+	        plan->catalog.tables[i].condition[0] != '\0');
+}
+
+static const char *
+source_sql(LoadPlan *plan, const CatalogTable *t, const PlanPart *part)
+{
+	const char *format = t->binary ? "binary" : "text";
+	const char *text;
+	StrBuf sql;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "COPY ");
+	if (part->only && t->condition[0] == '\0')
+	{
+		strbuf_qualified(&sql, t->schema, t->name);
+		if (t->columns[0] != '\0')
+			strbuf_printf(&sql, " (%s)", t->columns);
+	}
+	else
+	{
+		strbuf_printf(&sql, "(SELECT %s FROM ONLY ", t->columns);
+		strbuf_qualified(&sql, t->schema, t->name);
+		strbuf_printf(&sql, " %s", t->condition);
+		if (!part->only)
+			strbuf_printf(&sql, "WHERE ctid >= '(%" PRId64 ",0)'", part->from_page);
+		if (!part->only && part->to_page != PLAN_OPEN_END)
+			strbuf_printf(&sql, " AND ctid < '(%" PRId64 ",0)'", part->to_page);
+		strbuf_puts(&sql, ")");
+	}
+	strbuf_printf(&sql, " TO STDOUT (FORMAT %s)", format);
+	text = arena_strdup(plan->arena, sql.data);
+	strbuf_free(&sql);
+	return text;
+}
+
+static const char *
+target_sql(LoadPlan *plan, const CatalogTable *t, bool merge)
+{
+	const char *text;
+	StrBuf sql;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "COPY ");
+	if (merge)
+		strbuf_puts(&sql, COPY_STAGING_TABLE);
+	else
+		strbuf_qualified(&sql, t->schema, t->name);
+	if (t->columns[0] != '\0')
+		strbuf_printf(&sql, " (%s)", t->columns);
+	strbuf_printf(&sql, " FROM STDIN (FORMAT %s)", t->binary ? "binary" : "text");
+	text = arena_strdup(plan->arena, sql.data);
+	strbuf_free(&sql);
+	return text;
+}
+
+static void
+add_empties(LoadPlan *plan)
+{
+	bool truncate = plan->job->options.same_name_tables == SAME_NAME_TRUNCATE;
+
+	for (int i = 0; i < plan->catalog.count; i++)
+	{
+		const TargetTable *s = &plan->states[i];
+		bool config = plan->catalog.tables[i].condition[0] != '\0';
+		CopyTask *task;
+
+		if (s->ours || (s->filled && (!truncate || config)))
+			continue;
+		task = copy_tasks_add(&plan->tasks, STAGE_EMPTY, TASK_EMPTY);
+		set_table(task, &plan->catalog.tables[i]);
+		task->settled = !s->filled;
+	}
+}
+
+static void
+add_parts(LoadPlan *plan, bool can_split)
+{
+	int count = plan->catalog.count;
+	PlanTable *tables = arena_zalloc(plan->arena, sizeof(PlanTable) * ((size_t) count + 1));
+	int workers = plan->job->options.workers > 0 ? plan->job->options.workers : 4;
+	PlanPart *parts;
+	int n;
+
+	for (int i = 0; i < count; i++)
+	{
+		const CatalogTable *t = &plan->catalog.tables[i];
+
+		tables[i] = (PlanTable){.bytes = t->bytes,
+		                        .pages = t->pages,
+		                        .rows = t->rows,
+		                        .whole = !can_split || t->condition[0] != '\0'};
+	}
+	parts = copy_plan_split(tables, count, workers, plan->arena, &n);
+	for (int k = 0; k < n; k++)
+	{
+		const PlanPart *p = &parts[k];
+		const CatalogTable *t = &plan->catalog.tables[p->table];
+		bool merge = merges(plan, p->table);
+		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_DATA, merge ? TASK_MERGE : TASK_PART);
+
+		set_table(task, t);
+		task->source_sql = source_sql(plan, t, p);
+		task->target_sql = target_sql(plan, t, merge);
+		task->rows_estimated = p->rows;
+		task->bytes_estimated = p->bytes;
+	}
+}
+
+/* What comes last: sequences, and statistics for the planner. */
+static void
+add_ending(LoadPlan *plan)
+{
+	StrBuf sql;
+
+	copy_tasks_add(&plan->tasks, STAGE_REFRESH, TASK_SEQUENCES);
+	strbuf_init(&sql);
+	for (int i = 0; i < plan->catalog.count; i++)
+	{
+		const CatalogTable *t = &plan->catalog.tables[i];
+		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_ANALYZE, TASK_SQL);
+
+		set_table(task, t);
+		strbuf_reset(&sql);
+		strbuf_puts(&sql, "ANALYZE ");
+		strbuf_qualified(&sql, t->schema, t->name);
+		task->target_sql = arena_strdup(plan->arena, sql.data);
+	}
+	strbuf_free(&sql);
+}
+
+static bool
+store(LoadPlan *plan, Error *err)
+{
+	if (!copy_queue_begin(plan->target, plan->job, err))
+		return false;
+	if (!copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) ||
+	    !copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err))
+	{
+		copy_queue_rollback(plan->target);
+		return false;
+	}
+	return copy_queue_commit(plan->target, err);
+}
+
+bool
+copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *order, Error *err)
+{
+	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target};
+	bool ok;
+
+	*order = ORDER_GO_ON;
+	plan.arena = arena_create(256 * 1024);
+	plan.tasks.arena = plan.arena;
+	ok = copy_catalog_read(&plan.catalog, source, plan.job, plan.arena, err) &&
+	     look_at_target(&plan, order, err) && check_states(&plan, err);
+	if (ok)
+	{
+		add_empties(&plan);
+		add_parts(&plan, pg_session_version(source) >= 140000);
+		add_ending(&plan);
+		ok = store(&plan, err);
+	}
+	arena_destroy(plan.arena);
+	return ok;
+}

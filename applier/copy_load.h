@@ -1,0 +1,19 @@
+/*
+ * copy_load.h
+ *		Plans the load of data: compares the source's tables with the target's and puts parts,
+ *		emptying, sequences and ANALYZE into the queue.
+ */
+#ifndef DTS_COPY_LOAD_H
+#define DTS_COPY_LOAD_H
+
+#include "pg_session.h"
+#include "worker.h"
+
+/*
+ * `source` stands in a transaction on the load's snapshot.  The tasks and the step commit together.
+ * False with *order other than ORDER_GO_ON: the worker wants to leave.
+ */
+bool copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *order,
+                    Error *err) must_check;
+
+#endif /* DTS_COPY_LOAD_H */

@@ -1,0 +1,388 @@
+/*
+ * copy_part.c
+ *		COPY to COPY, and sequences; see copy_part.h.
+ *
+ * The source's table is locked first and looked at then: after a rewriting ALTER, TRUNCATE or
+ *VACUUM FULL the old snapshot would see no rows, or other ones, without any error.
+ */
+#include "copy_part.h"
+
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "copy_catalog.h"
+#include "strbuf.h"
+
+#define SEND_BYTES     (64 * 1024)
+#define PROGRESS_BYTES (8 * 1024 * 1024)
+#define SEQUENCE_BATCH 100
+
+static bool
+table_changed(Error *err, const CopyTask *task, const char *detail)
+{
+	error_set(err, ERR_OBJECT_STATE, "table \"%s\".\"%s\" changed while it was being loaded",
+	          task->schema, task->table);
+	error_detail(err, "%s", detail);
+	error_hint(err, "Stop the job and create it again; leave the table's definition alone while it "
+	                "loads.");
+	return false;
+}
+
+/* Locks the source's table and makes sure that it is what the snapshot shows. */
+static bool
+lock_and_look(const CopyPart *part, PgSession *source, Error *err)
+{
+	const CopyTask *task = part->task;
+	StrBuf sql, name;
+	PgRows *rows;
+	bool same;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "LOCK TABLE ONLY ");
+	strbuf_qualified(&sql, task->schema, task->table);
+	strbuf_puts(&sql, " IN ACCESS SHARE MODE; SELECT relfilenode = "
+	                  "pg_catalog.pg_relation_filenode(oid) AND oid = CAST(");
+	strbuf_init(&name);
+	strbuf_qualified(&name, task->schema, task->table);
+	strbuf_literal(&sql, name.data);
+	strbuf_free(&name);
+	strbuf_printf(&sql, " AS regclass) FROM pg_catalog.pg_class WHERE oid = %" PRIu32,
+	              task->table_oid);
+	rows = pg_session_query(source, err, sql.data, 0, NULL);
+	strbuf_free(&sql);
+	if (rows == NULL)
+	{
+		/* renamed or dropped */
+		if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0)
+			return table_changed(err, task, "It no longer exists under that name on the source.");
+		return false;
+	}
+	same = pg_rows_count(rows) == 1 && pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	if (!same)
+		return table_changed(err, task,
+		                     "It was rewritten, truncated or replaced on the source after the "
+		                     "load's snapshot was taken.");
+	return true;
+}
+
+static bool
+copy_begin(PgSession *session, const char *sql, ExecStatusType expected, Error *err)
+{
+	PGconn *conn = pg_session_conn(session);
+	PGresult *result = PQexec(conn, sql);
+	bool ok = PQresultStatus(result) == expected;
+
+	if (!ok)
+		pg_session_error(err, conn, result);
+	PQclear(result);
+	return ok;
+}
+
+/* Reads every result that is left; the first error counts.  Returns the tag's row count. */
+static bool
+copy_finish(PgSession *session, int64_t *rows, Error *err)
+{
+	PGconn *conn = pg_session_conn(session);
+	PGresult *result;
+	bool ok = true;
+
+	while ((result = PQgetResult(conn)) != NULL)
+	{
+		if (PQresultStatus(result) == PGRES_COMMAND_OK)
+			*rows = strtoll(PQcmdTuples(result), NULL, 10);
+		else if (ok)
+		{
+			pg_session_error(err, conn, result);
+			ok = false;
+		}
+		PQclear(result);
+		if (PQstatus(conn) != CONNECTION_OK)
+			break;
+	}
+	if (ok && PQstatus(conn) != CONNECTION_OK)
+	{
+		pg_session_error(err, conn, NULL);
+		ok = false;
+	}
+	return ok;
+}
+
+static bool
+send_bytes(PgSession *target, const char *bytes, size_t len, Error *err)
+{
+	int64_t ignored;
+
+	if (len == 0 || PQputCopyData(pg_session_conn(target), bytes, (int) len) == 1)
+		return true;
+	pg_session_error(err, pg_session_conn(target), NULL);
+	/* the server's own word on why it hung up says more */
+	if (PQstatus(pg_session_conn(target)) == CONNECTION_OK)
+	{
+		Error more = {0};
+
+		if (!copy_finish(target, &ignored, &more))
+			*err = more;
+	}
+	return false;
+}
+
+/*
+ * The loop.  The server sends a message a row; they are gathered, since every message costs the
+ * receiving side.  A row larger than the gathering buffer goes out by itself, without a copy.
+ */
+static bool
+pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes, Error *err)
+{
+	PGconn *from = pg_session_conn(source);
+	char *buffer = xmalloc(SEND_BYTES);
+	size_t used = 0;
+	int64_t rows = 0;
+	int64_t told = 0;
+	char *row;
+	int len;
+	bool ok = true;
+
+	*bytes = 0;
+	while (ok && (len = PQgetCopyData(from, &row, 0)) > 0)
+	{
+		if (used + (size_t) len > SEND_BYTES)
+		{
+			ok = send_bytes(target, buffer, used, err);
+			used = 0;
+		}
+		if (ok && (size_t) len > SEND_BYTES)
+			ok = send_bytes(target, row, (size_t) len, err);
+		else
+		{
+			memcpy(buffer + used, row, (size_t) len);
+			used += (size_t) len;
+		}
+		PQfreemem(row);
+		rows++;
+		*bytes += len;
+		if (*bytes - told >= PROGRESS_BYTES)
+		{
+			told = *bytes;
+			part->progress(part->arg, rows, *bytes);
+		}
+	}
+	if (ok && len == -2)
+	{
+		pg_session_error(err, from, NULL);
+		ok = false;
+	}
+	if (ok)
+		ok = send_bytes(target, buffer, used, err);
+	free(buffer);
+	return ok;
+}
+
+static bool
+transfer(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows, int64_t *bytes,
+         Error *err)
+{
+	int64_t sent = 0;
+	int64_t stored = 0;
+	Error second = {0};
+
+	if (!copy_begin(target, part->task->target_sql, PGRES_COPY_IN, err) ||
+	    !copy_begin(source, part->task->source_sql, PGRES_COPY_OUT, err))
+		return false;
+	if (!pump(part, source, target, bytes, err))
+		return false;
+	if (!copy_finish(source, &sent, err))
+	{
+		/* never let the target take a cut-off stream for a whole one */
+		if (PQputCopyEnd(pg_session_conn(target), "the source failed") == 1 &&
+		    !copy_finish(target, &stored, &second))
+			error_clear(&second);
+		return false;
+	}
+	if (PQputCopyEnd(pg_session_conn(target), NULL) != 1)
+	{
+		pg_session_error(err, pg_session_conn(target), NULL);
+		return false;
+	}
+	if (!copy_finish(target, &stored, err))
+		return false;
+	*rows = stored;
+	if (sent != stored)
+	{
+		error_set(err, ERR_INTERNAL, "the source sent %" PRId64 " rows, the target took %" PRId64,
+		          sent, stored);
+		error_hint(err, "Look for a trigger or rule with ENABLE ALWAYS or REPLICA on the table.");
+		return false;
+	}
+	return true;
+}
+
+/* An empty copy of the target's table that rows pass through.  Types only, no constraints. */
+static bool
+merge_begin(const CopyTask *task, PgSession *target, Error *err)
+{
+	StrBuf sql;
+	bool ok;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "CREATE TEMPORARY TABLE " COPY_STAGING_TABLE
+	                  " ON COMMIT DROP AS SELECT * FROM ONLY ");
+	strbuf_qualified(&sql, task->schema, task->table);
+	strbuf_puts(&sql, " WITH NO DATA");
+	ok = pg_session_exec(target, err, sql.data, 0, NULL);
+	strbuf_free(&sql);
+	return ok;
+}
+
+/* The columns of the merge stand in the task's COPY statement: COPY staging (...) FROM. */
+static bool
+merge_end(const CopyTask *task, PgSession *target, int64_t *rows, Error *err)
+{
+	const char *from = strstr(task->target_sql, COPY_STAGING_TABLE " (");
+	const char *to = strstr(task->target_sql, ") FROM STDIN");
+	StrBuf sql;
+	PgRows *result;
+
+	/* the last one: a column may be named so */
+	for (const char *next = to; next != NULL; next = strstr(next + 1, ") FROM STDIN"))
+		to = next;
+	if (from == NULL || to == NULL)
+	{
+		error_set(err, ERR_INTERNAL, "merge without columns");
+		return false;
+	}
+	from += sizeof(COPY_STAGING_TABLE " (") - 1;
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "INSERT INTO ");
+	strbuf_qualified(&sql, task->schema, task->table);
+	strbuf_puts(&sql, " (");
+	strbuf_add(&sql, from, (size_t) (to - from));
+	strbuf_puts(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+	strbuf_add(&sql, from, (size_t) (to - from));
+	strbuf_puts(&sql, " FROM " COPY_STAGING_TABLE " ON CONFLICT DO NOTHING");
+	result = pg_session_query(target, err, sql.data, 0, NULL);
+	strbuf_free(&sql);
+	if (result == NULL)
+		return false;
+	*rows = pg_rows_affected(result);
+	pg_rows_free(result);
+	return pg_session_exec(target, err, "DROP TABLE " COPY_STAGING_TABLE, 0, NULL);
+}
+
+bool
+copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows,
+              int64_t *bytes, bool *snapshot_lost, Error *err)
+{
+	Error ignored = {0};
+	bool ok;
+
+	*rows = *bytes = 0;
+	ok = copy_snapshot_begin(source, part->snapshot, snapshot_lost, err) &&
+	     lock_and_look(part, source, err) &&
+	     (!part->merge || merge_begin(part->task, target, err)) &&
+	     transfer(part, source, target, rows, bytes, err) &&
+	     (!part->merge || merge_end(part->task, target, rows, err));
+	/* a transfer that failed leaves the source in the middle of its COPY: the caller gives up */
+	if (ok)
+		return pg_session_exec(source, err, "COMMIT", 0, NULL);
+	if (PQtransactionStatus(pg_session_conn(source)) != PQTRANS_ACTIVE &&
+	    !pg_session_exec(source, &ignored, "ROLLBACK", 0, NULL))
+		error_clear(&ignored);
+	return false;
+}
+
+/* The sequences of the source: schema, name, and schema and name of the table that owns it. */
+static const char sequences_query[] =
+    "SELECT n.nspname, c.relname, tn.nspname, t.relname FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND "
+    " d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND "
+    " d.deptype IN ('a', 'i') "
+    "LEFT JOIN pg_class t ON t.oid = d.refobjid "
+    "LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace "
+    "WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND NOT EXISTS ("
+    " SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND "
+    " e.deptype = 'e') ORDER BY 1, 2";
+
+static bool
+sequence_wanted(const Job *job, const PgRows *rows, int i)
+{
+	const char *schema = pg_rows_get(rows, i, 0);
+	const char *name = pg_rows_get(rows, i, 1);
+
+	if (copy_is_own(schema, name))
+		return false;
+	if (pg_rows_get(rows, i, 2) != NULL &&
+	    job_selects(job, pg_rows_get(rows, i, 2), pg_rows_get(rows, i, 3)))
+		return true;
+	/* of a schema that is selected by tables, one that nobody owns may be one they need */
+	return pg_rows_get(rows, i, 2) == NULL && copy_schema_selection(job, schema) != SCHEMA_NONE;
+}
+
+/* Reads the values of some sequences and sets those that exist on the target. */
+static bool
+sequences_set(PgSession *source, PgSession *target, const StrBuf *query, Error *err)
+{
+	PgRows *values = pg_session_query(source, err, query->data, 0, NULL);
+	bool ok = values != NULL;
+	StrBuf set;
+
+	if (!ok)
+		return false;
+	strbuf_init(&set);
+	for (int i = 0; i < pg_rows_count(values); i++)
+	{
+		strbuf_puts(&set, i == 0
+		                      ? "SELECT pg_catalog.setval(s.oid, v.value, v.called) FROM (VALUES "
+		                      : ", ");
+		strbuf_puts(&set, "(CAST(");
+		strbuf_literal(&set, pg_rows_get(values, i, 0));
+		strbuf_printf(&set, " AS text), CAST('%s' AS bigint), CAST('%s' AS boolean))",
+		              pg_rows_get(values, i, 1), pg_rows_get(values, i, 2));
+	}
+	strbuf_puts(&set, ") v(name, value, called) JOIN pg_catalog.pg_class s ON s.oid = "
+	                  "pg_catalog.to_regclass(v.name) AND s.relkind = 'S'");
+	if (pg_rows_count(values) > 0)
+		ok = pg_session_exec(target, err, set.data, 0, NULL);
+	strbuf_free(&set);
+	pg_rows_free(values);
+	return ok;
+}
+
+bool
+copy_sequences_run(const Job *job, PgSession *source, PgSession *target, Error *err)
+{
+	PgRows *rows = pg_session_query(source, err, sequences_query, 0, NULL);
+	StrBuf query, name;
+	int gathered = 0;
+	bool ok = rows != NULL;
+
+	if (!ok)
+		return false;
+	strbuf_init(&query);
+	strbuf_init(&name);
+	for (int i = 0; ok && i < pg_rows_count(rows); i++)
+	{
+		if (sequence_wanted(job, rows, i))
+		{
+			strbuf_reset(&name);
+			strbuf_qualified(&name, pg_rows_get(rows, i, 0), pg_rows_get(rows, i, 1));
+			strbuf_puts(&query, gathered++ == 0 ? "SELECT " : " UNION ALL SELECT ");
+			strbuf_literal(&query, name.data);
+			strbuf_printf(&query, ", last_value, is_called FROM %s", name.data);
+		}
+		if (gathered > 0 && (gathered == SEQUENCE_BATCH || i == pg_rows_count(rows) - 1))
+		{
+			ok = sequences_set(source, target, &query, err);
+			strbuf_reset(&query);
+			gathered = 0;
+		}
+	}
+	strbuf_free(&query);
+	strbuf_free(&name);
+	pg_rows_free(rows);
+	return ok;
+}

@@ -1,0 +1,424 @@
+/*
+ * copy_program.c
+ *		Running pg_dump and pg_restore; see copy_program.h.
+ *
+ * The connection goes to pg_dump as a conninfo without its secrets; those travel in the environment
+ * or, where libpq has no variable for one, in a service file that only we can read.
+ */
+#include "copy_program.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "copy_catalog.h"
+#include "strbuf.h"
+
+#define DEBIAN_ROOT "/usr/lib/postgresql"
+#define PATH_SIZE   512
+
+struct CopyProgram
+{
+	Worker *w;
+	char folder[64];
+	char archive[PATH_SIZE];
+	char dump[PATH_SIZE];
+	char restore[PATH_SIZE];
+};
+
+static void
+file_in(const CopyProgram *p, char *path, const char *name)
+{
+	snprintf(path, PATH_SIZE, "%s/%s", p->folder, name);
+}
+
+static bool
+file_read(const char *path, Arena *arena, char **text, Error *err)
+{
+	FILE *file = fopen(path, "re");
+	long size;
+
+	if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0)
+	{
+		error_set(err, ERR_CHILD, "could not read what pg_restore wrote: %m");
+		if (file != NULL)
+			fclose(file);
+		return false;
+	}
+	rewind(file);
+	*text = arena_alloc(arena, (size_t) size + 1);
+	size = (long) fread(*text, 1, (size_t) size, file);
+	(*text)[size] = '\0';
+	fclose(file);
+	return true;
+}
+
+/* Runs a program to its end.  False: failed, or *order is no longer ORDER_GO_ON. */
+static bool
+run(CopyProgram *p, const char *const *argv, const char *const *env, int out_fd, WorkerOrder *order,
+    Error *err)
+{
+	Program *program = worker_run(p->w, argv, env, -1, out_fd, err);
+	bool ok = true;
+
+	*order = ORDER_GO_ON;
+	if (program == NULL)
+		return false;
+	*order = worker_run_wait(p->w, &program, 1, &ok, err);
+	return ok && *order == ORDER_GO_ON;
+}
+
+/* Major version of the pg_dump at this path, or 0. */
+static int
+program_version(CopyProgram *p, const char *path)
+{
+	const char *argv[] = {path, "--version", NULL};
+	char out[PATH_SIZE];
+	char text[128] = "";
+	const char *at;
+	WorkerOrder order;
+	Error ignored = {0};
+	ssize_t got;
+	int version = 0;
+	int fd;
+
+	file_in(p, out, "version");
+	fd = open(out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return 0;
+	if (run(p, argv, NULL, fd, &order, &ignored) &&
+	    (got = pread(fd, text, sizeof(text) - 1, 0)) > 0)
+	{
+		/* pg_dump (PostgreSQL) 15.20 (...) */
+		at = strstr(text, "(PostgreSQL) ");
+		version = at == NULL ? 0 : atoi(at + 13);
+	}
+	close(fd);
+	return version;
+}
+
+/* The one on PATH when it is new enough, else the oldest that is: its SQL fits most targets. */
+static bool
+find_programs(CopyProgram *p, int major, Error *err)
+{
+	int best = 0;
+	int on_path = program_version(p, "pg_dump");
+	struct dirent *entry;
+	DIR *root;
+
+	snprintf(p->dump, sizeof(p->dump), "pg_dump");
+	snprintf(p->restore, sizeof(p->restore), "pg_restore");
+	if (on_path >= major)
+		return true;
+	root = opendir(DEBIAN_ROOT);
+	while (root != NULL && (entry = readdir(root)) != NULL)
+	{
+		int version = atoi(entry->d_name);
+		char path[PATH_SIZE];
+
+		if (version < major || (best != 0 && version > best))
+			continue;
+		snprintf(path, sizeof(path), DEBIAN_ROOT "/%d/bin/pg_dump", version);
+		if (access(path, X_OK) != 0)
+			continue;
+		best = version;
+		snprintf(p->dump, sizeof(p->dump), DEBIAN_ROOT "/%d/bin/pg_dump", version);
+		snprintf(p->restore, sizeof(p->restore), DEBIAN_ROOT "/%d/bin/pg_restore", version);
+	}
+	if (root != NULL)
+		closedir(root);
+	if (best != 0)
+		return true;
+	error_set(err, ERR_CHILD, "no pg_dump of PostgreSQL %d or newer is on the daemon's host",
+	          major);
+	if (on_path > 0)
+		error_detail(err, "The one on PATH is of version %d.", on_path);
+	error_hint(err, "Install package postgresql-client-%d, or put a newer pg_dump on PATH.", major);
+	return false;
+}
+
+CopyProgram *
+copy_program_open(Worker *w, int source_version, Error *err)
+{
+	CopyProgram *p = xcalloc(1, sizeof(*p));
+	const char *tmp = getenv("TMPDIR");
+
+	p->w = w;
+	snprintf(p->folder, sizeof(p->folder), "%s/dts_schema.XXXXXX",
+	         tmp != NULL && strlen(tmp) < 40 ? tmp : "/tmp");
+	if (mkdtemp(p->folder) == NULL)
+	{
+		error_set(err, ERR_DISK, "could not create a temporary folder: %m");
+		free(p);
+		return NULL;
+	}
+	file_in(p, p->archive, "archive");
+	if (!find_programs(p, source_version / 10000, err))
+	{
+		copy_program_close(p);
+		return NULL;
+	}
+	return p;
+}
+
+void
+copy_program_close(CopyProgram *p)
+{
+	static const char *const files[] = {"archive", "version", "list", "sql", "service"};
+
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+	{
+		char path[PATH_SIZE];
+
+		file_in(p, path, files[i]);
+		unlink(path);
+	}
+	rmdir(p->folder);
+	free(p);
+}
+
+const char *
+copy_program_archive(const CopyProgram *p)
+{
+	return p->archive;
+}
+
+/* One keyword = 'value' of a conninfo string. */
+static void
+put_option(StrBuf *buf, const char *keyword, const char *value)
+{
+	strbuf_printf(buf, "%s='", keyword);
+	for (; *value; value++)
+	{
+		if (*value == '\'' || *value == '\\')
+			strbuf_putc(buf, '\\');
+		strbuf_putc(buf, *value);
+	}
+	strbuf_puts(buf, "' ");
+}
+
+/*
+ * Splits the conninfo: `open` for argv, `password` for the environment, other secrets for the
+ * service file.
+ */
+static bool
+split_conninfo(const char *conninfo, const char *name, StrBuf *open_part, StrBuf *password,
+               StrBuf *service, Error *err)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+
+	if (options == NULL)
+	{
+		error_set(err, ERR_CONFIG, "the source's connection string cannot be read");
+		return false;
+	}
+	for (PQconninfoOption *o = options; o->keyword != NULL; o++)
+	{
+		if (o->val == NULL || o->val[0] == '\0' || strcmp(o->keyword, "application_name") == 0)
+			continue;
+		if (strcmp(o->keyword, "password") == 0)
+			strbuf_printf(password, "PGPASSWORD=%s", o->val);
+		else if (o->dispchar[0] == '*')
+			strbuf_printf(service, "%s=%s\n", o->keyword, o->val);
+		else
+			put_option(open_part, o->keyword, o->val);
+	}
+	put_option(open_part, "application_name", name);
+	PQconninfoFree(options);
+	return true;
+}
+
+static bool
+write_file(const char *path, const char *text, Error *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t len = strlen(text);
+	bool ok = fd >= 0 && write(fd, text, len) == (ssize_t) len;
+
+	if (!ok)
+		error_set(err, ERR_DISK, "could not write a temporary file: %m");
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* -n "schema" with the quoting of pg_dump's patterns; twice, since argv wants one string each. */
+static const char *
+schema_pattern(Arena *arena, const char *schema)
+{
+	StrBuf buf;
+	char *pattern;
+
+	strbuf_init(&buf);
+	strbuf_ident(&buf, schema);
+	pattern = arena_strdup(arena, buf.data);
+	strbuf_free(&buf);
+	return pattern;
+}
+
+static const char **
+dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const char *conninfo,
+               Arena *arena)
+{
+	const JobOptions *o = &worker_job(p->w)->options;
+	const char **argv = arena_zalloc(
+	    arena, sizeof(char *) * (24 + 2 * (size_t) (o->object_count + o->exclude_count)));
+	int n = 0;
+
+	argv[n++] = p->dump;
+	argv[n++] = "--format=custom";
+	argv[n++] = "--compress=0";
+	argv[n++] = "--schema-only";
+	argv[n++] = "--no-publications";
+	argv[n++] = "--no-subscriptions";
+	argv[n++] = "--no-password";
+	argv[n++] = "--encoding"; /* whatever role or database configure for clients */
+	argv[n++] = encoding;
+	argv[n++] = "--file";
+	argv[n++] = p->archive;
+	if (snapshot[0] != '\0')
+	{
+		argv[n++] = "--snapshot";
+		argv[n++] = snapshot;
+	}
+	for (int i = 0; i < o->object_count; i++)
+	{
+		argv[n++] = "--schema";
+		argv[n++] = schema_pattern(arena, o->objects[i].schema);
+	}
+	for (int i = 0; i < o->exclude_count; i++)
+	{
+		if (o->exclude[i].table_count > 0)
+			continue;
+		argv[n++] = "--exclude-schema";
+		argv[n++] = schema_pattern(arena, o->exclude[i].schema);
+	}
+	argv[n++] = "--dbname";
+	argv[n++] = conninfo;
+	return argv;
+}
+
+bool
+copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding, WorkerOrder *order,
+                  Error *err)
+{
+	const Job *job = worker_job(p->w);
+	Arena *arena = arena_create(8192);
+	StrBuf open_part, password, service;
+	char service_path[PATH_SIZE];
+	const char *env[4] = {NULL};
+	int n = 0;
+	bool ok;
+
+	strbuf_init(&open_part);
+	strbuf_init(&password);
+	strbuf_init(&service);
+	strbuf_puts(&service, "[dts_source]\n");
+	*order = ORDER_GO_ON;
+	ok = split_conninfo(job->source_conninfo, job->slot_name, &open_part, &password, &service, err);
+	if (ok && strchr(service.data, '=') != NULL)
+	{
+		file_in(p, service_path, "service");
+		ok = write_file(service_path, service.data, err);
+		env[n++] = arena_printf(arena, "PGSERVICEFILE=%s", service_path);
+		put_option(&open_part, "service", "dts_source");
+	}
+	if (password.len > 0)
+		env[n++] = password.data;
+	if (ok)
+		ok = run(p, dump_arguments(p, snapshot, encoding, open_part.data, arena), env, -1, order,
+		         err);
+	if (!ok)
+		error_context(err, "running pg_dump");
+	explicit_bzero(password.data, password.len);
+	explicit_bzero(service.data, service.len);
+	strbuf_free(&open_part);
+	strbuf_free(&password);
+	strbuf_free(&service);
+	arena_destroy(arena);
+	return ok;
+}
+
+/* A setting of newer servers that pg_dump writes without asking the target. */
+static void
+blank_timeout(char *sql)
+{
+	static const char setting[] = "\nSET transaction_timeout = 0;";
+	char *at = strstr(sql, setting);
+
+	if (at != NULL)
+		memset(at + 1, ' ', sizeof(setting) - 2);
+}
+
+/* Newer minor releases guard a script with psql commands, first and last; not for us. */
+static char *
+without_guard(char *sql)
+{
+	static const char begin[] = "\\restrict ";
+	char *first = strncmp(sql, begin, sizeof(begin) - 1) == 0 ? sql : strstr(sql, "\n\\restrict ");
+	char *end, *key, *last;
+
+	if (first == NULL)
+		return sql;
+	first += *first == '\n' ? 1 : 0;
+	key = first + sizeof(begin) - 1;
+	end = strchr(key, '\n');
+	if (end == NULL)
+		return sql;
+	*end = '\0';
+	for (last = strstr(end + 1, "\\unrestrict "); last != NULL;
+	     last = strstr(last + 1, "\\unrestrict "))
+	{
+		size_t len = strlen(key);
+
+		if (last[-1] == '\n' && strncmp(last + 12, key, len) == 0)
+			memset(last, ' ', 12 + len);
+	}
+	memset(first, ' ', (size_t) (end - first));
+	*end = '\n';
+	return sql;
+}
+
+const char *
+copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool no_owner,
+                 Arena *arena, WorkerOrder *order, Error *err)
+{
+	char list[PATH_SIZE];
+	char out[PATH_SIZE];
+	const char *argv[10] = {p->restore,
+	                        "--no-tablespaces",
+	                        "--no-privileges",
+	                        "--use-list",
+	                        list,
+	                        "--file",
+	                        out,
+	                        p->archive,
+	                        no_owner ? "--no-owner" : NULL,
+	                        NULL};
+	StrBuf ids;
+	char *sql = NULL;
+	bool ok;
+
+	file_in(p, list, "list");
+	file_in(p, out, "sql");
+	strbuf_init(&ids);
+	for (int i = 0; i < count; i++)
+		strbuf_printf(&ids, "%d;\n", entries[i]->id);
+	ok = write_file(list, ids.data, err) && run(p, argv, NULL, -1, order, err) &&
+	     file_read(out, arena, &sql, err);
+	strbuf_free(&ids);
+	if (!ok)
+		error_context(err, "running pg_restore");
+	if (!ok)
+		return NULL;
+	sql = without_guard(sql);
+	blank_timeout(sql);
+	return sql;
+}

@@ -1,0 +1,357 @@
+/*
+ * copy_queue.c
+ *		Tasks of a load in dts.target_part; see copy_queue.h.
+ *
+ * Order of a stage is the order of part_id, so whoever adds tasks puts the largest first.  Taking
+ * is two short statements: which stage is at work, then a row of it with SKIP LOCKED.
+ */
+#include "copy_queue.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "strbuf.h"
+
+#define ADD_BATCH 100
+
+static const char *const kind_names[] = {
+#define COPY_KIND_NAME(sym, name) name,
+    COPY_KINDS(COPY_KIND_NAME)
+#undef COPY_KIND_NAME
+};
+
+static const bool stage_is_serial[] = {
+#define COPY_STAGE_SERIAL(sym, serial) serial,
+    COPY_STAGES(COPY_STAGE_SERIAL)
+#undef COPY_STAGE_SERIAL
+};
+
+static const char *const step_names[] = {
+#define COPY_STEP_NAME(sym, name) name,
+    COPY_STEPS(COPY_STEP_NAME)
+#undef COPY_STEP_NAME
+};
+
+PgSession *
+copy_target_open(const Job *job, const char *encoding, Error *err)
+{
+	return pg_session_open(job->target_conninfo, PG_SESSION_TARGET, job->slot_name, encoding, err);
+}
+
+bool
+copy_queue_begin(PgSession *target, const Job *job, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	PgRows *rows;
+	bool ours;
+
+	if (!pg_session_exec(target, err, "BEGIN", 0, NULL))
+		return false;
+	rows = pg_session_query(target, err,
+	                        "SELECT epoch FROM dts.target_fence WHERE slot_name = $1 FOR SHARE", 1,
+	                        params);
+	if (rows == NULL)
+	{
+		copy_queue_rollback(target);
+		return false;
+	}
+	ours = pg_rows_count(rows) == 1 && pg_rows_int(rows, 0, 0) == job->epoch;
+	pg_rows_free(rows);
+	if (!ours)
+	{
+		copy_queue_rollback(target);
+		error_set(err, ERR_FENCED, "another daemon owns the job now");
+	}
+	return ours;
+}
+
+bool
+copy_queue_commit(PgSession *target, Error *err)
+{
+	return pg_session_exec(target, err, "COMMIT", 0, NULL);
+}
+
+void
+copy_queue_rollback(PgSession *target)
+{
+	Error ignored = {0};
+
+	/* when this fails the session is gone, and the server rolls back by itself */
+	if (!pg_session_exec(target, &ignored, "ROLLBACK", 0, NULL))
+		error_clear(&ignored);
+}
+
+static void
+put_text(StrBuf *sql, const char *text)
+{
+	if (text == NULL)
+		strbuf_puts(sql, "NULL");
+	else
+		strbuf_literal(sql, text);
+}
+
+static bool
+next_id(PgSession *target, const Job *job, int64_t *id, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	PgRows *rows = pg_session_query(
+	    target, err,
+	    "SELECT coalesce(max(part_id), 0) + 1 FROM dts.target_part WHERE slot_name = $1", 1,
+	    params);
+
+	if (rows == NULL)
+		return false;
+	*id = pg_rows_int(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
+bool
+copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int count, Error *err)
+{
+	StrBuf sql;
+	int64_t id;
+	bool ok = true;
+
+	if (!next_id(target, job, &id, err))
+		return false;
+	strbuf_init(&sql);
+	for (int from = 0; ok && from < count; from += ADD_BATCH)
+	{
+		strbuf_reset(&sql);
+		strbuf_puts(&sql, "INSERT INTO dts.target_part (slot_name, part_id, schema_name, "
+		                  "table_name, state, stage, kind, table_oid, source_sql, target_sql, "
+		                  "rows_estimated, bytes_estimated) VALUES ");
+		for (int i = from; i < count && i < from + ADD_BATCH; i++)
+		{
+			CopyTask *t = &tasks[i];
+
+			t->id = id++;
+			strbuf_puts(&sql, i > from ? ",(" : "(");
+			strbuf_literal(&sql, job->slot_name);
+			strbuf_printf(&sql, ",%" PRId64 ",", t->id);
+			put_text(&sql, t->schema);
+			strbuf_putc(&sql, ',');
+			put_text(&sql, t->table);
+			strbuf_printf(&sql, ",'%s',%d,'%s',%" PRIu32 ",", t->settled ? "done" : "todo",
+			              (int) t->stage, kind_names[t->kind], t->table_oid);
+			put_text(&sql, t->source_sql);
+			strbuf_putc(&sql, ',');
+			put_text(&sql, t->target_sql);
+			strbuf_printf(&sql, ",%" PRId64 ",%" PRId64 ")", t->rows_estimated, t->bytes_estimated);
+		}
+		ok = pg_session_exec(target, err, sql.data, 0, NULL);
+	}
+	strbuf_free(&sql);
+	return ok;
+}
+
+static const char *
+keep_text(Arena *arena, const PgRows *rows, int column)
+{
+	const char *text = pg_rows_get(rows, 0, column);
+
+	return text ? arena_strdup(arena, text) : "";
+}
+
+/* Locks the first free task that the condition allows.  Conditions are texts of this file. */
+static CopyTake
+take_where(PgSession *target, const Job *job, const char *condition, const char *second,
+           Arena *arena, CopyTask *task, Error *err)
+{
+	const char *params[] = {job->slot_name, second};
+	const char *kind;
+	char sql[1024];
+	PgRows *rows;
+
+	snprintf(sql, sizeof(sql),
+	         "SELECT part_id, stage, kind, schema_name, table_name, table_oid, source_sql, "
+	         "target_sql, rows_estimated, bytes_estimated FROM dts.target_part t "
+	         "WHERE slot_name = $1 AND state = 'todo' AND %s "
+	         "ORDER BY part_id LIMIT 1 FOR UPDATE SKIP LOCKED",
+	         condition);
+	rows = pg_session_query(target, err, sql, 2, params);
+	if (rows == NULL)
+		return TAKE_FAILED;
+	if (pg_rows_count(rows) == 0)
+	{
+		pg_rows_free(rows);
+		return TAKE_BUSY;
+	}
+	memset(task, 0, sizeof(*task));
+	task->id = pg_rows_int(rows, 0, 0);
+	task->stage = (CopyStage) pg_rows_int(rows, 0, 1);
+	kind = pg_rows_get(rows, 0, 2);
+	task->kind = TASK_COUNT;
+	for (int k = 0; k < TASK_COUNT; k++)
+	{
+		if (strcmp(kind, kind_names[k]) == 0)
+			task->kind = (CopyKind) k;
+	}
+	task->schema = keep_text(arena, rows, 3);
+	task->table = keep_text(arena, rows, 4);
+	task->table_oid = (uint32_t) pg_rows_int(rows, 0, 5);
+	task->source_sql = keep_text(arena, rows, 6);
+	task->target_sql = keep_text(arena, rows, 7);
+	task->rows_estimated = pg_rows_int(rows, 0, 8);
+	task->bytes_estimated = pg_rows_int(rows, 0, 9);
+	pg_rows_free(rows);
+	if (task->kind == TASK_COUNT)
+	{
+		error_set(err, ERR_INTERNAL, "unknown kind of task in dts.target_part");
+		return TAKE_FAILED;
+	}
+	return TAKE_TASK;
+}
+
+#define TABLE_IS_WHOLE                                                                             \
+	"NOT EXISTS (SELECT FROM dts.target_part d WHERE d.slot_name = t.slot_name"                    \
+	" AND d.table_oid = t.table_oid AND d.state = 'todo' AND d.stage < 4)"
+
+_Static_assert(STAGE_INDEX == 4, "TABLE_IS_WHOLE and the conditions below name the stage");
+
+CopyTake
+copy_queue_take(PgSession *target, const Job *job, CopyStage last, uint32_t prefer, Arena *arena,
+                CopyTask *task, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	char number[16];
+	CopyTake take = TAKE_BUSY;
+	int64_t stage;
+	PgRows *rows = pg_session_query(target, err,
+	                                "SELECT stage FROM dts.target_part WHERE slot_name = $1 AND "
+	                                "state = 'todo' ORDER BY stage LIMIT 1",
+	                                1, params);
+
+	if (rows == NULL)
+		return TAKE_FAILED;
+	stage = pg_rows_count(rows) == 0 ? STAGE_COUNT : pg_rows_int(rows, 0, 0);
+	pg_rows_free(rows);
+	if (stage > (int64_t) last)
+		return TAKE_NONE;
+
+	if (prefer != 0 && last >= STAGE_INDEX && (stage == STAGE_DATA || stage == STAGE_INDEX))
+	{
+		snprintf(number, sizeof(number), "%" PRIu32, prefer);
+		take = take_where(target, job,
+		                  "stage = 4 AND table_oid = CAST($2 AS bigint) AND " TABLE_IS_WHOLE,
+		                  number, arena, task, err);
+	}
+	snprintf(number, sizeof(number), "%d", (int) stage);
+	if (take == TAKE_BUSY && stage_is_serial[stage])
+		take = take_where(target, job,
+		                  "part_id = (SELECT part_id FROM dts.target_part m WHERE m.slot_name = $1 "
+		                  "AND m.state = 'todo' AND m.stage = CAST($2 AS int) ORDER BY stage, "
+		                  "part_id LIMIT 1)",
+		                  number, arena, task, err);
+	else if (take == TAKE_BUSY)
+		take = take_where(target, job, "stage = CAST($2 AS int)", number, arena, task, err);
+	if (take == TAKE_BUSY && stage == STAGE_DATA && last >= STAGE_INDEX)
+		take = take_where(target, job, "stage = CAST($2 AS int) AND " TABLE_IS_WHOLE, "4", arena,
+		                  task, err);
+	return take;
+}
+
+bool
+copy_queue_done(PgSession *target, const Job *job, int64_t id, int64_t rows, int64_t bytes,
+                Error *err)
+{
+	char numbers[3][24];
+	const char *params[] = {job->slot_name, numbers[0], numbers[1], numbers[2]};
+
+	snprintf(numbers[0], sizeof(numbers[0]), "%" PRId64, id);
+	snprintf(numbers[1], sizeof(numbers[1]), "%" PRId64, rows);
+	snprintf(numbers[2], sizeof(numbers[2]), "%" PRId64, bytes);
+	return pg_session_exec(target, err,
+	                       "UPDATE dts.target_part SET state = 'done', rows_done = CAST($3 AS "
+	                       "bigint), bytes_done = CAST($4 AS bigint) WHERE slot_name = $1 AND "
+	                       "part_id = CAST($2 AS bigint)",
+	                       4, params);
+}
+
+bool
+copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last, int64_t *left,
+                Error *err)
+{
+	char numbers[2][16];
+	const char *params[] = {job->slot_name, numbers[0], numbers[1]};
+	PgRows *rows;
+
+	snprintf(numbers[0], sizeof(numbers[0]), "%d", (int) first);
+	snprintf(numbers[1], sizeof(numbers[1]), "%d", (int) last);
+	rows = pg_session_query(target, err,
+	                        "SELECT count(*) FROM dts.target_part WHERE slot_name = $1 AND state = "
+	                        "'todo' AND stage BETWEEN CAST($2 AS int) AND CAST($3 AS int)",
+	                        3, params);
+	if (rows == NULL)
+		return false;
+	*left = pg_rows_int(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
+bool
+copy_queue_restart_data(PgSession *target, const Job *job, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	char sql[256];
+
+	snprintf(sql, sizeof(sql),
+	         "DELETE FROM dts.target_part WHERE slot_name = $1 AND (stage = %d OR stage = %d OR "
+	         "kind = 'sequences')",
+	         STAGE_DATA, STAGE_ANALYZE);
+	if (!pg_session_exec(target, err, sql, 1, params))
+		return false;
+	/* what stands as "done" was empty before us or has been emptied by us: the rows are ours */
+	snprintf(sql, sizeof(sql),
+	         "UPDATE dts.target_part SET state = 'todo' WHERE slot_name = $1 AND stage = %d",
+	         STAGE_EMPTY);
+	return pg_session_exec(target, err, sql, 1, params);
+}
+
+bool
+copy_step_read(PgSession *target, const Job *job, CopyStep *step, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	const char *name;
+	PgRows *rows = pg_session_query(
+	    target, err, "SELECT coalesce(step, '') FROM dts.target_progress WHERE slot_name = $1", 1,
+	    params);
+
+	if (rows == NULL)
+		return false;
+	if (pg_rows_count(rows) == 0)
+	{
+		pg_rows_free(rows);
+		error_set(err, ERR_LOST, "the target no longer knows the job");
+		error_detail(err, "Its row in dts.target_progress is missing.");
+		error_hint(err, "Stop the job and create it again.");
+		return false;
+	}
+	name = pg_rows_get(rows, 0, 0);
+	*step = STEP_COUNT;
+	for (int i = 0; i < STEP_COUNT; i++)
+	{
+		if (strcmp(name, step_names[i]) == 0)
+			*step = (CopyStep) i;
+	}
+	if (*step == STEP_COUNT)
+		error_set(err, ERR_INTERNAL, "unknown step \"%s\" in dts.target_progress", name);
+	pg_rows_free(rows);
+	return *step != STEP_COUNT;
+}
+
+bool
+copy_step_write(PgSession *target, const Job *job, CopyStep step, Error *err)
+{
+	const char *params[] = {job->slot_name, step_names[step], step >= STEP_DATA_DONE ? "t" : "f"};
+
+	/* no name of a snapshot: its keeper leaves, even if we die before we can tell it */
+	return pg_session_exec(target, err,
+	                       "UPDATE dts.target_progress SET step = $2, snapshot = CASE WHEN "
+	                       "CAST($3 AS boolean) THEN NULL ELSE snapshot END, updated_at = "
+	                       "clock_timestamp() WHERE slot_name = $1",
+	                       3, params);
+}

@@ -1,0 +1,205 @@
+/*
+ * job.c
+ *		The options of a job, read from the JSON that the control database has checked.
+ *
+ * What is wrong here is a difference of versions between control and daemon, since the operator's
+ *mistakes have been refused before; the path of the member is named all the same.
+ */
+#include "job.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#define WORKERS_MAX       64
+#define MINUTES_MAX       1440
+#define OPTION_PATH_ERROR "option %s is not what this daemon understands"
+
+static bool
+bad_option(Error *err, const char *path, const char *cause)
+{
+	error_set(err, ERR_CONFIG, OPTION_PATH_ERROR, path);
+	error_detail(err, "%s", cause);
+	error_hint(err, "Run a dts_applier of the same version as the extension \"dts\".");
+	return false;
+}
+
+static bool
+parse_phases(JobOptions *options, const json_t *root, Error *err)
+{
+#define PHASE_NAME(sym, name) name,
+	static const char *const names[] = {JOB_PHASES(PHASE_NAME)};
+#undef PHASE_NAME
+	const json_t *phases = json_object_get(root, "phases");
+
+	if (!json_is_array(phases) || json_array_size(phases) == 0)
+		return bad_option(err, "$.phases", "It must be an array with at least one phase.");
+	for (size_t i = 0; i < json_array_size(phases); i++)
+	{
+		const char *name = json_string_value(json_array_get(phases, i));
+		bool known = false;
+
+		for (int p = 0; name != NULL && p < JOB_PHASE_COUNT; p++)
+		{
+			if (strcmp(name, names[p]) == 0)
+				options->phases[p] = known = true;
+		}
+		if (!known)
+			return bad_option(err, "$.phases", "It names an unknown phase.");
+	}
+	return true;
+}
+
+static bool
+parse_tables(Arena *arena, const json_t *tables, JobObject *object, const char *path, Error *err)
+{
+	if (tables == NULL || json_is_null(tables))
+		return true;
+	if (!json_is_array(tables))
+		return bad_option(err, path, "\"tables\" must be an array.");
+	object->table_count = (int) json_array_size(tables);
+	object->tables = arena_zalloc(arena, sizeof(char *) * ((size_t) object->table_count + 1));
+	for (int i = 0; i < object->table_count; i++)
+	{
+		const json_t *item = json_array_get(tables, (size_t) i);
+		const char *name = json_is_string(item) ? json_string_value(item)
+		                                        : json_string_value(json_object_get(item, "name"));
+
+		if (name == NULL || name[0] == '\0')
+			return bad_option(err, path, "A table has no name.");
+		object->tables[i] = arena_strdup(arena, name);
+	}
+	return true;
+}
+
+static bool
+parse_objects(Arena *arena, const json_t *root, const char *member, JobObject **objects, int *count,
+              Error *err)
+{
+	const json_t *array = json_object_get(root, member);
+	char *path = arena_printf(arena, "$.%s", member);
+
+	*objects = NULL;
+	*count = 0;
+	if (array == NULL || json_is_null(array))
+		return true;
+	if (!json_is_array(array))
+		return bad_option(err, path, "It must be an array.");
+	*count = (int) json_array_size(array);
+	*objects = arena_zalloc(arena, sizeof(JobObject) * ((size_t) *count + 1));
+	for (int i = 0; i < *count; i++)
+	{
+		const json_t *item = json_array_get(array, (size_t) i);
+		const char *schema = json_string_value(json_object_get(item, "schema"));
+
+		path = arena_printf(arena, "$.%s[%d]", member, i);
+		if (schema == NULL || schema[0] == '\0')
+			return bad_option(err, path, "It has no \"schema\".");
+		(*objects)[i].schema = arena_strdup(arena, schema);
+		if (!parse_tables(arena, json_object_get(item, "tables"), &(*objects)[i], path, err))
+			return false;
+	}
+	return true;
+}
+
+static bool
+parse_policy(JobOptions *options, const json_t *root, Error *err)
+{
+	const char *policy = json_string_value(json_object_get(root, "same_name_tables"));
+
+	if (policy == NULL || strcmp(policy, "fail") == 0)
+		options->same_name_tables = SAME_NAME_FAIL;
+	else if (strcmp(policy, "keep") == 0)
+		options->same_name_tables = SAME_NAME_KEEP;
+	else if (strcmp(policy, "truncate") == 0)
+		options->same_name_tables = SAME_NAME_TRUNCATE;
+	else
+		return bad_option(err, "$.same_name_tables", "It must be fail, keep or truncate.");
+	return true;
+}
+
+/* A whole number between min and max; absent or null leaves *value alone. */
+static bool
+parse_int(const json_t *object, const char *member, const char *path, int min, int max, int *value,
+          Error *err)
+{
+	const json_t *number = json_object_get(object, member);
+
+	if (number == NULL || json_is_null(number))
+		return true;
+	if (!json_is_integer(number) || json_integer_value(number) < min ||
+	    json_integer_value(number) > max)
+		return bad_option(err, path, "It is not a whole number in the range allowed.");
+	*value = (int) json_integer_value(number);
+	return true;
+}
+
+static bool
+parse_root(Job *job, const json_t *root, Error *err)
+{
+	JobOptions *options = &job->options;
+	const json_t *retry = json_object_get(root, "retry");
+	const json_t *streaming = json_object_get(root, "streaming");
+
+	if (!json_is_object(root))
+		return bad_option(err, "$", "It must be an object.");
+	if (streaming != NULL && !json_is_null(streaming) && !json_is_boolean(streaming))
+		return bad_option(err, "$.streaming", "It must be true or false.");
+	options->streaming = json_is_true(streaming);
+	return parse_phases(options, root, err) &&
+	       parse_objects(job->arena, root, "objects", &options->objects, &options->object_count,
+	                     err) &&
+	       parse_objects(job->arena, root, "exclude", &options->exclude, &options->exclude_count,
+	                     err) &&
+	       parse_policy(options, root, err) &&
+	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
+	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
+	                 &options->retry_connection_minutes, err) &&
+	       parse_int(retry, "other_minutes", "$.retry.other_minutes", 0, MINUTES_MAX,
+	                 &options->retry_other_minutes, err);
+}
+
+bool
+job_options_parse(Job *job, const char *json, Error *err)
+{
+	json_error_t problem;
+	json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
+	bool ok;
+
+	memset(&job->options, 0, sizeof(job->options));
+	job->options.retry_connection_minutes = 720;
+	job->options.retry_other_minutes = 10;
+	if (root == NULL)
+		return bad_option(err, "$", problem.text);
+	ok = parse_root(job, root, err);
+	json_decref(root);
+	return ok;
+}
+
+static bool
+list_has(const JobObject *objects, int count, const char *schema, const char *table)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(objects[i].schema, schema) != 0)
+			continue;
+		if (objects[i].tables == NULL)
+			return true;
+		for (int t = 0; t < objects[i].table_count; t++)
+		{
+			if (strcmp(objects[i].tables[t], table) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool
+job_selects(const Job *job, const char *schema, const char *table)
+{
+	const JobOptions *options = &job->options;
+
+	if (options->objects != NULL &&
+	    !list_has(options->objects, options->object_count, schema, table))
+		return false;
+	return !list_has(options->exclude, options->exclude_count, schema, table);
+}

@@ -1,0 +1,189 @@
+/*
+ * worker_call.c
+ *		Blocking functions, run in a child of the worker.
+ *
+ * Connecting to a server that does not answer blocks libpq for many seconds, and the lease must be
+ *renewed meanwhile.  So whatever talks to an end outside the phases runs in a child, which writes
+ *one JSON object to a pipe and ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "strbuf.h"
+#include "worker_internal.h"
+
+#define OUTPUT_MAX (16 * 1024 * 1024)
+
+static void
+write_all(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0)
+	{
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(1);
+		text += n;
+		len -= (size_t) n;
+	}
+}
+
+static json_t *
+error_to_json(const Error *err)
+{
+	json_t *json =
+	    json_pack("{s:s, s:s, s:s, s:s, s:s}", "sqlstate", err->sqlstate, "message", err->message,
+	              "detail", err->detail, "hint", err->hint, "context", err->context);
+
+	if (json == NULL)
+		json = json_pack("{s:s, s:s}", "sqlstate", err->sqlstate, "message",
+		                 "error text is not UTF-8");
+	return json;
+}
+
+static void
+copy_member(char *to, const json_t *json, const char *member)
+{
+	const char *text = json_string_value(json_object_get(json, member));
+
+	snprintf(to, ERROR_TEXT_MAX, "%s", text ? text : "");
+}
+
+static void
+error_from_json(Error *err, const json_t *json)
+{
+	const char *sqlstate = json_string_value(json_object_get(json, "sqlstate"));
+
+	error_set(err, sqlstate ? sqlstate : ERR_INTERNAL, "%s", "");
+	copy_member(err->message, json, "message");
+	copy_member(err->detail, json, "detail");
+	copy_member(err->hint, json, "hint");
+	copy_member(err->context, json, "context");
+}
+
+static void
+run_in_child(const Job *job, WorkerFunction function, void *arg, int fd)
+{
+	json_t *result = json_object();
+	json_t *answer;
+	char *text;
+	Error err;
+	bool ok;
+
+	error_clear(&err);
+	ok = function(job, arg, result, &err);
+	answer = json_pack("{s:b, s:o}", "ok", ok ? 1 : 0, "result", result);
+	if (!ok)
+		json_object_set_new(answer, "error", error_to_json(&err));
+	text = json_dumps(answer, JSON_COMPACT);
+	if (text == NULL)
+		_exit(1);
+	write_all(fd, text);
+	_exit(0);
+}
+
+static WorkerCallEnd
+read_answer(const StrBuf *output, int status, json_t **result, Error *err)
+{
+	json_t *answer = json_loadb(output->data, output->len, 0, NULL);
+	WorkerCallEnd end = CALL_FAILED;
+
+	if (answer == NULL)
+	{
+		error_set(err, ERR_CHILD, "a process of the job ended without an answer");
+		if (WIFSIGNALED(status))
+			error_detail(err, "It was ended by signal %d.", WTERMSIG(status));
+		return CALL_FAILED;
+	}
+	if (json_is_true(json_object_get(answer, "ok")))
+	{
+		end = CALL_OK;
+		if (result != NULL)
+			*result = json_incref(json_object_get(answer, "result"));
+	}
+	else
+		error_from_json(err, json_object_get(answer, "error"));
+	json_decref(answer);
+	return end;
+}
+
+static int
+end_child(Worker *w, pid_t pid)
+{
+	int status = 0;
+
+	kill(pid, SIGKILL);
+	while (!worker_child_exited(w, pid, &status))
+		usleep(1000);
+	return status;
+}
+
+/* Collects what the child writes until its end.  False: an order came first. */
+static bool
+collect(Worker *w, int fd, bool yields, StrBuf *output)
+{
+	for (;;)
+	{
+		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+		WorkerOrder order = worker_wait(w, &poll_fd, 1, 1000);
+		char buffer[8192];
+		ssize_t n;
+
+		if (order == ORDER_LEAVE || (order == ORDER_YIELD && yields))
+			return false;
+		n = read(fd, buffer, sizeof(buffer));
+		if (n > 0)
+			strbuf_add(output, buffer, (size_t) n);
+		if (n == 0 || output->len > OUTPUT_MAX || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return true;
+	}
+}
+
+WorkerCallEnd
+worker_call(Worker *w, WorkerFunction function, void *arg, bool yields, json_t **result, Error *err)
+{
+	int fds[2];
+	pid_t pid;
+	StrBuf output;
+	WorkerCallEnd end = CALL_LEFT;
+	int status = 0;
+
+	error_clear(err);
+	if (pipe2(fds, O_CLOEXEC) != 0 || (pid = worker_fork(w)) < 0)
+	{
+		error_set(err, "53000", "could not start a process of the job");
+		error_detail(err, "%s.", strerror(errno));
+		return CALL_FAILED;
+	}
+	if (pid == 0)
+	{
+		close(fds[0]);
+		run_in_child(&w->job, function, arg, fds[1]);
+		_exit(1);
+	}
+	close(fds[1]);
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	strbuf_init(&output);
+	if (collect(w, fds[0], yields, &output))
+	{
+		/* the pipe is at its end, so the child is about to be */
+		while (!worker_child_exited(w, pid, &status))
+			usleep(1000);
+		end = read_answer(&output, status, result, err);
+	}
+	else
+		end_child(w, pid);
+	strbuf_free(&output);
+	close(fds[0]);
+	return end;
+}
