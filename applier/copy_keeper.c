@@ -172,7 +172,7 @@ keep(const Job *job, PgSession *source, const char *snapshot)
 }
 
 static void
-keeper_detach(int report_pipe)
+keeper_detach(int report_fd)
 {
 	sigset_t none;
 	int null;
@@ -188,21 +188,21 @@ keeper_detach(int report_pipe)
 	for (int fd = 0; fd <= 2 && null >= 0; fd++)
 		dup2(null, fd);
 	/* the daemon's own descriptors (log, sessions, pipes) must not live on in us */
-	if (report_pipe != 3)
-		dup2(report_pipe, 3);
+	if (report_fd != 3)
+		dup2(report_fd, 3);
 	close_range(4, ~0U, 0);
 	if (chdir("/") != 0)
 		_exit(1);
 }
 
 static void
-keeper_main(const Job *job, int report_pipe)
+keeper_main(const Job *job, int report_fd)
 {
 	bool with_slot = job->options.phases[PHASE_INCREMENTAL];
 	KeeperReport report = {0};
 	PgSession *source;
 
-	keeper_detach(report_pipe);
+	keeper_detach(report_fd);
 	source = pg_session_open(job->source_conninfo,
 	                         with_slot ? PG_SESSION_REPLICATION : PG_SESSION_SOURCE, job->slot_name,
 	                         NULL, &report.error);

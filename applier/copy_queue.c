@@ -346,10 +346,12 @@ copy_step_read(PgSession *target, const Job *job, CopyStep *step, Error *err)
 bool
 copy_step_write(PgSession *target, const Job *job, CopyStep step, Error *err)
 {
-	const char *params[] = {job->slot_name, step_names[step]};
+	const char *params[] = {job->slot_name, step_names[step], step >= STEP_DATA_DONE ? "t" : "f"};
 
+	/* no name of a snapshot: its keeper leaves, even if we die before we can tell it */
 	return pg_session_exec(target, err,
-	                       "UPDATE dts.target_progress SET step = $2, updated_at = "
+	                       "UPDATE dts.target_progress SET step = $2, snapshot = CASE WHEN "
+	                       "CAST($3 AS boolean) THEN NULL ELSE snapshot END, updated_at = "
 	                       "clock_timestamp() WHERE slot_name = $1",
-	                       2, params);
+	                       3, params);
 }

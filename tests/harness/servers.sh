@@ -51,7 +51,7 @@ options() { # PHASES [MORE]
 }
 # Both ends as pg_dump sees them, without what is ours and what is never copied.
 dump_all() { # PORT DATABASE
-	"$bin/pg_dump" -h 127.0.0.1 -p "$1" -U postgres -d "$2" --encoding=UTF8 -N dts --no-publications --no-subscriptions --rows-per-insert=1000 --inserts |
+	PGOPTIONS="-c timezone=UTC -c bytea_output=hex -c quote_all_identifiers=off -c standard_conforming_strings=on" "$bin/pg_dump" -h 127.0.0.1 -p "$1" -U postgres -d "$2" --encoding=UTF8 -N dts --no-publications --no-subscriptions |
 		grep -v -e '^\\restrict' -e '^\\unrestrict' -e '^-- Dumped' | sed '/^CREATE EVENT TRIGGER/,/;$/d; /EVENT TRIGGER/d' | sort
 }
 same() { # DATABASE
@@ -60,4 +60,4 @@ same() { # DATABASE
 }
 passed=0
 ok() { passed=$((passed + 1)); echo "ok $passed - $1"; }
-fail() { echo "not ok - $1"; [ -f "$base/out" ] && tail -15 "$base/out"; [ -f "$base/diff" ] && head -30 "$base/diff"; exit 1; }
+fail() { echo "not ok - $1"; [ -f "$base/out" ] && tail -15 "$base/out"; [ -f "$base/diff" ] && head -40 "$base/diff" | cut -c1-250; exit 1; }
