@@ -23,6 +23,7 @@
 /* The answer to a request that the worker waits for. */
 typedef struct Answer
 {
+	Worker *worker;
 	bool done;
 	bool ok; /* err is empty */
 	bool yes;
@@ -298,6 +299,7 @@ on_answer(void *arg, const ControlReply *reply)
 	Answer *answer = arg;
 
 	answer->done = true;
+	answer->worker->woken = true;
 	answer->ok = reply->err == NULL;
 	if (reply->err != NULL)
 		answer->err = *reply->err;
@@ -315,7 +317,7 @@ ask(Worker *w, const char *sql, int nparams, const char *const *params, bool kee
 {
 	int64_t ends_us = 0;
 
-	memset(answer, 0, sizeof(*answer));
+	*answer = (Answer){.worker = w};
 	control_link_send(w->link, sql, nparams, params, keep, on_answer, answer);
 	while (!answer->done)
 	{
@@ -344,6 +346,7 @@ on_read(void *arg, const ControlReply *reply)
 	Error err;
 
 	w->view.read_done = true;
+	w->woken = true;
 	w->view.read_ok = false;
 	if (reply->err != NULL)
 	{
