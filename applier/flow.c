@@ -255,7 +255,8 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 	flow->target->ops->status(flow->target, &flow->status);
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);
-	flow->progress.stream.caught_up = flow_caught_up(flow);
+	if (!flow->finishing)
+		flow->progress.stream.caught_up = flow_caught_up(flow);
 	return acknowledge(flow, now_us, err);
 }
 
