@@ -1,4 +1,5 @@
 -- Replica identities, and changes without any.
+\set SHOW_CONTEXT never
 SELECT slot_name FROM pg_create_logical_replication_slot('id', 'dts_decoder');
 CREATE TABLE id_pk (a int, b text, c int, PRIMARY KEY (c, a));
 CREATE TABLE id_none (a int, b text);

@@ -1,6 +1,6 @@
 -- Options: what is asked for, and errors that say what would be right.
 SELECT slot_name FROM pg_create_logical_replication_slot('o', 'dts_decoder');
-CREATE FUNCTION pg_temp.try(VARIADIC o text[]) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.try(VARIADIC o text[] DEFAULT '{}') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE h text; d text;
 BEGIN
 	PERFORM pg_logical_slot_peek_binary_changes('o', NULL, NULL, VARIADIC o);
@@ -35,7 +35,6 @@ SELECT pg_temp.try('protocol_version', '1', 'table_oids', '4294967296');
 SELECT pg_temp.try('protocol_version', '1', 'origin', 'some');
 SELECT pg_temp.try('protocol_version', '1', 'streaming', 'parallel');
 SELECT pg_temp.try('protocol_version', '1', 'rewrites', 'yes');
-SELECT pg_temp.try('protocol_version', '1', 'messages', NULL);
 SELECT pg_temp.try('protocol_version', '1', 'on_no_identity', 'ignore');
 -- Binary only, and in the database's encoding.
 SELECT pg_logical_slot_peek_changes('o', NULL, NULL, 'protocol_version', '1');

@@ -2,13 +2,12 @@
 SELECT slot_name FROM pg_create_logical_replication_slot('og', 'dts_decoder');
 CREATE TABLE og (id int PRIMARY KEY, x text);
 SELECT pg_replication_origin_create('node a') > 0, pg_replication_origin_create('node_b') > 0;
-CREATE FUNCTION pg_temp.work(k int) RETURNS void LANGUAGE sql AS $$ INSERT INTO og VALUES (k, 'local') $$;
 INSERT INTO og VALUES (1, 'local');
 SELECT pg_replication_origin_session_setup('node a');
-INSERT INTO og VALUES (2, 'a');
+BEGIN; SELECT pg_replication_origin_xact_setup('0/1', clock_timestamp()); INSERT INTO og VALUES (2, 'a'); COMMIT;
 SELECT pg_replication_origin_session_reset(), pg_replication_origin_session_setup('node_b');
-INSERT INTO og VALUES (3, 'b');
-BEGIN; INSERT INTO og SELECT i, repeat('x', 100) FROM generate_series(100, 3000) i; COMMIT;
+BEGIN; SELECT pg_replication_origin_xact_setup('0/2', clock_timestamp()); INSERT INTO og VALUES (3, 'b'); COMMIT;
+BEGIN; SELECT pg_replication_origin_xact_setup('0/3', clock_timestamp()); INSERT INTO og SELECT i, repeat('x', 100) FROM generate_series(100, 3000) i; COMMIT;
 SELECT pg_replication_origin_session_reset();
 INSERT INTO og VALUES (4, 'local');
 CREATE FUNCTION pg_temp.peek(VARIADIC o text[]) RETURNS TABLE (reading text, times bigint) LANGUAGE sql AS $$

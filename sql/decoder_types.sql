@@ -17,8 +17,8 @@ INSERT INTO ty VALUES
 	'2024-02-29', '23:59:59.999999', '12:00:00+05:30', '1999-12-31 23:59:59.5', 'infinity', '1 year -2 days 03:04:05.6', '-12.34', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'FF/1',
 	'08:00:2b:01:02:03', '08:00:2b:01:02:03:04:05', '(1,-2)', '[(1,2),(3,4)]', '((1,2),(3,4))', '<(1,2),3>', 'a name',
 	'täxt', 'vc', 'ab', '\x00ff10', '{"a": 1}', '{"b": [1, null]}', 12345.678, '10.0.0.1/8', '10.0.0.0/8', '10101', '1',
-	'<a>b</a>', '((0,0),(1,1))', '((0,0),(1,1),(1,0))', '{1,2,3}', 'a:1 b', 'a & b', '{1,null,3}', '{a,"b c",null}', '[1,5)', '{[1,2),[4,5)}', '$.a[*]', '1 2'),
-	(NULL);
+	'<a>b</a>', '((0,0),(1,1))', '((0,0),(1,1),(1,0))', '{1,2,3}', 'a:1 b', 'a & b', '{1,null,3}', '{a,"b c",null}', '[1,5)', '{[1,2),[4,5)}', '$.a[*]', '1 2');
+INSERT INTO ty DEFAULT VALUES;
 -- Each value of the first row beside what SQL's send functions make of it.
 CREATE FUNCTION pg_temp.sent(col text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE f regproc; r text;
