@@ -41,10 +41,9 @@ struct WireReader
 
 	/* of the records of the current message */
 	WireRecords how;
-	uint32_t xid;         /* that the next records belong to */
-	bool dropping;        /* its records are left out */
-	bool used_longs;      /* the last change used up long values */
-	LongValues *unwanted; /* counts the long values of dropped records */
+	uint32_t xid;    /* that the next records belong to */
+	bool dropping;   /* its records are left out */
+	bool used_longs; /* the last change used up long values */
 
 	Value *old_values;
 	Value *new_values;
@@ -85,7 +84,6 @@ wire_reader_create(void)
 	r->session = arena_create(READER_BLOCK_SIZE);
 	r->message = arena_create(READER_BLOCK_SIZE);
 	r->relations = relation_map_create();
-	r->unwanted = long_values_create(false);
 	r->old_values = xcalloc(DTS_WIRE_MAX_COLUMNS, sizeof(Value));
 	r->new_values = xcalloc(DTS_WIRE_MAX_COLUMNS, sizeof(Value));
 	cursor_init(&r->cursor, "", 0);
@@ -98,7 +96,6 @@ wire_reader_destroy(WireReader *r)
 	if (r == NULL)
 		return;
 	relation_map_destroy(r->relations);
-	long_values_destroy(r->unwanted);
 	arena_destroy(r->session);
 	arena_destroy(r->message);
 	free(r->old_values);
@@ -362,13 +359,41 @@ wire_read_records(WireReader *r, const WireRecords *records)
 {
 	r->how = *records;
 	r->dropping = r->how.dropped != NULL && r->how.dropped(r->how.arg, r->xid);
-	long_values_clear(r->unwanted);
 }
 
 static LongValues *
 current_longs(const WireReader *r)
 {
-	return r->dropping ? r->unwanted : r->how.longs;
+	return r->dropping ? r->how.dropped_longs : r->how.longs;
+}
+
+/*
+ * Whether long values that nobody will use may be forgotten.  Those of records that are left out
+ * always may: that such a run breaks off was accepted when it arrived.
+ */
+static bool
+forget_longs(WireReader *r)
+{
+	LongValues *longs = current_longs(r);
+
+	if (!r->dropping)
+	{
+		if (r->how.cut_off == NULL)
+			return false;
+		r->how.cut_off(r->how.arg, long_values_xid(longs));
+	}
+	long_values_clear(longs);
+	return true;
+}
+
+/* What is pending can not go on with a fragment or record of the current (sub)transaction. */
+static bool
+longs_cut_off(const WireReader *r, bool first)
+{
+	const LongValues *longs = current_longs(r);
+
+	return long_values_pending(longs) &&
+	       (long_values_xid(longs) != r->xid || (first && long_values_open(longs)));
 }
 
 static bool
@@ -389,6 +414,8 @@ read_fragment(WireReader *r)
 		return false;
 	if (!cursor_counted(c, &bytes, &len, "the bytes of a fragment"))
 		return false;
+	if (longs_cut_off(r, (flags & DTS_FRAGMENT_FIRST) != 0))
+		forget_longs(r);
 	expected = long_values_add(current_longs(r), r->xid, (flags & DTS_FRAGMENT_FIRST) != 0,
 	                           (flags & DTS_FRAGMENT_LAST) != 0, total, bytes, len);
 	return expected == NULL || cursor_fail(c, at, expected);
@@ -421,9 +448,12 @@ read_long_value(WireReader *r, const Column *column, Value *value)
 	WireCursor *c = &r->cursor;
 
 	value->state = VALUE_PRESENT;
+	if (longs_cut_off(r, false) && !forget_longs(r))
+		return cursor_fail(c, r->record_at,
+		                   "long values of the transaction that the record belongs to");
 	if (!long_values_take(current_longs(r), &value->data, &value->len))
 		return cursor_fail(c, c->at, "a complete long value before the record that uses it");
-	if (column->fixed_len > 0 && value->len != column->fixed_len)
+	if (column->fixed_len > 0 && value->len != column->fixed_len && !r->dropping)
 		return cursor_fail(c, c->at, "a long value of the column's fixed length");
 	if (column->format == FORMAT_TEXT && value->data != NULL &&
 	    memchr(value->data, '\0', value->len) != NULL)
@@ -674,19 +704,12 @@ read_record(WireReader *r, Change *change, bool *is_change)
 	return cursor_fail(c, r->record_at, "a known kind of record");
 }
 
-/* Long values belong to the very next change, of the same (sub)transaction, and all of them. */
+/* Long values belong to the very next change: all of them. */
 static bool
 check_longs(WireReader *r)
 {
-	LongValues *longs = current_longs(r);
-
-	if (long_values_pending(longs))
-		return cursor_fail(&r->cursor, r->record_at,
-		                   "a record that uses the long values before it");
-	if (r->used_longs && long_values_xid(longs) != r->xid)
-		return cursor_fail(&r->cursor, r->record_at,
-		                   "long values of the transaction that the record belongs to");
-	return true;
+	return !long_values_pending(current_longs(r)) || forget_longs(r) ||
+	       cursor_fail(&r->cursor, r->record_at, "a record that uses the long values before it");
 }
 
 WireStep
@@ -717,7 +740,7 @@ wire_read_next(WireReader *r, Change *change, size_t *bytes, Error *err)
 			continue;
 		if (drop)
 		{
-			long_values_clear(r->unwanted);
+			long_values_clear(r->how.dropped_longs);
 			r->used_longs = false;
 			continue;
 		}

@@ -485,8 +485,14 @@ aborted_subtransactions_leave_nothing(void **state)
 	insert(1, "b");
 	subxact(5);
 	insert(1, "c");
+	subxact(7);
+	fragment(DTS_FRAGMENT_FIRST, 3, "n");
 	assert_true(send());
 	start_stream(5, 1);
+	subxact(7);
+	fragment(DTS_FRAGMENT_LAST, 0, "ot");
+	insert_long(1);
+	subxact(5);
 	insert(1, "d");
 	subxact(7);
 	relation(2);
@@ -613,6 +619,49 @@ a_subtransaction_may_break_off_before_its_abort(void **state)
 	assert_string_equal(events.data, "B5 +a +b C5 ");
 }
 
+/* The abort is known to the source's decoding before it is known here. */
+static void
+a_subtransaction_may_break_off_and_others_go_on(void **state)
+{
+	(void) state;
+	for (int promise = 0; promise < 2; promise++)
+	{
+		strbuf_reset(&events);
+		begin_streaming(0);
+		start_stream(5, 0);
+		relation(1);
+		subxact(7);
+		fragment(DTS_FRAGMENT_FIRST | DTS_FRAGMENT_LAST, 2, "no");
+		fragment(DTS_FRAGMENT_FIRST, 6, "gh");
+		assert_true(send());
+		start_stream(5, 1);
+		subxact(7);
+		fragment(DTS_FRAGMENT_FIRST | DTS_FRAGMENT_LAST, 2, "no");
+		insert_long(1);
+		insert(1, "no");
+		fragment(DTS_FRAGMENT_FIRST, 2, "n");
+		subxact(8);
+		fragment(DTS_FRAGMENT_FIRST | DTS_FRAGMENT_LAST, 1, "b");
+		insert_long(1);
+		insert(1, "c");
+		assert_true(send());
+		if (promise == 0)
+		{
+			send_abort(5, 7);
+			send_commit(5, 1000);
+			assert_string_equal(events.data, "B5 +b +c C5 ");
+		}
+		else
+		{
+			start(DTS_MSG_STREAM_COMMIT);
+			header(5, 1000, "");
+			refused("long values of transaction 7 belong to did not come");
+		}
+		txn_destroy(txn);
+	}
+	txn = NULL;
+}
+
 static void
 long_values_without_their_record_are_refused(void **state)
 {
@@ -638,7 +687,7 @@ long_values_without_their_record_are_refused(void **state)
 	fragment(DTS_FRAGMENT_FIRST | DTS_FRAGMENT_LAST, 1, "b");
 	subxact(8);
 	insert_long(1);
-	refused("of the transaction that the record belongs to");
+	refused("a complete long value before the record that uses it");
 }
 
 static void
@@ -708,6 +757,7 @@ main(void)
 	    TXN_TEST(ten_thousand_subtransactions),
 	    TXN_TEST(long_values_cross_chunks_and_pieces),
 	    TXN_TEST(a_subtransaction_may_break_off_before_its_abort),
+	    TXN_TEST(a_subtransaction_may_break_off_and_others_go_on),
 	    TXN_TEST(long_values_without_their_record_are_refused),
 	    TXN_TEST(stream_messages_must_make_sense),
 	    TXN_TEST(the_spool_limit_is_an_error_of_the_disk),
