@@ -150,12 +150,12 @@ BEGIN
 		SELECT format('$.%s[%s].schema', k.key, o.ord - 1), o.obj ->> 'schema',
 				row_number() OVER (PARTITION BY k.key, o.obj ->> 'schema' ORDER BY o.ord)
 			FROM (VALUES ('objects'), ('exclude')) k(key),
-				jsonb_array_elements(options -> k.key) WITH ORDINALITY o(obj, ord)
+				jsonb_array_elements(nullif(options -> k.key, 'null')) WITH ORDINALITY o(obj, ord)
 		UNION ALL
 		SELECT format('$.%s[%s].tables[%s]', k.key, o.ord - 1, t.ord - 1), t.tab ->> 'name',
 				row_number() OVER (PARTITION BY k.key, o.ord, t.tab ->> 'name' ORDER BY t.ord)
 			FROM (VALUES ('objects'), ('exclude')) k(key),
-				jsonb_array_elements(options -> k.key) WITH ORDINALITY o(obj, ord),
+				jsonb_array_elements(nullif(options -> k.key, 'null')) WITH ORDINALITY o(obj, ord),
 				jsonb_array_elements(o.obj -> 'tables') WITH ORDINALITY t(tab, ord)) x
 		WHERE x.n > 1 ORDER BY x.path LIMIT 1;
 	IF FOUND THEN
