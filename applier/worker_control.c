@@ -445,9 +445,8 @@ worker_control_event(Worker *w, JobEvent event, const JobPhase *phase, const Err
 		free(error_text);
 		return false;
 	}
-	/* a wish that this step is, or that the new state has no use for, is over */
-	if (w->view.has_wish && ((job_fsm_wish(w->view.wish, &wish_event) && wish_event == event) ||
-	                         !job_action_allowed(to, w->view.wish)))
+	/* the database drops a wish that the new state has no use for by itself */
+	if (w->view.has_wish && job_fsm_wish(w->view.wish, &wish_event) && wish_event == event)
 		consumed = job_action_name(w->view.wish);
 	for (;;)
 	{
@@ -472,7 +471,9 @@ worker_control_event(Worker *w, JobEvent event, const JobPhase *phase, const Err
 		ok = worker_control_read(w);
 		if (!ok || w->job.state != from || from == to)
 			break;
-		if (answer.done && answer.ok && !answer.yes)
+		if (answer.ok && !answer.yes && consumed != NULL)
+			break; /* something else is wished by now */
+		if (answer.ok && !answer.yes)
 		{
 			log_line(LOG_ERROR, "the control database refuses the step from %s to %s",
 			         job_state_name(from), job_state_name(to));
