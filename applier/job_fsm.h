@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #include "job.h"
-#include "worker.h"
+#include "phase.h"
 
 /* X(symbol, what happened).  Those that start with WISH_ come from an operator. */
 #define JOB_EVENTS(X)                                                                              \

@@ -6,6 +6,7 @@
  */
 #include "source_slot.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,15 +108,17 @@ source_slot_inspect(PgSession *session, const char *slot, SourceSlot *state, Err
 	return true;
 }
 
-static bool
-lost(Error *err, bool *is_lost, const char *detail)
+/* Always false.  The text is why the position is lost. */
+static bool __attribute__((format(printf, 3, 4)))
+lost(Error *err, bool *is_lost, const char *format, ...)
 {
-	char text[ERROR_TEXT_MAX];
+	va_list args;
 
-	snprintf(text, sizeof(text), "%s", detail);
 	*is_lost = true;
 	error_set(err, ERR_LOST, "the source can not go on from the stored position");
-	error_detail(err, "%s", text);
+	va_start(args, format);
+	vsnprintf(err->detail, sizeof(err->detail), format, args);
+	va_end(args);
 	error_hint(err, "Changes may be missing, so the job has to load its tables again.");
 	return false;
 }
@@ -124,42 +127,27 @@ static bool
 verify_identity(const SourceIdentity *found, const SourceExpected *expected, bool *is_lost,
                 Error *err)
 {
-	char text[ERROR_TEXT_MAX];
-
 	if (expected->system != NULL && expected->system[0] != '\0' &&
 	    strcmp(found->system, expected->system) != 0)
-	{
-		snprintf(text, sizeof(text),
-		         "The source is another system now: its identifier is %s, the position belongs to "
-		         "%s.",
-		         found->system, expected->system);
-		return lost(err, is_lost, text);
-	}
+		return lost(err, is_lost,
+		            "The source is another system now: its identifier is %s, the position belongs "
+		            "to %s.",
+		            found->system, expected->system);
 	if (expected->timeline != 0 && found->timeline != expected->timeline)
-	{
-		snprintf(text, sizeof(text),
-		         "The source is on timeline %d, the position belongs to timeline %d: a standby was "
-		         "promoted or a backup restored.",
-		         found->timeline, expected->timeline);
-		return lost(err, is_lost, text);
-	}
+		return lost(err, is_lost,
+		            "The source is on timeline %d, the position belongs to timeline %d: a standby "
+		            "was promoted or a backup restored.",
+		            found->timeline, expected->timeline);
 	if (expected->database != NULL && expected->database[0] != '\0' &&
 	    strcmp(found->database, expected->database) != 0)
-	{
-		snprintf(text, sizeof(text),
-		         "The session is in database \"%s\", the position belongs to "
-		         "\"%s\".",
-		         found->database, expected->database);
-		return lost(err, is_lost, text);
-	}
+		return lost(err, is_lost,
+		            "The session is in database \"%s\", the position belongs to \"%s\".",
+		            found->database, expected->database);
 	if (found->flushed.value < expected->stored.value)
-	{
-		snprintf(text, sizeof(text),
-		         "The source's WAL ends at " LSN_FORMAT ", before the stored position " LSN_FORMAT
-		         ": it was set back.",
-		         LSN_ARGS(found->flushed), LSN_ARGS(expected->stored));
-		return lost(err, is_lost, text);
-	}
+		return lost(err, is_lost,
+		            "The source's WAL ends at " LSN_FORMAT
+		            ", before the stored position " LSN_FORMAT ": it was set back.",
+		            LSN_ARGS(found->flushed), LSN_ARGS(expected->stored));
 	return true;
 }
 
@@ -167,36 +155,34 @@ static bool
 verify_slot(const SourceSlot *slot, const SourceIdentity *identity, const SourceExpected *expected,
             bool *is_lost, Error *err)
 {
-	char text[2 * ERROR_TEXT_MAX];
+	const char *name = expected->slot;
 
 	if (!slot->exists)
-		snprintf(text, sizeof(text), "Slot \"%s\" does not exist.", expected->slot);
-	else if (!slot->logical || strcmp(slot->plugin, SOURCE_SLOT_PLUGIN) != 0)
-		snprintf(text, sizeof(text),
-		         "Slot \"%s\" was made anew by somebody else: its plugin is \"%s\".",
-		         expected->slot, slot->plugin);
-	else if (strcmp(slot->database, identity->database) != 0)
-		snprintf(text, sizeof(text), "Slot \"%s\" is of database \"%s\", not of \"%s\".",
-		         expected->slot, slot->database, identity->database);
-	else if (slot->temporary)
-		snprintf(text, sizeof(text), "Slot \"%s\" was made anew by somebody else: it is temporary.",
-		         expected->slot);
-	else if (slot->invalidated)
-		snprintf(text, sizeof(text),
-		         "Slot \"%s\" was invalidated: the source removed WAL or rows that it needs "
-		         "(max_slot_wal_keep_size).",
-		         expected->slot);
-	else if (slot->confirmed.value == 0)
-		snprintf(text, sizeof(text), "Slot \"%s\" has no confirmed position.", expected->slot);
-	else if (expected->stored.value != 0 && slot->confirmed.value > expected->stored.value)
-		snprintf(text, sizeof(text),
-		         "Slot \"%s\" is confirmed up to " LSN_FORMAT
-		         ", past the stored position " LSN_FORMAT
-		         ": it was advanced or made anew by somebody else.",
-		         expected->slot, LSN_ARGS(slot->confirmed), LSN_ARGS(expected->stored));
-	else
-		return true;
-	return lost(err, is_lost, text);
+		return lost(err, is_lost, "Slot \"%s\" does not exist.", name);
+	if (!slot->logical || strcmp(slot->plugin, SOURCE_SLOT_PLUGIN) != 0)
+		return lost(err, is_lost,
+		            "Slot \"%s\" was made anew by somebody else: its plugin is \"%s\".", name,
+		            slot->plugin);
+	if (strcmp(slot->database, identity->database) != 0)
+		return lost(err, is_lost, "Slot \"%s\" is of database \"%s\", not of \"%s\".", name,
+		            slot->database, identity->database);
+	if (slot->temporary)
+		return lost(err, is_lost, "Slot \"%s\" was made anew by somebody else: it is temporary.",
+		            name);
+	if (slot->invalidated)
+		return lost(err, is_lost,
+		            "Slot \"%s\" was invalidated: the source removed WAL or rows that it needs "
+		            "(max_slot_wal_keep_size).",
+		            name);
+	if (slot->confirmed.value == 0)
+		return lost(err, is_lost, "Slot \"%s\" has no confirmed position.", name);
+	if (expected->stored.value != 0 && slot->confirmed.value > expected->stored.value)
+		return lost(err, is_lost,
+		            "Slot \"%s\" is confirmed up to " LSN_FORMAT
+		            ", past the stored position " LSN_FORMAT
+		            ": it was advanced or made anew by somebody else.",
+		            name, LSN_ARGS(slot->confirmed), LSN_ARGS(expected->stored));
+	return true;
 }
 
 bool

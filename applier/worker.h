@@ -19,6 +19,7 @@
 #include "error.h"
 #include "job.h"
 #include "lsn.h"
+#include "phase.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -31,16 +32,6 @@ typedef enum WorkerOrder
 	ORDER_YIELD, /* pause, stop or shutdown wanted: make what is in hand durable and return */
 	ORDER_LEAVE, /* the lease is lost: return at once, touch nothing */
 } WorkerOrder;
-
-/* How a phase ended.  err is filled for the last three. */
-typedef enum PhaseResult
-{
-	PHASE_COMPLETED, /* on to the next */
-	PHASE_YIELDED,   /* did as ORDER_YIELD or ORDER_LEAVE said */
-	PHASE_TRANSIENT, /* an end was lost or busy: may be tried again by itself */
-	PHASE_TROUBLE,   /* a person must mend something; can go on afterwards */
-	PHASE_LOST,      /* slot, history or position lost: load again */
-} PhaseResult;
 
 /*
  * Waits until one of fds is ready, something happens to the job, or timeout_ms (-1: no limit) is

@@ -401,9 +401,9 @@ do_clean(Worker *w)
 {
 	Error err;
 
-	copy_keeper_release(w);
 	if (!w->footprint)
 		return step_event(w, EVENT_CLEAN_OK, NULL, NULL);
+	copy_keeper_release(w);
 	switch (worker_call(w, cleanup_run, NULL, true, NULL, &err))
 	{
 		case CALL_LEFT:
@@ -471,13 +471,24 @@ follow_wish(Worker *w, bool *done)
 	return STEP_ON;
 }
 
+/* Nothing to do: the lease goes back, unless a wish would bring the job here again at once. */
+static Step
+rest(Worker *w)
+{
+	if (!w->view.has_wish)
+		return STEP_LEAVE;
+	log_warn("state %s cannot follow the wish \"%s\"", job_state_name(w->job.state),
+	         job_action_name(w->view.wish));
+	return STEP_TROUBLE;
+}
+
 static Step
 do_work(Worker *w, bool *attached)
 {
 	switch (job_fsm_work(w->job.state))
 	{
 		case WORK_NONE:
-			return STEP_LEAVE;
+			return rest(w);
 		case WORK_CHECK:
 			return do_check(w);
 		case WORK_START:

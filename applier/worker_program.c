@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "program_exec.h"
 #include "strbuf.h"
 #include "worker_internal.h"
 
@@ -31,30 +31,6 @@ struct Program
 	char *name;
 	StrBuf output;
 };
-
-/* A program that lies beside the daemon is preferred: the server's version of it, most likely. */
-static void
-exec_program(const char *const *argv)
-{
-	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (len > 0 && strchr(argv[0], '/') == NULL)
-	{
-		char beside[PATH_MAX * 2];
-
-		self[len] = '\0';
-		slash = strrchr(self, '/');
-		if (slash != NULL)
-		{
-			*slash = '\0';
-			snprintf(beside, sizeof(beside), "%s/%s", self, argv[0]);
-			execv(beside, (char *const *) argv);
-		}
-	}
-	execvp(argv[0], (char *const *) argv);
-}
 
 static void
 child(const char *const *argv, const char *const *env, int in_fd, int out_fd, int err_fd)
@@ -76,7 +52,7 @@ child(const char *const *argv, const char *const *env, int in_fd, int out_fd, in
 		if (putenv((char *) *env) != 0)
 			_exit(EXIT_NOT_FOUND);
 	}
-	exec_program(argv);
+	program_exec(argv);
 	dprintf(STDERR_FILENO, "could not run \"%s\": %s\n", argv[0], strerror(errno));
 	_exit(EXIT_NOT_FOUND);
 }

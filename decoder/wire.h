@@ -1,3 +1,4 @@
+/* clang-format off */
 /*
  * wire.h
  *		The dts wire format, version 1: what dts_decoder writes and wire_read.c reads.
@@ -65,26 +66,31 @@
  *	DELETE_KEY		uv number, tuple old (key columns only).
  *	DELETE_OLD		uv number, tuple old (all columns; identity FULL).
  *	NO_IDENTITY		uv number, u8 'U' or 'D'.  A row was updated or deleted of which WAL holds no
- *usable identity.  The reader must stop; nothing can be applied. TRUNCATE		u8 flags
- *(DTS_TRUNCATE_*), uv count, then count numbers (uv).
+ *					usable identity.  The reader must stop; nothing can be applied.
+ *	TRUNCATE		u8 flags (DTS_TRUNCATE_*), uv count, then count numbers (uv).
  *	MESSAGE			str prefix, value.  A transactional logical message whose prefix is
- *DTS_MESSAGE_PREFIX or begins with it and a dot.
- *	FRAGMENT		u8 flags (DTS_FRAGMENT_*), uv length, bytes.  A piece of a long value.  Long values
- *are complete, in the order of their use, before the record that uses them, and belong to the very
- *next record that is not a FRAGMENT or RELATION.
+ *					DTS_MESSAGE_PREFIX or begins with it and a dot.
+ *	FRAGMENT		u8 flags (DTS_FRAGMENT_*), [DTS_FRAGMENT_FIRST: uv total length,] uv length,
+ *					bytes.  A piece of a long value.  Long values are complete, in the order of
+ *					their use, before the record that uses them, and belong to the very next record
+ *					that is not a FRAGMENT, RELATION or SUBXACT; messages may end in between.
+ *					Fragments of a streamed transaction that is aborted before that record are
+ *					forgotten with it.
  *	SUBXACT			uv xid.  In STREAM only: the records that follow, until the next SUBXACT or the
  *					end of the message, belong to it.  Without it they belong to the top xid.
  *
  * tuple: u8 flags (DTS_TUPLE_*), [DTS_TUPLE_STATES: two bits a column, lowest bits first,
  *		DTS_STATE_*, padded with zero bits to a byte,] then the data of each column in state VALUE.
  *		Without DTS_TUPLE_STATES every column is in state VALUE.
+ *		A tuple of key columns holds those flagged DTS_ATT_KEY, in order, and no others.
  *		Data is `length` bytes for DTS_FMT_FIXED, and uv length and bytes otherwise: the output of
- *the type's send function for FIXED and BINARY, text in the encoding of HELLO for TEXT. State LONG
- *takes the next complete run of fragments in place of the data. State UNCHANGED (a TOASTed value
- *that the update did not touch) occurs in new tuples only.
+ *		the type's send function for FIXED and BINARY, text in the encoding of HELLO for TEXT.
+ *		State LONG takes the next complete run of fragments in place of the data.  State UNCHANGED
+ *		(a TOASTed value that the update did not touch) occurs in new tuples only.
  *
  * Options of the plugin are listed in decoder/options.c.
  */
+/* clang-format on */
 #ifndef DTS_WIRE_H
 #define DTS_WIRE_H
 

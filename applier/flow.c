@@ -1,0 +1,281 @@
+/*
+ * flow.c
+ *		See flow.h.
+ */
+#include "flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fault.h"
+
+/* Events taken in one step, so that orders and the source's timeout are looked at in between. */
+#define EVENTS_MAX 2000
+
+void
+flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,
+          const BatchLimits *limits, SourceLsn stored, int64_t now_us)
+{
+	memset(flow, 0, sizeof(*flow));
+	flow->source = source;
+	flow->target = target;
+	flow->marker = marker;
+	batch_init(&flow->batch, limits, stored);
+	progress_init(&flow->progress, stored, now_us);
+	flow->status.durable.end = stored;
+}
+
+static TargetResult
+open_batch(Flow *flow, Error *err)
+{
+	const char *encoding = flow->source->ops->encoding(flow->source);
+	TargetResult result;
+
+	if (flow->batch.open)
+		return TARGET_OK;
+	result = flow->target->ops->set_encoding(flow->target, encoding, err);
+	if (result == TARGET_OK)
+		result = flow->target->ops->begin(flow->target, err);
+	if (result == TARGET_OK)
+		batch_opened(&flow->batch);
+	return result;
+}
+
+static TargetResult
+commit_batch(Flow *flow, Error *err)
+{
+	const TargetPosition position = {flow->batch.end, flow->batch.commit_time};
+	TargetResult result = flow->target->ops->commit(flow->target, &position, err);
+
+	if (result == TARGET_OK)
+		batch_closed(&flow->batch);
+	flow->target->ops->status(flow->target, &flow->status);
+	return result;
+}
+
+/* One of our own markers: the token in front of the number cannot be guessed. */
+static bool
+is_marker(const Flow *flow, const Change *change, int64_t *marker)
+{
+	size_t len = strlen(flow->marker);
+	char number[24];
+	size_t digits;
+
+	if (strcmp(change->prefix, FLOW_MARKER_PREFIX) != 0 || change->content_len <= len ||
+	    memcmp(change->content, flow->marker, len) != 0)
+		return false;
+	digits = change->content_len - len;
+	if (digits >= sizeof(number))
+		return false;
+	memcpy(number, change->content + len, digits);
+	number[digits] = '\0';
+	*marker = strtoll(number, NULL, 10);
+	return true;
+}
+
+static TargetResult
+take_message(Flow *flow, const Change *change, Error *err)
+{
+	int64_t marker;
+	TargetResult result;
+
+	if (flow->batch.skipping || !is_marker(flow, change, &marker))
+		return TARGET_OK;
+	/* nothing to apply, but its position is to be stored like that of any change */
+	result = open_batch(flow, err);
+	if (result == TARGET_OK)
+		progress_marker(&flow->progress, marker, flow->batch.header.end);
+	return result;
+}
+
+static TargetResult
+take_change(Flow *flow, const SourceEvent *event, Error *err)
+{
+	const Change *change = event->change;
+	TargetResult result = TARGET_OK;
+
+	if (flow->batch.in_transaction && change->kind == CHANGE_MESSAGE)
+		result = take_message(flow, change, err);
+	else if (batch_takes(&flow->batch, change))
+	{
+		result = open_batch(flow, err);
+		if (result == TARGET_OK)
+			result = flow->target->ops->apply(flow->target, &flow->batch.header, change, err);
+		if (result == TARGET_OK)
+			flow->progress.stream.rows++;
+	}
+	if (result != TARGET_OK)
+		return result;
+	if (batch_change(&flow->batch, change, event->bytes, err))
+		return TARGET_OK;
+	flow->source_failed = true;
+	return TARGET_FAILED;
+}
+
+static TargetResult
+take_event(Flow *flow, Error *err)
+{
+	const SourceEvent *event = &flow->event;
+	bool ok = true;
+
+	switch (event->kind)
+	{
+		case SOURCE_IDLE:
+			flow->source_idle = true;
+			/* with all places taken the batch goes on growing meanwhile */
+			if (flow->status.batches_in_flight < TARGET_BATCHES_MAX)
+				batch_idle(&flow->batch);
+			break;
+		case SOURCE_BEGIN:
+			ok = batch_begin(&flow->batch, event->header, err);
+			break;
+		case SOURCE_CHANGE:
+			return take_change(flow, event, err);
+		case SOURCE_COMMIT:
+			ok = batch_end(&flow->batch, event->header, err);
+			if (ok)
+				progress_received(&flow->progress, event->header);
+			break;
+		case SOURCE_KEEPALIVE:
+			ok = batch_keepalive(&flow->batch, event->wal_end, err);
+			break;
+	}
+	flow->source_failed = !ok;
+	return ok ? TARGET_OK : TARGET_FAILED;
+}
+
+/* Whether the flow takes another event now. */
+static bool
+wants_event(const Flow *flow)
+{
+	if (flow->source_idle || flow->blocked)
+		return false;
+	return !flow->finishing || flow->batch.in_transaction;
+}
+
+static bool
+take_events(Flow *flow, Error *err)
+{
+	flow->source_idle = false;
+	flow->blocked = false;
+	for (int i = 0; i < EVENTS_MAX && wants_event(flow); i++)
+	{
+		TargetResult result = TARGET_OK;
+
+		if (flow->batch.due)
+			result = commit_batch(flow, err);
+		if (result == TARGET_OK && !flow->has_event)
+		{
+			if (!flow->source->ops->next(flow->source, &flow->event, err))
+			{
+				flow->source_failed = true;
+				return false;
+			}
+			flow->has_event = true;
+			flow->progress.stream.bytes += (int64_t) flow->event.bytes;
+		}
+		if (result == TARGET_OK)
+			result = take_event(flow, err);
+		if (result == TARGET_FAILED)
+			return false;
+		flow->blocked = result == TARGET_WAIT;
+		if (result == TARGET_OK)
+			flow->has_event = false;
+	}
+	if (flow->finishing)
+		batch_idle(&flow->batch);
+	if (!flow->batch.due)
+		return true;
+	switch (commit_batch(flow, err))
+	{
+		case TARGET_OK:
+			return true;
+		case TARGET_WAIT:
+			flow->blocked = true;
+			return true;
+		case TARGET_FAILED:
+			break;
+	}
+	return false;
+}
+
+/* Positions that no batch carries: an idle source, or one busy with what is not ours. */
+static bool
+store_idle(Flow *flow, int64_t now_us, Error *err)
+{
+	const TargetPosition position = {flow->batch.idle, 0};
+	TargetResult result;
+
+	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
+	    !progress_idle_due(&flow->progress, position.end, now_us, flow->finishing))
+		return true;
+	result = flow->target->ops->begin(flow->target, err);
+	if (result == TARGET_OK)
+		result = flow->target->ops->commit(flow->target, &position, err);
+	if (result != TARGET_OK)
+		return result == TARGET_WAIT;
+	progress_idle_stored(&flow->progress, now_us);
+	flow->idle_sent = true;
+	return true;
+}
+
+static bool
+acknowledge(Flow *flow, int64_t now_us, Error *err)
+{
+	bool moved = progress_durable(&flow->progress, &flow->status.durable);
+
+	if (moved && flow->idle_sent && flow->status.batches_in_flight == 0)
+	{
+		flow->idle_sent = false;
+		FAULT_POINT("apply.idle_progress");
+	}
+	if (moved)
+		FAULT_POINT("apply.before_ack");
+	if (!flow->source->ops->feedback(flow->source, flow->progress.stream.durable, now_us, err))
+	{
+		flow->source_failed = true;
+		return false;
+	}
+	if (moved)
+		FAULT_POINT("apply.after_ack");
+	return true;
+}
+
+bool
+flow_step(Flow *flow, int64_t now_us, Error *err)
+{
+	if (!flow->target->ops->pump(flow->target, err))
+		return false;
+	flow->target->ops->status(flow->target, &flow->status);
+	if (!take_events(flow, err) || !flow->target->ops->pump(flow->target, err))
+		return false;
+	flow->target->ops->status(flow->target, &flow->status);
+	if (!store_idle(flow, now_us, err))
+		return false;
+	flow->target->ops->status(flow->target, &flow->status);
+	flow->progress.stream.source_end =
+	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);
+	flow->progress.stream.caught_up = flow_caught_up(flow);
+	return acknowledge(flow, now_us, err);
+}
+
+void
+flow_finish(Flow *flow)
+{
+	flow->finishing = true;
+}
+
+bool
+flow_finished(const Flow *flow)
+{
+	return flow->finishing && !flow->batch.in_transaction && !flow->batch.open &&
+	       flow->status.batches_in_flight == 0 &&
+	       flow->batch.idle.value <= flow->progress.stream.durable.value;
+}
+
+bool
+flow_caught_up(const Flow *flow)
+{
+	return flow->source_idle && !flow->batch.in_transaction && !flow->batch.open &&
+	       flow->status.batches_in_flight == 0;
+}

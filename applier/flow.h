@@ -1,0 +1,56 @@
+/*
+ * flow.h
+ *		The stream's flow: events of a source into batches, batches into a target, and the durable
+ *		position back.  One step at a time, never waiting; knows no sockets, clocks or processes.
+ *
+ * When the target cannot take more, the event at hand stays where it is and the source is not
+ * asked for another: that is all there is to back pressure.
+ */
+#ifndef DTS_FLOW_H
+#define DTS_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "error.h"
+#include "progress.h"
+#include "source.h"
+#include "target.h"
+
+#define FLOW_MARKER_PREFIX "dts.marker"
+
+typedef struct Flow
+{
+	ChangeSource *source; /* borrowed */
+	Target *target;       /* borrowed */
+	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
+	Batch batch;
+	Progress progress;
+	TargetStatus status; /* the target's, as of the last look */
+
+	SourceEvent event; /* handed out by the source and not yet taken */
+	bool has_event;
+	bool source_idle;   /* nothing to read: wait for the source's socket */
+	bool blocked;       /* the target takes no more: wait for its socket alone */
+	bool idle_sent;     /* the commit in flight is one of idle progress */
+	bool finishing;     /* take no new transaction */
+	bool source_failed; /* an error was the source's, not the target's */
+} Flow;
+
+void flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,
+               const BatchLimits *limits, SourceLsn stored, int64_t now_us);
+
+/* One round: takes events, sends, reads answers, acknowledges.  False: err says why it is over. */
+bool flow_step(Flow *flow, int64_t now_us, Error *err) must_check;
+
+/* From now on only the transaction at hand is completed. */
+void flow_finish(Flow *flow);
+
+/* Everything taken is durable, stored and acknowledged, and nothing is open. */
+bool flow_finished(const Flow *flow);
+
+/* Nothing that the source has sent waits to be applied. */
+bool flow_caught_up(const Flow *flow);
+
+#endif /* DTS_FLOW_H */

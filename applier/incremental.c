@@ -1,0 +1,318 @@
+/*
+ * incremental.c
+ *		The phase incremental: its sessions, its waiting, its end.  The work is flow.c's.
+ *
+ * Exactly once comes from one thing: the position commits with the data.  So every kind of trouble
+ * is met in the same way: close both sessions, which rolls back whatever had not committed, and
+ * begin anew at the position stored on the target.
+ */
+#include "incremental.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "arena.h"
+#include "decoder_options.h"
+#include "flow.h"
+#include "pg_session.h"
+#include "source_slot.h"
+#include "source_stream.h"
+#include "target_pg.h"
+
+#define BATCH_ROWS         5000
+#define BATCH_BYTES        (1 << 20)
+#define WAIT_MS            1000
+#define RELEASE_SLOT_MS    3000
+#define FINISH_US          (2 * 1000000LL)  /* for the transaction at hand to become whole */
+#define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
+#define EVENT_EVERY_US     (10 * 1000000LL)
+#define PROTOCOL_RETRIES   3
+#define TOKEN_BYTES        16
+#define STREAMING_SINCE_PG 140000
+
+typedef struct Incremental
+{
+	Worker *w;
+	const Job *job;
+	Target *target;
+	ChangeSource *source;
+	PgSession *marker_session; /* on the source */
+	char marker[SOURCE_NAME_SIZE + 2 * TOKEN_BYTES + 3];
+	Flow flow;
+	int64_t deletes_reported;
+	int64_t report_not_before_us;
+} Incremental;
+
+PhaseResult
+incremental_classify(const Error *err, bool from_source)
+{
+	/* the server's words for a slot or WAL that is gone: the check at the next start decides */
+	static const char *const look_again[] = {"58P01", "55000", "42704"};
+
+	if (strcmp(err->sqlstate, ERR_FENCED) == 0)
+		return PHASE_YIELDED;
+	if (strcmp(err->sqlstate, ERR_LOST) == 0)
+		return PHASE_LOST;
+	if (sqlstate_is_transient(err->sqlstate) || strcmp(err->sqlstate, ERR_PROTOCOL) == 0)
+		return PHASE_TRANSIENT;
+	for (size_t i = 0; from_source && i < sizeof(look_again) / sizeof(look_again[0]); i++)
+	{
+		if (strcmp(err->sqlstate, look_again[i]) == 0)
+			return PHASE_TRANSIENT;
+	}
+	return PHASE_TROUBLE;
+}
+
+/* Whether the slot still is what the stored position belongs to. */
+static bool
+verify_slot(Incremental *inc, const TargetPgStored *stored, Error *err)
+{
+	const SourceExpected expected = {
+	    .slot = inc->job->slot_name,
+	    .stored = stored->position,
+	    .system = stored->system,
+	    .timeline = stored->timeline,
+	    .database = stored->database,
+	};
+	PgSession *session = pg_session_open(inc->job->source_conninfo, PG_SESSION_REPLICATION,
+	                                     inc->job->slot_name, NULL, err);
+	bool lost = false;
+	bool ok;
+
+	if (session == NULL)
+		return false;
+	ok = source_slot_release(session, inc->job->slot_name, RELEASE_SLOT_MS, err) &&
+	     source_slot_verify(session, &expected, &lost, err);
+	pg_session_close(session);
+	return ok;
+}
+
+static bool
+open_source(Incremental *inc, SourceLsn start, Error *err)
+{
+	Arena *arena = arena_create(4096);
+	SourceOption options[DECODER_OPTIONS_MAX];
+	const char *work_dir = getenv("DTS_WORK_DIR");
+	SourceStreamOptions stream = {
+	    .conninfo = inc->job->source_conninfo,
+	    .slot_name = inc->job->slot_name,
+	    .start = start,
+	    .decoder_options = options,
+	    .work_dir = work_dir ? work_dir : "/var/tmp",
+	};
+
+	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options);
+	stream.streaming = inc->job->options.streaming &&
+	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
+	inc->source = source_stream_open(&stream, err);
+	arena_destroy(arena);
+	return inc->source != NULL;
+}
+
+/* What our markers begin with: nobody who does not read our memory can make one. */
+static bool
+make_marker_token(Incremental *inc, Error *err)
+{
+	unsigned char random[TOKEN_BYTES];
+	int used = snprintf(inc->marker, sizeof(inc->marker), "%s/", inc->job->slot_name);
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t) sizeof(random))
+	{
+		error_set(err, ERR_INTERNAL, "could not get random bytes");
+		return false;
+	}
+	for (int i = 0; i < TOKEN_BYTES; i++)
+		used +=
+		    snprintf(inc->marker + used, sizeof(inc->marker) - (size_t) used, "%02x", random[i]);
+	snprintf(inc->marker + used, sizeof(inc->marker) - (size_t) used, "/");
+	return true;
+}
+
+static bool
+open_sessions(Incremental *inc, bool *at_source, Error *err)
+{
+	const BatchLimits limits = {BATCH_ROWS, BATCH_BYTES};
+	const TargetPgOptions options = {
+	    .conninfo = inc->job->target_conninfo,
+	    .slot_name = inc->job->slot_name,
+	    .epoch = inc->job->epoch,
+	};
+	TargetPgStored stored;
+
+	*at_source = false;
+	inc->target = target_pg_open(&options, &stored, err);
+	if (inc->target == NULL)
+		return false;
+	if (stored.position.value == 0)
+	{
+		error_set(err, ERR_LOST, "the target holds no position of this job");
+		error_hint(err, "Stop the job and load again.");
+		return false;
+	}
+	*at_source = true;
+	inc->marker_session = pg_session_open(inc->job->source_conninfo, PG_SESSION_SOURCE,
+	                                      inc->job->slot_name, NULL, err);
+	if (inc->marker_session == NULL ||
+	    !pg_session_exec(inc->marker_session, err, "SET statement_timeout = 2500", 0, NULL) ||
+	    !make_marker_token(inc, err) || !verify_slot(inc, &stored, err) ||
+	    !open_source(inc, stored.position, err))
+		return false;
+	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
+	          worker_now_us(inc->w));
+	return true;
+}
+
+static void
+close_sessions(Incremental *inc)
+{
+	if (inc->source != NULL)
+		inc->source->ops->close(inc->source);
+	if (inc->target != NULL)
+		inc->target->ops->close(inc->target);
+	pg_session_close(inc->marker_session);
+}
+
+/* Commits a marker on the source when somebody waits for one, and says which have come back. */
+static bool
+serve_markers(Incremental *inc, Error *err)
+{
+	int64_t marker;
+	char content[sizeof(inc->marker) + 24];
+	const char *params[] = {FLOW_MARKER_PREFIX, content};
+
+	if (progress_marker_durable(&inc->flow.progress, &marker))
+		worker_marker_durable(inc->w, marker);
+	if (!worker_marker_wanted(inc->w, &marker))
+		return true;
+	snprintf(content, sizeof(content), "%s%" PRId64, inc->marker, marker);
+	if (pg_session_exec(inc->marker_session, err,
+	                    "SELECT pg_catalog.pg_logical_emit_message(true, $1, $2)", 2, params))
+		return true;
+	inc->flow.source_failed = true;
+	return false;
+}
+
+static void
+report(Incremental *inc, int64_t now_us)
+{
+	const TargetStatus *status = &inc->flow.status;
+
+	worker_report_stream(inc->w, &inc->flow.progress.stream);
+	if (status->deletes_missed == inc->deletes_reported || now_us < inc->report_not_before_us)
+		return;
+	worker_event(inc->w, "warning", "delete_without_row",
+	             "%" PRId64 " deletes found no row on the target, the last one of table "
+	             "\"%s\".\"%s\" in the transaction committed at " LSN_FORMAT,
+	             status->deletes_missed - inc->deletes_reported, status->missed->schema,
+	             status->missed->name, LSN_ARGS(status->missed_lsn));
+	inc->deletes_reported = status->deletes_missed;
+	inc->report_not_before_us = now_us + EVENT_EVERY_US;
+}
+
+/* Waits for what the flow needs next. */
+static WorkerOrder
+wait_for_work(Incremental *inc)
+{
+	const Flow *flow = &inc->flow;
+	struct pollfd fds[2] = {
+	    {.fd = inc->target->ops->socket(inc->target),
+	     .events = inc->target->ops->events(inc->target)},
+	    {.fd = inc->source->ops->socket(inc->source), .events = POLLIN},
+	};
+	bool stopped = flow->finishing && !flow->batch.in_transaction;
+	bool waits = flow->source_idle || flow->blocked || stopped;
+
+	/* while the target is full, what the source sends stays in the socket */
+	return worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? WAIT_MS : 0);
+}
+
+/*
+ * Told to yield: the transaction at hand gets some time to become whole, otherwise it is rolled
+ * back; commits under way get some more to be answered.
+ */
+static bool
+may_leave(const Incremental *inc, int64_t since_us, int64_t now_us)
+{
+	if (flow_finished(&inc->flow))
+		return true;
+	if (inc->flow.batch.in_transaction && now_us - since_us > FINISH_US &&
+	    inc->flow.status.batches_in_flight == 0)
+		return true;
+	return now_us - since_us > DRAIN_US;
+}
+
+static PhaseResult
+stream(Incremental *inc, Error *err)
+{
+	int64_t yield_since_us = 0;
+
+	for (;;)
+	{
+		WorkerOrder order = wait_for_work(inc);
+		int64_t now_us = worker_now_us(inc->w);
+
+		if (order == ORDER_LEAVE)
+			return PHASE_YIELDED;
+		if (order == ORDER_YIELD && !inc->flow.finishing)
+		{
+			flow_finish(&inc->flow);
+			yield_since_us = now_us;
+		}
+		if (!flow_step(&inc->flow, now_us, err) || !serve_markers(inc, err))
+			return incremental_classify(err, inc->flow.source_failed);
+		report(inc, now_us);
+		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
+			return PHASE_YIELDED;
+	}
+}
+
+/* One pair of sessions from opening to closing; moved: anything became durable. */
+static PhaseResult
+run_sessions(Worker *w, bool *moved, Error *err)
+{
+	Incremental inc = {.w = w, .job = worker_job(w)};
+	bool at_source;
+	PhaseResult result;
+
+	*moved = false;
+	if (open_sessions(&inc, &at_source, err))
+	{
+		SourceLsn start = inc.flow.progress.stream.durable;
+
+		worker_event(w, "info", "streaming", "streaming from " LSN_FORMAT, LSN_ARGS(start));
+		result = stream(&inc, err);
+		*moved = inc.flow.progress.stream.durable.value > start.value;
+	}
+	else
+		result = incremental_classify(err, at_source);
+	if (result != PHASE_YIELDED)
+		error_context(err, "phase incremental");
+	close_sessions(&inc);
+	return result;
+}
+
+PhaseResult
+incremental_run(Worker *w, Error *err)
+{
+	int failures = 0;
+
+	for (;;)
+	{
+		bool moved;
+		PhaseResult result = run_sessions(w, &moved, err);
+
+		/* bytes that make no sense may have been damaged on their way: ask for them again */
+		if (result != PHASE_TRANSIENT || strcmp(err->sqlstate, ERR_PROTOCOL) != 0)
+			return result;
+		failures = moved ? 1 : failures + 1;
+		if (failures > PROTOCOL_RETRIES)
+			return PHASE_TROUBLE;
+		worker_event(w, "warning", "protocol_error", "%s; connecting again", err->message);
+		error_clear(err);
+		if (worker_wait(w, NULL, 0, failures * 1000) != ORDER_GO_ON)
+			return PHASE_YIELDED;
+	}
+}

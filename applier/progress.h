@@ -1,0 +1,51 @@
+/*
+ * progress.h
+ *		How far the stream has come: what is durable, which markers are, when an idle position is
+ *		due.  Time comes in as an argument.
+ */
+#ifndef DTS_PROGRESS_H
+#define DTS_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lsn.h"
+#include "target.h"
+#include "worker.h"
+
+#define PROGRESS_MARKERS       16
+#define PROGRESS_IDLE_EVERY_US (10 * 1000000LL)
+
+typedef struct ProgressMarker
+{
+	int64_t marker;
+	SourceLsn end; /* of the transaction it came in */
+} ProgressMarker;
+
+typedef struct Progress
+{
+	StreamProgress stream;                    /* what is reported */
+	ProgressMarker markers[PROGRESS_MARKERS]; /* seen, not yet durable; oldest first */
+	int marker_count;
+	int64_t idle_not_before_us;
+} Progress;
+
+void progress_init(Progress *progress, SourceLsn stored, int64_t now_us);
+
+/* A whole transaction was received. */
+void progress_received(Progress *progress, const TxnHeader *header);
+
+/* A marker came back in the transaction that ends there. */
+void progress_marker(Progress *progress, int64_t marker, SourceLsn end);
+
+/* The target's durable position; true when it moved. */
+bool progress_durable(Progress *progress, const TargetPosition *durable);
+
+/* The newest marker that has become durable since the last call; each is returned once. */
+bool progress_marker_durable(Progress *progress, int64_t *marker);
+
+/* Whether the position `idle`, which no batch carries, is to be stored now. */
+bool progress_idle_due(const Progress *progress, SourceLsn idle, int64_t now_us, bool at_once);
+void progress_idle_stored(Progress *progress, int64_t now_us);
+
+#endif /* DTS_PROGRESS_H */

@@ -1,0 +1,87 @@
+/*
+ * target.h
+ *		Target: where source transactions are applied.
+ *
+ * A target transaction holds whole source transactions and the position after them.  Several may be
+ * in flight: what follows a failed one is never executed.  Nothing here blocks: an operation that
+ * cannot be taken now answers TARGET_WAIT and did nothing; the caller polls and offers it again.
+ * After TARGET_FAILED the session is of no more use; whatever was not reported durable may or may
+ * not have been committed, which only the position read by the next session tells.
+ */
+#ifndef DTS_TARGET_H
+#define DTS_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "change.h"
+#include "error.h"
+
+#define TARGET_BATCHES_MAX 4 /* committed by us, not yet answered by the target */
+
+typedef enum TargetResult
+{
+	TARGET_OK,
+	TARGET_WAIT,
+	TARGET_FAILED, /* err says why */
+} TargetResult;
+
+typedef struct TargetPosition
+{
+	SourceLsn end;
+	int64_t commit_time; /* source's, us since 2000; 0: idle progress, belongs to no transaction */
+} TargetPosition;
+
+/* What has become of the work handed over so far. */
+typedef struct TargetStatus
+{
+	TargetPosition durable; /* newest position known to be durable */
+	int batches_in_flight;  /* commits not answered yet */
+	int64_t deletes_missed; /* deletes that found no row */
+	const Relation *missed; /* the relation of the newest of them */
+	SourceLsn missed_lsn;   /* and the commit of its transaction on the source */
+} TargetStatus;
+
+typedef struct Target Target;
+
+typedef struct TargetOps
+{
+	const char *name;
+
+	/* The encoding that text values will be in from now on; between transactions. */
+	TargetResult (*set_encoding)(Target *target, const char *encoding, Error *err);
+
+	/* Opens a target transaction. It checks that the job is still ours (ERR_FENCED). */
+	TargetResult (*begin)(Target *target, Error *err);
+
+	/*
+	 * Applies one row change or truncate of the source transaction described by header.  The change
+	 * is not looked at after the call has answered TARGET_OK.
+	 */
+	TargetResult (*apply)(Target *target, const TxnHeader *header, const Change *change,
+	                      Error *err);
+
+	/* Stores the position in the open transaction and commits it. */
+	TargetResult (*commit)(Target *target, const TargetPosition *position, Error *err);
+
+	/* Sends and reads as much as goes without waiting; false when anything has failed. */
+	bool (*pump)(Target *target, Error *err);
+
+	void (*status)(const Target *target, TargetStatus *status);
+
+	/* What to poll. */
+	int (*socket)(const Target *target);
+	short (*events)(const Target *target);
+
+	/* Ends the session; an open transaction is rolled back. */
+	void (*close)(Target *target);
+} TargetOps;
+
+/* Embedded first in every implementation. */
+struct Target
+{
+	const TargetOps *ops;
+};
+
+#endif /* DTS_TARGET_H */

@@ -1,0 +1,269 @@
+/*
+ * target_pg.c
+ *		The operations of the PostgreSQL target but for apply; see target.h and target_pg.h.
+ */
+#include "target_pg.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fault.h"
+#include "target_pg_internal.h"
+
+static bool
+send_prepared(TargetPg *t, RequestKind kind, const char *name, Error *err)
+{
+	Request request = {.kind = kind};
+
+	return pipeline_sent(&t->pipeline, PQsendQueryPrepared(t->conn, name, 0, NULL, NULL, NULL, 0),
+	                     &request, err);
+}
+
+static TargetResult
+target_pg_set_encoding(Target *target, const char *encoding, Error *err)
+{
+	TargetPg *t = (TargetPg *) target;
+	const char *params[] = {encoding};
+
+	if (encoding == NULL || strcmp(encoding, t->encoding) == 0)
+		return TARGET_OK;
+	if (!pipeline_query(&t->pipeline, REQUEST_COMMAND,
+	                    "SELECT pg_catalog.set_config('client_encoding', $1, false)", 1, params,
+	                    err))
+		return TARGET_FAILED;
+	snprintf(t->encoding, sizeof(t->encoding), "%s", encoding);
+	return TARGET_OK;
+}
+
+static TargetResult
+target_pg_begin(Target *target, Error *err)
+{
+	TargetPg *t = (TargetPg *) target;
+
+	if (t->status.batches_in_flight >= TARGET_BATCHES_MAX || pipeline_full(&t->pipeline))
+		return TARGET_WAIT;
+	if (!send_prepared(t, REQUEST_COMMAND, STATEMENT_BEGIN, err) ||
+	    !send_prepared(t, REQUEST_FENCE, STATEMENT_FENCE, err))
+		return TARGET_FAILED;
+	t->in_transaction = true;
+	return TARGET_OK;
+}
+
+static void
+put_int64(char *to, uint64_t value)
+{
+	for (int i = 0; i < 8; i++)
+		to[i] = (char) (value >> (56 - 8 * i));
+}
+
+/* Everything sent so far is at the server, as a fault in front of the commit wants to have it. */
+static void
+settle_for_fault(TargetPg *t)
+{
+	Error ignored;
+
+	if (!fault_armed || !pipeline_flush(&t->pipeline, &ignored))
+		return;
+	while (t->pipeline.count > 0 && pipeline_pump(&t->pipeline, &ignored))
+	{
+		struct pollfd fd = {.fd = PQsocket(t->conn), .events = POLLIN};
+
+		if (t->pipeline.unsent)
+			fd.events |= POLLOUT;
+		if (t->pipeline.count > 0 && poll(&fd, 1, 1000) <= 0)
+			return;
+	}
+}
+
+/* The new position as $1, the source's commit time or the position before it as $2. */
+static bool
+send_position(TargetPg *t, const TargetPosition *position, Error *err)
+{
+	char binary[2][8];
+	const char *values[] = {binary[0], binary[1]};
+	const int lengths[] = {8, 8};
+	const int formats[] = {1, 1};
+	Request request = {.kind = REQUEST_POSITION, .lsn = position->end};
+
+	put_int64(binary[0], position->end.value);
+	put_int64(binary[1], t->use_origin ? (uint64_t) position->commit_time : t->position.value);
+	return pipeline_sent(
+	    &t->pipeline,
+	    PQsendQueryPrepared(t->conn, STATEMENT_POSITION, 2, values, lengths, formats, 0), &request,
+	    err);
+}
+
+static TargetResult
+target_pg_commit(Target *target, const TargetPosition *position, Error *err)
+{
+	TargetPg *t = (TargetPg *) target;
+
+	if (t->status.batches_in_flight >= TARGET_BATCHES_MAX)
+		return TARGET_WAIT;
+	if (!send_position(t, position, err))
+		return TARGET_FAILED;
+	settle_for_fault(t);
+	FAULT_POINT("apply.before_commit");
+	/* noted before it is sent, because sending may read answers */
+	t->commits[(t->commit_head + t->status.batches_in_flight) % TARGET_BATCHES_MAX] = *position;
+	t->status.batches_in_flight++;
+	t->position = position->end;
+	t->in_transaction = false;
+	if (!send_prepared(t, REQUEST_COMMIT, STATEMENT_COMMIT, err) ||
+	    !pipeline_flush(&t->pipeline, err) || !pipeline_pump(&t->pipeline, err))
+		return TARGET_FAILED;
+	return TARGET_OK;
+}
+
+static bool
+committed(TargetPg *t, const PGresult *result, Error *err)
+{
+	if (strcmp(PQcmdStatus((PGresult *) result), "COMMIT") != 0)
+	{
+		error_set(err, ERR_INTERNAL, "the target answered a commit with \"%s\"",
+		          PQcmdStatus((PGresult *) result));
+		return false;
+	}
+	if (t->status.batches_in_flight == 0)
+	{
+		error_set(err, ERR_INTERNAL, "the target committed what was not handed over");
+		return false;
+	}
+	FAULT_POINT("apply.after_commit");
+	t->status.durable = t->commits[t->commit_head];
+	t->commit_head = (t->commit_head + 1) % TARGET_BATCHES_MAX;
+	t->status.batches_in_flight--;
+	return true;
+}
+
+static void
+count_missed_delete(TargetPg *t, const Request *request, const PGresult *result)
+{
+	const Plan *plan = request->plan;
+	const RelationEntry *entry = request->relation;
+	const char *rows;
+
+	if (plan == NULL || plan->shape.kind != PLAN_DELETE)
+		return;
+	if (plan->counts_rows)
+		rows = PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "";
+	else
+		rows = PQcmdTuples((PGresult *) result); /* "" for the answer to PREPARE */
+	if (strcmp(rows, "0") != 0)
+		return;
+	t->status.deletes_missed++;
+	t->status.missed = entry->relation;
+	t->status.missed_lsn = request->lsn;
+}
+
+static bool
+target_pg_answer(void *owner, const Request *request, const PGresult *result, Error *err)
+{
+	TargetPg *t = owner;
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+	{
+		target_pg_error(t, request, result, err);
+		return false;
+	}
+	switch (request->kind)
+	{
+		case REQUEST_COMMIT:
+			return committed(t, result, err);
+		case REQUEST_CHANGE:
+			count_missed_delete(t, request, result);
+			return true;
+		case REQUEST_COLUMNS:
+		case REQUEST_UNIQUES:
+			return target_pg_described(t, request, result, err);
+		case REQUEST_COMMAND:
+		case REQUEST_FENCE:
+		case REQUEST_TRUNCATE:
+		case REQUEST_POSITION:
+			break;
+	}
+	return true;
+}
+
+static bool
+target_pg_pump(Target *target, Error *err)
+{
+	return pipeline_pump(&((TargetPg *) target)->pipeline, err);
+}
+
+static void
+target_pg_status(const Target *target, TargetStatus *status)
+{
+	*status = ((const TargetPg *) target)->status;
+}
+
+static int
+target_pg_socket(const Target *target)
+{
+	return PQsocket(((const TargetPg *) target)->conn);
+}
+
+static short
+target_pg_events(const Target *target)
+{
+	const TargetPg *t = (const TargetPg *) target;
+
+	return t->pipeline.unsent ? POLLIN | POLLOUT : POLLIN;
+}
+
+static void
+target_pg_close(Target *target)
+{
+	TargetPg *t = (TargetPg *) target;
+
+	pg_session_close(t->session);
+	pipeline_end(&t->pipeline);
+	arena_destroy(t->arena);
+	arena_destroy(t->scratch);
+	free(t->entries);
+	free(t->values);
+	free(t->lengths);
+	free(t->formats);
+	free(t);
+}
+
+static const TargetOps target_pg_ops = {
+    .name = "postgresql",
+    .set_encoding = target_pg_set_encoding,
+    .begin = target_pg_begin,
+    .apply = target_pg_apply,
+    .commit = target_pg_commit,
+    .pump = target_pg_pump,
+    .status = target_pg_status,
+    .socket = target_pg_socket,
+    .events = target_pg_events,
+    .close = target_pg_close,
+};
+
+Target *
+target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *err)
+{
+	TargetPg *t = xcalloc(1, sizeof(*t));
+
+	t->base.ops = &target_pg_ops;
+	t->arena = arena_create(64 * 1024);
+	t->scratch = arena_create(64 * 1024);
+	snprintf(t->slot, sizeof(t->slot), "%s", options->slot_name);
+	if (!target_pg_start(t, options, stored, err))
+	{
+		target_pg_close(&t->base);
+		return NULL;
+	}
+	t->position = stored->position;
+	t->status.durable.end = stored->position;
+	t->use_origin = stored->use_origin;
+	if (!pipeline_start(&t->pipeline, t->conn, target_pg_answer, t, err))
+	{
+		target_pg_close(&t->base);
+		return NULL;
+	}
+	return &t->base;
+}

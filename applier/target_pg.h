@@ -1,0 +1,64 @@
+/*
+ * target_pg.h
+ *		The Target that is a PostgreSQL database: one session, its transactions pipelined.
+ *
+ * The position commits with the data: through the session's replication origin (named as the slot),
+ * or, where the origin functions are not granted, in the job's row of dts.target_progress.
+ */
+#ifndef DTS_TARGET_PG_H
+#define DTS_TARGET_PG_H
+
+#include <stdint.h>
+
+#include "error.h"
+#include "lsn.h"
+#include "pg_session.h"
+#include "target.h"
+
+/*
+ * Functions that statements of the stream call on the server; part of the bookkeeping's set-up.
+ * They exist so that a statement can fail there, where the COMMIT behind it is already waiting.
+ */
+#define TARGET_PG_DDL                                                                              \
+	"CREATE OR REPLACE FUNCTION dts.target_rows_wrong(hits bigint) RETURNS bigint "                \
+	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                   \
+	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS02', MESSAGE = hits; END$f$;"                    \
+	"CREATE OR REPLACE FUNCTION dts.target_fenced() RETURNS bigint "                               \
+	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                   \
+	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS03', "                                           \
+	"MESSAGE = 'another daemon owns the job now'; END$f$;"                                         \
+	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                        \
+	"'ends a transaction in which a change hit the wrong number of rows';"                         \
+	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                  \
+	"'ends a transaction of a daemon that lost its job';"
+
+typedef struct TargetPgOptions
+{
+	const char *conninfo;  /* secret */
+	const char *slot_name; /* also the origin's and the session's name */
+	int64_t epoch;
+} TargetPgOptions;
+
+/* What the target remembers of the source. */
+typedef struct TargetPgStored
+{
+	SourceLsn position; /* everything before it is durable here; 0: never set */
+	char system[24];
+	int timeline;
+	char database[256];
+	char encoding[64];
+	bool use_origin;
+} TargetPgStored;
+
+/*
+ * Connects and takes the stream's place: ends an older session of the same job that still holds it,
+ * then reads the position, which nobody moves any more from then on.  Blocks while connecting.
+ * ERR_LOST: there is no bookkeeping of the job; 55006: the place could not be had in time.
+ */
+Target *
+target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *err) must_check;
+
+/* Whether this role may use replication origins here. */
+bool target_pg_may_use_origin(PgSession *session, bool *may, Error *err) must_check;
+
+#endif /* DTS_TARGET_PG_H */

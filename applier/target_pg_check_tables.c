@@ -1,0 +1,299 @@
+/*
+ * target_pg_check_tables.c
+ *		The part of the precheck that looks at the target's tables: what is in the way, what is
+ *		missing, and whether existing ones take the source's columns.
+ *
+ * Both lists, of tables and of their columns, go to the target as one JSON value each, so the work
+ *is a few queries however many tables there are.
+ */
+#include "target_pg_check_tables.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "strbuf.h"
+
+/* One relation of the target with the name of a selected one. */
+enum
+{
+	FOUND_SCHEMA,
+	FOUND_NAME,
+	FOUND_KIND, /* NULL: not there */
+	FOUND_PARTITION,
+	FOUND_WRITABLE,
+	FOUND_ROW_SECURITY
+};
+
+static char *
+tables_json(const Precheck *p)
+{
+	json_t *array = json_array();
+	char *text;
+
+	for (int i = 0; i < pg_rows_count(p->tables); i++)
+	{
+		if (precheck_carried(p, i))
+			json_array_append_new(
+			    array,
+			    json_pack("{s:s, s:s, s:b}", "s", pg_rows_get(p->tables, i, TABLE_COL_SCHEMA), "t",
+			              pg_rows_get(p->tables, i, TABLE_COL_NAME), "p",
+			              pg_rows_bool(p->tables, i, TABLE_COL_PARTITION) ? 1 : 0));
+	}
+	text = json_dumps(array, JSON_COMPACT);
+	json_decref(array);
+	return text;
+}
+
+static PgRows *
+find_on_target(Precheck *p, Error *err)
+{
+	char *tables = tables_json(p);
+	const char *params[] = {tables};
+	PgRows *rows = pg_session_query(
+	    p->target, err,
+	    "SELECT x.s, x.t, c.relkind, x.p, c.oid IS NULL OR (pg_catalog.has_table_privilege(c.oid, "
+	    "'INSERT') AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND "
+	    "pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND "
+	    "pg_catalog.has_table_privilege(c.oid, 'DELETE')), c.oid IS NOT NULL AND "
+	    "pg_catalog.row_security_active(c.oid) FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS "
+	    "x(s text, t text, p boolean) LEFT JOIN (pg_catalog.pg_class c JOIN "
+	    "pg_catalog.pg_namespace n ON n.oid = c.relnamespace) ON n.nspname = x.s AND c.relname = "
+	    "x.t ORDER BY 1, 2",
+	    1, params);
+
+	free(tables);
+	return rows;
+}
+
+/* Whether a table holds rows; one that may not be read counts as holding some. */
+static bool
+has_rows(Precheck *p, const char *schema, const char *name, bool partitioned)
+{
+	StrBuf sql;
+	Error err;
+	PgRows *rows;
+	bool found = true;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "SELECT EXISTS (SELECT FROM ");
+	strbuf_puts(&sql, partitioned ? "" : "ONLY ");
+	strbuf_qualified(&sql, schema, name);
+	strbuf_puts(&sql, ")");
+	rows = pg_session_query(p->target, &err, sql.data, 0, NULL);
+	if (rows != NULL)
+		found = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	strbuf_free(&sql);
+	return found;
+}
+
+static bool
+is_table(const char *kind)
+{
+	return kind[0] == 'r' || kind[0] == 'p';
+}
+
+/* What stands in the way depends on who makes the tables and on the policy for rows in them. */
+static void
+check_same_names(Precheck *p, const PgRows *found)
+{
+	const JobOptions *options = &p->job->options;
+	NameList other = {.count = 0}; /* not a table at all */
+	NameList there = {.count = 0};
+	NameList filled = {.count = 0};
+
+	for (int i = 0; i < pg_rows_count(found); i++)
+	{
+		const char *schema = pg_rows_get(found, i, FOUND_SCHEMA);
+		const char *name = pg_rows_get(found, i, FOUND_NAME);
+		const char *kind = pg_rows_get(found, i, FOUND_KIND);
+
+		if (kind == NULL)
+			continue;
+		if (!is_table(kind))
+			name_list_add(&other, "\"%s\".\"%s\"", schema, name);
+		else
+		{
+			name_list_add(&there, "\"%s\".\"%s\"", schema, name);
+			if (options->phases[PHASE_FULL] && has_rows(p, schema, name, kind[0] == 'p'))
+				name_list_add(&filled, "\"%s\".\"%s\"", schema, name);
+		}
+	}
+	if (other.count > 0)
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL,
+		             "Rename or drop them on the target, for example DROP VIEW ...;",
+		             "on the target these are something else than a table: %s",
+		             name_list_end(&other));
+	else if (options->phases[PHASE_SCHEMA] && options->same_name_tables == SAME_NAME_FAIL &&
+	         there.count > 0)
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL,
+		             "DROP TABLE ... on the target, or set the option \"same_name_tables\" to "
+		             "\"keep\" or \"truncate\" with dts_configure_job.",
+		             "tables of the same name exist on the target: %s", name_list_end(&there));
+	else if (options->same_name_tables == SAME_NAME_FAIL && filled.count > 0)
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL,
+		             "TRUNCATE ... on the target, or set the option \"same_name_tables\" to "
+		             "\"keep\" or \"truncate\" with dts_configure_job.",
+		             "tables on the target hold rows: %s", name_list_end(&filled));
+	else if (filled.count > 0)
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_WARN,
+		             "If these rows must not be touched: dts_configure_job with "
+		             "\"same_name_tables\": \"fail\".",
+		             options->same_name_tables == SAME_NAME_TRUNCATE
+		                 ? "rows of these target tables will be removed: %s"
+		                 : "rows of these target tables stay, and are mixed with the source's: %s",
+		             name_list_end(&filled));
+	else
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_PASS, "",
+		             "nothing is in the way on the target");
+}
+
+/* A partition that is missing is fine: its rows go to the partitioned table. */
+static void
+check_existence(Precheck *p, const PgRows *found)
+{
+	NameList missing = {.count = 0};
+	NameList locked = {.count = 0};
+
+	for (int i = 0; i < pg_rows_count(found); i++)
+	{
+		const char *schema = pg_rows_get(found, i, FOUND_SCHEMA);
+		const char *name = pg_rows_get(found, i, FOUND_NAME);
+
+		if (pg_rows_get(found, i, FOUND_KIND) == NULL)
+		{
+			if (!pg_rows_bool(found, i, FOUND_PARTITION))
+				name_list_add(&missing, "\"%s\".\"%s\"", schema, name);
+		}
+		else if (!pg_rows_bool(found, i, FOUND_WRITABLE) ||
+		         pg_rows_bool(found, i, FOUND_ROW_SECURITY))
+			name_list_add(&locked, "\"%s\".\"%s\"", schema, name);
+	}
+	if (!p->job->options.phases[PHASE_SCHEMA] && missing.count > 0)
+		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_FAIL,
+		             "Create them on the target, or add \"schema\" to the option \"phases\" with "
+		             "dts_configure_job.",
+		             "the schema is not copied, and these tables are missing on the target: %s",
+		             name_list_end(&missing));
+	else if (locked.count > 0)
+		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_FAIL,
+		             "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE ... TO the "
+		             "endpoint's role; where row security applies: ALTER ROLE ... BYPASSRLS;",
+		             "the role may not write freely to these tables of the target: %s",
+		             name_list_end(&locked));
+	else
+		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_PASS, "",
+		             "existing tables of the target can be written");
+}
+
+/* The source's columns of all carried tables as one JSON value. */
+static PgRows *
+source_columns(Precheck *p, Error *err)
+{
+	StrBuf oids;
+	const char *params[1];
+	PgRows *rows;
+
+	strbuf_init(&oids);
+	strbuf_putc(&oids, '{');
+	for (int i = 0; i < pg_rows_count(p->tables); i++)
+	{
+		if (!precheck_carried(p, i))
+			continue;
+		if (oids.len > 1)
+			strbuf_putc(&oids, ',');
+		strbuf_puts(&oids, pg_rows_get(p->tables, i, TABLE_COL_OID));
+	}
+	strbuf_putc(&oids, '}');
+	params[0] = oids.data;
+	rows = pg_session_query(
+	    p->source, err,
+	    "SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('s', n.nspname, 't', "
+	    "c.relname, 'c', a.attname, 'f', pg_catalog.format_type(a.atttypid, a.atttypmod))), "
+	    "'[]')::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = "
+	    "a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY "
+	    "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
+	    1, params);
+	strbuf_free(&oids);
+	return rows;
+}
+
+/* What does not fit, one row each: severity, text. */
+static const char columns_sql[] =
+    "WITH s AS (SELECT * FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS x(s text, t text, c "
+    " text, f text)), r AS (SELECT DISTINCT s.s, s.t, c.oid FROM s JOIN pg_catalog.pg_namespace n "
+    " ON n.nspname = s.s JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.t "
+    " WHERE c.relkind IN ('r', 'p')), "
+    "a AS (SELECT r.s, r.t, a.* FROM r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid WHERE "
+    " a.attnum > 0 AND NOT a.attisdropped) "
+    "SELECT 'fail', pg_catalog.format('%I.%I column %I is missing', s.s, s.t, s.c) FROM s JOIN r "
+    " USING (s, t) LEFT JOIN a ON a.s = s.s AND a.t = s.t AND a.attname = s.c WHERE a.attname IS "
+    " NULL "
+    "UNION ALL SELECT 'fail', pg_catalog.format('%I.%I column %I is generated', a.s, a.t, "
+    " a.attname) FROM a JOIN s ON s.s = a.s AND s.t = a.t AND s.c = a.attname WHERE a.attgenerated "
+    " <> '' "
+    "UNION ALL SELECT 'fail', pg_catalog.format('%I.%I column %I is NOT NULL without default and "
+    "the source does not have it', a.s, a.t, a.attname) FROM a LEFT JOIN s ON s.s = a.s AND s.t = "
+    " a.t AND s.c = a.attname WHERE s.c IS NULL AND a.attnotnull AND NOT a.atthasdef AND "
+    " a.attidentity = '' AND a.attgenerated = '' "
+    "UNION ALL SELECT 'warn', pg_catalog.format('%I.%I column %I is %s, on the source %s', a.s, "
+    " a.t, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), s.f) FROM a JOIN s ON s.s = "
+    " a.s AND s.t = a.t AND s.c = a.attname WHERE a.attgenerated = '' AND "
+    " pg_catalog.format_type(a.atttypid, a.atttypmod) <> s.f ORDER BY 1, 2";
+
+static void
+check_columns(Precheck *p)
+{
+	NameList bad = {.count = 0};
+	NameList odd = {.count = 0};
+	Error err;
+	PgRows *columns = source_columns(p, &err);
+	PgRows *rows = NULL;
+
+	if (columns != NULL)
+	{
+		const char *params[] = {pg_rows_get(columns, 0, 0)};
+
+		rows = pg_session_query(p->target, &err, columns_sql, 1, params);
+	}
+	pg_rows_free(columns);
+	if (rows == NULL)
+	{
+		precheck_add_error(p, CHECK_COLUMNS, &err);
+		return;
+	}
+	for (int i = 0; i < pg_rows_count(rows); i++)
+		name_list_add(strcmp(pg_rows_get(rows, i, 0), "fail") == 0 ? &bad : &odd, "%s",
+		              pg_rows_get(rows, i, 1));
+	pg_rows_free(rows);
+	if (bad.count > 0)
+		precheck_add(p, CHECK_COLUMNS, PRECHECK_FAIL,
+		             "ALTER TABLE ... ADD COLUMN, ALTER COLUMN ... DROP EXPRESSION, or ALTER "
+		             "COLUMN ... SET DEFAULT on the target.",
+		             "tables of the target do not take the source's rows: %s", name_list_end(&bad));
+	else if (odd.count > 0)
+		precheck_add(p, CHECK_COLUMNS, PRECHECK_WARN,
+		             "ALTER TABLE ... ALTER COLUMN ... TYPE ... on the target; a value that does "
+		             "not fit stops the job.",
+		             "types differ: %s", name_list_end(&odd));
+	else
+		precheck_add(p, CHECK_COLUMNS, PRECHECK_PASS, "",
+		             "existing tables of the target take the source's columns");
+}
+
+void
+target_check_tables(Precheck *p)
+{
+	Error err;
+	PgRows *found = find_on_target(p, &err);
+
+	if (found == NULL)
+	{
+		precheck_add_error(p, CHECK_SAME_NAME_TABLES, &err);
+		return;
+	}
+	check_same_names(p, found);
+	check_existence(p, found);
+	check_columns(p);
+	pg_rows_free(found);
+}

@@ -1,0 +1,273 @@
+/*
+ * target_pg_open.c
+ *		Opening the stream's session on the target: settings, place, origin, position.
+ *
+ * Two sessions of one job must never apply side by side: not even one whose client is gone but
+ * whose last statements the server still works on.  A session-level advisory lock is the place;
+ * whoever still holds it is ended.  (An origin would keep the second one out too, but does not tell
+ * whom to end, and is not always there.)  The position is read when the place is ours.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "strbuf.h"
+#include "target_pg_internal.h"
+
+#define PLACE_ROUNDS 30 /* of 100 ms each */
+
+#define PLACE_KEYS   "pg_catalog.hashtext('dts.stream'), pg_catalog.hashtext($1)"
+
+/*
+ * One plan for good, and by index whatever the statistics say: a plan made while the table was
+ * small must not stay a sequential scan when it has grown.  synchronize_seqscans would let two
+ * scans of one statement differ.
+ */
+static const char *const settings[] = {
+    "SET plan_cache_mode = force_generic_plan",
+    "SET enable_seqscan = off",
+    "SET jit = off",
+    "SET max_parallel_workers_per_gather = 0",
+    "SET synchronize_seqscans = off",
+    "SET log_parameter_max_length_on_error = 0",
+};
+
+static void
+ignore_notice(void *arg, const char *message)
+{
+	(void) arg;
+	(void) message;
+}
+
+static bool
+apply_settings(TargetPg *t, Error *err)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+	{
+		if (!pg_session_exec(t->session, err, settings[i], 0, NULL))
+			return false;
+	}
+	return pg_session_set_replica(t->session, err);
+}
+
+/* A query for one boolean. */
+static bool
+query_bool(PgSession *session, const char *sql, int nparams, const char *const *params,
+           bool *answer, Error *err)
+{
+	PgRows *rows = pg_session_query(session, err, sql, nparams, params);
+
+	if (rows == NULL)
+		return false;
+	*answer =
+	    pg_rows_count(rows) > 0 && pg_rows_get(rows, 0, 0) != NULL && pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
+static bool
+take_place(TargetPg *t, Error *err)
+{
+	const char *params[] = {t->slot};
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+	bool taken = false;
+
+	for (int round = 0; round < PLACE_ROUNDS; round++)
+	{
+		if (!query_bool(t->session, "SELECT pg_catalog.pg_try_advisory_lock(" PLACE_KEYS ")", 1,
+		                params, &taken, err))
+			return false;
+		if (taken)
+			return true;
+		if (!pg_session_exec(
+		        t->session, err,
+		        "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l"
+		        " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2"
+		        " AND l.database = (SELECT oid FROM pg_catalog.pg_database"
+		        "  WHERE datname = pg_catalog.current_database())"
+		        " AND l.classid::bigint = (pg_catalog.hashtext('dts.stream')::bigint & 4294967295)"
+		        " AND l.objid::bigint = (pg_catalog.hashtext($1)::bigint & 4294967295)",
+		        1, params))
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	error_set(err, "55006", "an older session of the job is still at work on the target");
+	error_hint(err, "It was told to end; it may be waiting for the end of an operation there.");
+	return false;
+}
+
+bool
+target_pg_may_use_origin(PgSession *session, bool *may, Error *err)
+{
+	return query_bool(
+	    session,
+	    "SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(f, 'EXECUTE'))"
+	    " FROM pg_catalog.unnest(ARRAY['pg_catalog.pg_replication_origin_create(text)',"
+	    "  'pg_catalog.pg_replication_origin_drop(text)',"
+	    "  'pg_catalog.pg_replication_origin_oid(text)',"
+	    "  'pg_catalog.pg_replication_origin_progress(text, boolean)',"
+	    "  'pg_catalog.pg_replication_origin_session_setup(text)',"
+	    "  'pg_catalog.pg_replication_origin_xact_setup(pg_lsn, timestamptz)']) AS f",
+	    0, NULL, may, err);
+}
+
+static bool
+read_stored(TargetPg *t, TargetPgStored *stored, Error *err)
+{
+	const char *params[] = {t->slot};
+	PgRows *rows = pg_session_query(
+	    t->session, err,
+	    "SELECT coalesce(end_lsn, '0/0'), coalesce(source_system, ''), "
+	    "coalesce(source_timeline, 0), coalesce(source_database, ''), "
+	    "coalesce(source_encoding, ''), use_origin FROM dts.target_progress WHERE slot_name = $1",
+	    1, params);
+
+	if (rows == NULL)
+	{
+		if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0)
+			error_set(err, ERR_LOST, "the job's bookkeeping on the target is gone");
+		return false;
+	}
+	if (pg_rows_count(rows) == 0)
+	{
+		pg_rows_free(rows);
+		error_set(err, ERR_LOST, "the target holds no position of this job");
+		error_hint(err, "Stop the job and load again.");
+		return false;
+	}
+	memset(stored, 0, sizeof(*stored));
+	if (!lsn_parse(pg_rows_get(rows, 0, 0), &stored->position.value))
+		stored->position.value = 0;
+	snprintf(stored->system, sizeof(stored->system), "%s", pg_rows_get(rows, 0, 1));
+	stored->timeline = (int) pg_rows_int(rows, 0, 2);
+	snprintf(stored->database, sizeof(stored->database), "%s", pg_rows_get(rows, 0, 3));
+	snprintf(stored->encoding, sizeof(stored->encoding), "%s", pg_rows_get(rows, 0, 4));
+	stored->use_origin = pg_rows_bool(rows, 0, 5);
+	pg_rows_free(rows);
+	return true;
+}
+
+/*
+ * Sets the origin up, creating it when this is the first time, and raises the position to its
+ * progress.  A job that has once used an origin goes on to, because its position lies there.
+ */
+static bool
+set_up_origin(TargetPg *t, TargetPgStored *stored, Error *err)
+{
+	const char *params[] = {t->slot};
+	bool may = false;
+	PgRows *rows;
+	uint64_t progress = 0;
+
+	if (!target_pg_may_use_origin(t->session, &may, err))
+		return false;
+	if (!may && !stored->use_origin)
+		return true;
+	if (!may)
+	{
+		error_set(err, "42501", "the functions of replication origins are no longer granted");
+		error_detail(err, "The job's position on the target is kept in origin \"%s\".", t->slot);
+		error_hint(err, "Grant the pg_replication_origin functions to the job's role again.");
+		return false;
+	}
+	if (!pg_session_exec(t->session, err,
+	                     "SELECT pg_catalog.pg_replication_origin_create($1)"
+	                     " WHERE pg_catalog.pg_replication_origin_oid($1) IS NULL",
+	                     1, params) ||
+	    !pg_session_exec(t->session, err,
+	                     "UPDATE dts.target_progress SET use_origin = true"
+	                     " WHERE slot_name = $1 AND NOT use_origin",
+	                     1, params) ||
+	    !pg_session_exec(t->session, err,
+	                     "SELECT pg_catalog.pg_replication_origin_session_setup($1)", 1, params))
+		return false;
+	stored->use_origin = true;
+	rows = pg_session_query(t->session, err,
+	                        "SELECT coalesce(pg_catalog.pg_replication_origin_progress($1, true), "
+	                        "'0/0')",
+	                        1, params);
+	if (rows == NULL)
+		return false;
+	if (lsn_parse(pg_rows_get(rows, 0, 0), &progress) && progress > stored->position.value)
+		stored->position.value = progress;
+	pg_rows_free(rows);
+	return true;
+}
+
+static bool
+ensure_functions(TargetPg *t, Error *err)
+{
+	bool exist = false;
+
+	if (!query_bool(t->session,
+	                "SELECT pg_catalog.to_regprocedure('dts.target_rows_wrong(bigint)') IS NOT NULL"
+	                " AND pg_catalog.to_regprocedure('dts.target_fenced()') IS NOT NULL",
+	                0, NULL, &exist, err))
+		return false;
+	return exist || pg_session_exec(t->session, err, TARGET_PG_DDL, 0, NULL);
+}
+
+static bool
+prepare(TargetPg *t, const char *name, const char *sql, Error *err)
+{
+	PGresult *result = PQprepare(t->conn, name, sql, 0, NULL);
+	bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	if (!ok)
+		pg_session_error(err, t->conn, result);
+	PQclear(result);
+	return ok;
+}
+
+static bool
+prepare_fixed(TargetPg *t, bool use_origin, int64_t epoch, Error *err)
+{
+	StrBuf sql;
+	bool ok;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "WITH f AS MATERIALIZED (SELECT FROM dts.target_fence WHERE slot_name = ");
+	strbuf_literal(&sql, t->slot);
+	strbuf_printf(&sql,
+	              " AND epoch = %" PRId64 " FOR SHARE) SELECT dts.target_fenced() FROM f "
+	              "HAVING pg_catalog.count(*) <> 1",
+	              epoch);
+	ok = prepare(t, STATEMENT_BEGIN, "BEGIN", err) && prepare(t, STATEMENT_COMMIT, "COMMIT", err) &&
+	     prepare(t, STATEMENT_FENCE, sql.data, err);
+	strbuf_reset(&sql);
+	if (use_origin)
+		strbuf_puts(&sql, "SELECT pg_catalog.pg_replication_origin_xact_setup($1, $2)");
+	else
+	{
+		/* it moves on from where we think it is, or not at all */
+		strbuf_puts(&sql, "WITH u AS (UPDATE dts.target_progress SET end_lsn = $1, "
+		                  "updated_at = pg_catalog.now() WHERE slot_name = ");
+		strbuf_literal(&sql, t->slot);
+		strbuf_puts(&sql, " AND coalesce(end_lsn, '0/0') = $2::pg_lsn RETURNING 1) "
+		                  "SELECT dts.target_rows_wrong(pg_catalog.count(*)) FROM u "
+		                  "HAVING pg_catalog.count(*) <> 1");
+	}
+	ok = ok && prepare(t, STATEMENT_POSITION, sql.data, err);
+	strbuf_free(&sql);
+	return ok;
+}
+
+bool
+target_pg_start(TargetPg *t, const TargetPgOptions *options, TargetPgStored *stored, Error *err)
+{
+	const char *encoding;
+
+	t->session =
+	    pg_session_open(options->conninfo, PG_SESSION_TARGET, options->slot_name, NULL, err);
+	if (t->session == NULL)
+		return false;
+	t->conn = pg_session_conn(t->session);
+	PQsetNoticeProcessor(t->conn, ignore_notice, NULL);
+	encoding = PQparameterStatus(t->conn, "client_encoding");
+	snprintf(t->encoding, sizeof(t->encoding), "%s", encoding ? encoding : "");
+	return apply_settings(t, err) && take_place(t, err) && read_stored(t, stored, err) &&
+	       ensure_functions(t, err) && set_up_origin(t, stored, err) &&
+	       prepare_fixed(t, stored->use_origin, options->epoch, err);
+}

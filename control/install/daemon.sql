@@ -1,0 +1,327 @@
+-- daemon: what the daemon calls; granted to dts_daemon alone.
+--
+-- A claim raises the job's epoch.  Every other function takes the epoch, changes nothing and
+-- answers false, or no row, when it is no longer the job's.  Those that change the job's own row
+-- wait at most 2 s for an operator's open transaction (55P03: try again).
+
+-- Whether the epoch is the job's; it stays so until the end of the transaction.
+CREATE FUNCTION dts.lease_holds(p_job pg_catalog.int8, p_epoch pg_catalog.int8) RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM FROM dts.job_lease WHERE job_id = p_job AND epoch = p_epoch FOR SHARE;
+	RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION dts.lease_holds(pg_catalog.int8, pg_catalog.int8) IS 'whether the epoch is the job''s';
+
+CREATE FUNCTION dts.lease_owner(p_job pg_catalog.int8) RETURNS pg_catalog.text
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT coalesce('daemon ' || owner, 'daemon') FROM dts.job_lease WHERE job_id = p_job $$;
+COMMENT ON FUNCTION dts.lease_owner(pg_catalog.int8) IS 'the daemon that works for a job, for events';
+
+CREATE FUNCTION dts.daemon_hello(version pg_catalog.text) RETURNS pg_catalog.void
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	installed text := (SELECT extversion FROM pg_extension WHERE extname = 'dts');
+BEGIN
+	IF version IS DISTINCT FROM installed THEN
+		RAISE EXCEPTION 'daemon and extension "dts" are of different versions'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = format('The daemon is of version %s, the extension of version %s.',
+					coalesce(version, 'unknown'), installed),
+				HINT = 'Install the same version of both; ALTER EXTENSION dts UPDATE upgrades the extension.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_hello(pg_catalog.text) IS 'raises an error when daemon and extension differ in version';
+
+CREATE FUNCTION dts.daemon_claim(owner pg_catalog.text, lease pg_catalog.interval, max_jobs pg_catalog.int4,
+		OUT job_id pg_catalog.int8, OUT epoch pg_catalog.int8)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	-- after a restart of this server, sessions get a moment to come back before they count as gone
+	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
+	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
+BEGIN
+	RETURN QUERY
+		WITH free AS (
+			SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
+				WHERE (j.wish IS NOT NULL
+						OR j.state IN (SELECT s.state FROM dts.job_states() s WHERE s.needs_worker))
+					AND (l.owner IS NULL OR l.until < clock_timestamp()
+						OR settled AND NOT EXISTS (SELECT FROM pg_stat_get_activity(l.pid) a
+							WHERE a.backend_start = l.backend_start))
+				ORDER BY l.until NULLS FIRST, l.job_id
+				LIMIT max_jobs
+				FOR UPDATE OF l SKIP LOCKED)
+		UPDATE dts.job_lease l SET epoch = l.epoch + 1, owner = daemon_claim.owner,
+				until = clock_timestamp() + lease, pid = pg_backend_pid(), backend_start = mine
+			FROM free WHERE l.job_id = free.job_id
+			RETURNING l.job_id, l.epoch;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_claim(pg_catalog.text, pg_catalog.interval, pg_catalog.int4) IS
+	'takes the lease of up to max_jobs jobs that need a worker and have none';
+
+CREATE FUNCTION dts.daemon_bind(job_id pg_catalog.int8, epoch pg_catalog.int8) RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE dts.job_lease l SET pid = pg_backend_pid(),
+			backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a)
+		WHERE l.job_id = daemon_bind.job_id AND l.epoch = daemon_bind.epoch AND l.owner IS NOT NULL;
+	RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_bind(pg_catalog.int8, pg_catalog.int8) IS 'makes the caller''s session the one that the lease lives with';
+
+CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OUT name pg_catalog.text,
+		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
+		OUT source_conninfo pg_catalog.text, OUT target_conninfo pg_catalog.text, OUT slot_name pg_catalog.text,
+		OUT state pg_catalog.text, OUT phase pg_catalog.text, OUT step pg_catalog.text, OUT wish pg_catalog.text,
+		OUT options pg_catalog.text, OUT footprint pg_catalog.bool)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
+			j.slot_name, j.state, j.phase, j.step, j.wish, dts.options_complete(j.options)::text, j.footprint
+		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
+		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
+$$;
+COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
+	'a job with the connection strings of its ends, secrets included; a string is null when its endpoint is gone';
+
+CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
+		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
+		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8)
+	RETURNS pg_catalog.record
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	ends timestamptz;
+BEGIN
+	SELECT l.until, j.state, j.wish, p.marker_begun INTO ends, state, wish, marker_begun
+		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
+		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
+	ours := FOUND;
+	IF ours AND ends < clock_timestamp() + lease * (2.0 / 3) THEN
+		UPDATE dts.job_lease l SET until = clock_timestamp() + lease
+			WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
+		ours := FOUND; -- another daemon may have claimed it since
+	END IF;
+	-- somebody waits for caught_up iff the lock that waiters share cannot be had alone
+	waiters := ours AND NOT pg_try_advisory_xact_lock(dts.wait_lock_class(), dts.wait_lock_key(daemon_poll.job_id));
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_poll(pg_catalog.int8, pg_catalog.int8, pg_catalog.interval) IS
+	'renews the lease when a third of it is spent, and says what is wanted of the job';
+
+CREATE FUNCTION dts.daemon_set_state(job_id pg_catalog.int8, epoch pg_catalog.int8, from_state pg_catalog.text,
+		to_state pg_catalog.text, phase pg_catalog.text, step pg_catalog.text, consumed_wish pg_catalog.text,
+		error pg_catalog.jsonb)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+	event text := dts.transition_event(from_state, to_state);
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	IF event IS NULL THEN
+		RAISE EXCEPTION 'job % cannot go from state "%" to "%"', job_id, from_state, to_state
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'The table of transitions has no such move.',
+				HINT = 'Run a dts_applier of the same version as the extension "dts".';
+	END IF;
+	IF event LIKE 'WISH\_%' AND event IS DISTINCT FROM 'WISH_' || upper(consumed_wish) THEN
+		RAISE EXCEPTION 'job % goes from state "%" to "%" only when that is wished', job_id, from_state, to_state
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('The wish consumed is %s.', coalesce(quote_literal(consumed_wish), 'none')),
+				HINT = 'Run a dts_applier of the same version as the extension "dts".';
+	END IF;
+	RETURN dts.job_set_state(job_id, from_state, to_state, event, dts.lease_owner(job_id), phase, step,
+		consumed_wish, CASE WHEN jsonb_typeof(error) = 'object' THEN error END);
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_set_state(pg_catalog.int8, pg_catalog.int8, pg_catalog.text, pg_catalog.text,
+		pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+	'moves a job to another state if it is still in from_state and the wish consumed still stands';
+
+CREATE FUNCTION dts.daemon_set_step(job_id pg_catalog.int8, epoch pg_catalog.int8, step pg_catalog.text)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	UPDATE dts.job j SET step = coalesce(daemon_set_step.step, ''), updated_at = clock_timestamp()
+		WHERE j.id = daemon_set_step.job_id;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_set_step(pg_catalog.int8, pg_catalog.int8, pg_catalog.text) IS 'says what a job is doing within its phase';
+
+CREATE FUNCTION dts.daemon_set_footprint(job_id pg_catalog.int8, epoch pg_catalog.int8, footprint pg_catalog.bool)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	UPDATE dts.job j SET footprint = daemon_set_footprint.footprint, updated_at = clock_timestamp()
+		WHERE j.id = daemon_set_footprint.job_id;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_set_footprint(pg_catalog.int8, pg_catalog.int8, pg_catalog.bool) IS
+	'says whether something of the job may exist on source or target';
+
+CREATE FUNCTION dts.daemon_release(job_id pg_catalog.int8, epoch pg_catalog.int8) RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE dts.job_lease l SET owner = NULL, until = NULL, pid = NULL, backend_start = NULL
+		WHERE l.job_id = daemon_release.job_id AND l.epoch = daemon_release.epoch;
+	RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_release(pg_catalog.int8, pg_catalog.int8) IS 'gives the lease back';
+
+CREATE FUNCTION dts.daemon_progress(job_id pg_catalog.int8, epoch pg_catalog.int8, progress pg_catalog.jsonb)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	UPDATE dts.job_progress p SET
+			source_end = (progress ->> 'source_end')::pg_lsn,
+			received = (progress ->> 'received')::pg_lsn,
+			durable = (progress ->> 'durable')::pg_lsn,
+			commit_time = CASE WHEN (progress ->> 'commit_time_us')::int8 <> 0 THEN
+				timestamptz '2000-01-01 00:00:00+00' + (progress ->> 'commit_time_us')::int8 * interval '1 us' END,
+			caught_up = coalesce((progress ->> 'caught_up')::bool, false),
+			transactions = (progress ->> 'transactions')::int8,
+			rows = (progress ->> 'rows')::int8,
+			bytes = (progress ->> 'bytes')::int8,
+			rows_per_second = (progress ->> 'rows_per_second')::float8,
+			reported_at = clock_timestamp()
+		WHERE p.job_id = daemon_progress.job_id;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
+	'reports how far the stream has come; commit_time_us counts from 2000-01-01 UTC';
+
+CREATE FUNCTION dts.daemon_tables(job_id pg_catalog.int8, epoch pg_catalog.int8, tables pg_catalog.jsonb)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF NOT dts.lease_holds(daemon_tables.job_id, daemon_tables.epoch) THEN
+		RETURN false;
+	END IF;
+	INSERT INTO dts.job_table AS t (job_id, schema_name, table_name, phase, rows_estimated, rows_done,
+				bytes_estimated, bytes_done, parts, parts_done, error)
+		SELECT DISTINCT ON (r.x ->> 'schema', r.x ->> 'table') daemon_tables.job_id, r.x ->> 'schema',
+				r.x ->> 'table', r.x ->> 'phase', (r.x ->> 'rows_estimated')::int8, (r.x ->> 'rows_done')::int8,
+				(r.x ->> 'bytes_estimated')::int8, (r.x ->> 'bytes_done')::int8, (r.x ->> 'parts')::int4,
+				(r.x ->> 'parts_done')::int4, r.x ->> 'error'
+			FROM jsonb_array_elements(daemon_tables.tables) WITH ORDINALITY r(x, ord)
+			ORDER BY r.x ->> 'schema', r.x ->> 'table', r.ord DESC
+		ON CONFLICT (job_id, schema_name, table_name) DO UPDATE SET phase = excluded.phase,
+			rows_estimated = excluded.rows_estimated, rows_done = excluded.rows_done,
+			bytes_estimated = excluded.bytes_estimated, bytes_done = excluded.bytes_done,
+			parts = excluded.parts, parts_done = excluded.parts_done, error = excluded.error,
+			updated_at = clock_timestamp();
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
+	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, error}';
+
+CREATE FUNCTION dts.daemon_checks(job_id pg_catalog.int8, epoch pg_catalog.int8, checks pg_catalog.jsonb)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	DELETE FROM dts.job_check c WHERE c.job_id = daemon_checks.job_id;
+	INSERT INTO dts.job_check (job_id, ord, item, result, detail, remedy)
+		SELECT daemon_checks.job_id, r.ord, r.x ->> 'item', r.x ->> 'result', r.x ->> 'detail', r.x ->> 'remedy'
+			FROM jsonb_array_elements(checks) WITH ORDINALITY r(x, ord);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_checks(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
+	'replaces the results of the precheck: an array of {item, result, detail, remedy}';
+
+CREATE FUNCTION dts.daemon_event(job_id pg_catalog.int8, epoch pg_catalog.int8, severity pg_catalog.text,
+		event pg_catalog.text, message pg_catalog.text)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	j dts.job;
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	SELECT * INTO j FROM dts.job o WHERE o.id = job_id;
+	PERFORM dts.job_log(j, CASE WHEN severity IN ('warning', 'error') THEN severity ELSE 'info' END, event,
+		NULL, NULL, dts.lease_owner(job_id), message);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_event(pg_catalog.int8, pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'writes an event of a job: severity info, warning or error';
+
+CREATE FUNCTION dts.daemon_marker(job_id pg_catalog.int8, epoch pg_catalog.int8, begun pg_catalog.int8,
+		durable pg_catalog.int8)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	UPDATE dts.job_progress p SET marker_begun = greatest(p.marker_begun, begun),
+			marker_durable = greatest(p.marker_durable, durable)
+		WHERE p.job_id = daemon_marker.job_id;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_marker(pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8) IS
+	'records a marker before it is committed on the source (begun), and when it is durable on the target';
+
+CREATE FUNCTION dts.daemon_destroyed(job_id pg_catalog.int8, epoch pg_catalog.int8) RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+	j dts.job;
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	SELECT * INTO j FROM dts.job o WHERE o.id = job_id AND o.wish = 'destroy' FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM dts.job_delete(j, dts.lease_owner(job_id));
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_destroyed(pg_catalog.int8, pg_catalog.int8) IS
+	'deletes a job whose objects the daemon has removed from both ends';

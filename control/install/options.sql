@@ -1,0 +1,237 @@
+-- options: what a job's options may be.  The table is the one truth; docs and tests read it.
+-- path: "[]" stands for each element; names under one parent are the valid keys there.
+CREATE TABLE dts.option_spec (
+	ord pg_catalog.int4 PRIMARY KEY,
+	path pg_catalog.text NOT NULL UNIQUE,
+	types pg_catalog.text[] NOT NULL,   -- of: object, array, string, name, integer, boolean, null
+	required pg_catalog.bool NOT NULL DEFAULT false,
+	low pg_catalog.int8,
+	high pg_catalog.int8,
+	allowed pg_catalog.text[],
+	default_value pg_catalog.jsonb,
+	meaning pg_catalog.text NOT NULL
+);
+COMMENT ON TABLE dts.option_spec IS 'the options of a job: path, types, range, allowed values, default, meaning';
+
+INSERT INTO dts.option_spec
+	(ord, path, types, required, low, high, allowed, default_value, meaning) VALUES
+	(1, '$', '{object}', false, NULL, NULL, NULL, NULL, 'all options'),
+	(2, '$.phases', '{array}', false, 1, 3, NULL, '["schema", "full", "incremental"]',
+		'what the job does; the phases always run in the order schema, full, incremental'),
+	(3, '$.phases[]', '{string}', false, NULL, NULL, '{schema,full,incremental}', NULL, 'one phase, named once'),
+	(4, '$.objects', '{array,null}', false, 1, 10000, NULL, 'null',
+		'schemas and tables that take part; left out: the whole database'),
+	(5, '$.objects[]', '{object}', false, NULL, NULL, NULL, NULL, 'one schema'),
+	(6, '$.objects[].schema', '{name}', true, NULL, NULL, NULL, NULL, 'name of the schema, as stored in the catalog'),
+	(7, '$.objects[].tables', '{array,null}', false, 1, 100000, NULL, NULL,
+		'tables of the schema that take part; left out: the whole schema'),
+	(8, '$.objects[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": …}'),
+	(9, '$.objects[].tables[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the table, as stored in the catalog'),
+	(10, '$.exclude', '{array,null}', false, 1, 10000, NULL, 'null',
+		'schemas and tables that do not take part though objects selects them'),
+	(11, '$.exclude[]', '{object}', false, NULL, NULL, NULL, NULL, 'one schema'),
+	(12, '$.exclude[].schema', '{name}', true, NULL, NULL, NULL, NULL, 'name of the schema'),
+	(13, '$.exclude[].tables', '{array,null}', false, 1, 100000, NULL, NULL,
+		'tables left out; without it the whole schema is left out'),
+	(14, '$.exclude[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": …}'),
+	(15, '$.exclude[].tables[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the table'),
+	(16, '$.workers', '{integer}', false, 0, 64, NULL, '4',
+		'processes that copy tables and build indexes; 0 stands for the default'),
+	(17, '$.same_name_tables', '{string}', false, NULL, NULL, '{fail,keep,truncate}', '"fail"',
+		'what happens to tables that exist on the target: the precheck fails, their rows stay, or their rows are removed'),
+	(18, '$.streaming', '{boolean}', false, NULL, NULL, NULL, 'false',
+		'whether the source sends large transactions before they commit'),
+	(19, '$.retry', '{object}', false, NULL, NULL, NULL, NULL, 'how long the job tries again by itself'),
+	(20, '$.retry.connection_minutes', '{integer}', false, 10, 1440, NULL, '720',
+		'after the loss of a connection, in minutes'),
+	(21, '$.retry.other_minutes', '{integer}', false, 1, 1440, NULL, '10',
+		'after any other error that may pass, in minutes; less than connection_minutes');
+
+-- What a path may hold, in words.
+CREATE FUNCTION dts.option_expected(s dts.option_spec) RETURNS pg_catalog.text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN s.allowed IS NOT NULL THEN 'one of ' || array_to_string(ARRAY(SELECT '"' || a || '"' FROM unnest(s.allowed) a), ', ')
+		WHEN 'integer' = ANY (s.types) THEN format('a whole number from %s to %s', s.low, s.high)
+		WHEN 'array' = ANY (s.types) THEN format('an array of %s to %s elements', s.low, s.high)
+		WHEN 'boolean' = ANY (s.types) THEN 'true or false'
+		WHEN s.types = '{object,name}' THEN 'an object or a name of 1 to 63 bytes'
+		WHEN 'object' = ANY (s.types) THEN 'an object'
+		WHEN 'name' = ANY (s.types) THEN 'a name of 1 to 63 bytes'
+		ELSE array_to_string(s.types, ' or ') END
+		|| CASE WHEN 'null' = ANY (s.types) THEN ', or null' ELSE '' END
+$$;
+COMMENT ON FUNCTION dts.option_expected(dts.option_spec) IS 'what an option may hold, in words';
+
+CREATE FUNCTION dts.option_fits(s dts.option_spec, value pg_catalog.jsonb) RETURNS pg_catalog.bool
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE jsonb_typeof(value)
+		WHEN 'null' THEN 'null' = ANY (s.types)
+		WHEN 'object' THEN 'object' = ANY (s.types)
+		WHEN 'boolean' THEN 'boolean' = ANY (s.types)
+		WHEN 'array' THEN 'array' = ANY (s.types) AND jsonb_array_length(value) BETWEEN s.low AND s.high
+		WHEN 'number' THEN 'integer' = ANY (s.types) AND value #>> '{}' ~ '^-?[0-9]+$'
+			AND (value #>> '{}')::numeric BETWEEN s.low AND s.high
+		WHEN 'string' THEN CASE
+			WHEN 'name' = ANY (s.types) THEN octet_length(value #>> '{}') BETWEEN 1 AND 63
+			WHEN 'string' = ANY (s.types) THEN s.allowed IS NULL OR value #>> '{}' = ANY (s.allowed)
+			ELSE false END
+		ELSE false END
+$$;
+COMMENT ON FUNCTION dts.option_fits(dts.option_spec, pg_catalog.jsonb) IS 'whether a value fits an option';
+
+-- Walks the value; path is the place in the value, spec the place in the table.
+CREATE FUNCTION dts.options_walk(value pg_catalog.jsonb, path pg_catalog.text, spec_path pg_catalog.text)
+	RETURNS pg_catalog.void
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s dts.option_spec;
+	valid text;
+	key text;
+	i int;
+BEGIN
+	SELECT * INTO s FROM dts.option_spec o WHERE o.path = spec_path;
+	IF NOT dts.option_fits(s, value) THEN
+		RAISE EXCEPTION 'invalid value of option %', path
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('The value is %s.', CASE WHEN length(value::text) > 100
+					THEN left(value::text, 100) || '…' ELSE value::text END),
+				HINT = format('It must be %s.', dts.option_expected(s));
+	END IF;
+	IF jsonb_typeof(value) = 'array' THEN
+		FOR i IN 0 .. jsonb_array_length(value) - 1 LOOP
+			PERFORM dts.options_walk(value -> i, format('%s[%s]', path, i), spec_path || '[]');
+		END LOOP;
+	ELSIF jsonb_typeof(value) = 'object' THEN
+		SELECT string_agg(substr(o.path, length(spec_path) + 2), ', ' ORDER BY o.ord) INTO valid
+			FROM dts.option_spec o
+			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.\[]';
+		FOR key IN SELECT k FROM jsonb_object_keys(value) k LOOP
+			IF NOT key = ANY (string_to_array(valid, ', ')) THEN
+				RAISE EXCEPTION 'unknown option %', path || '.' || key
+					USING ERRCODE = 'invalid_parameter_value',
+						DETAIL = format('%s has no option of that name.', path),
+						HINT = format('Valid options of %s are: %s.', path, valid);
+			END IF;
+			IF value -> key <> 'null' THEN -- null means left out
+				PERFORM dts.options_walk(value -> key, path || '.' || key, spec_path || '.' || key);
+			END IF;
+		END LOOP;
+		SELECT substr(o.path, length(spec_path) + 2) INTO key FROM dts.option_spec o
+			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.\[]'
+				AND o.required AND coalesce(value -> substr(o.path, length(spec_path) + 2), 'null') = 'null';
+		IF FOUND THEN
+			RAISE EXCEPTION 'option % is missing', path || '.' || key
+				USING ERRCODE = 'invalid_parameter_value',
+					DETAIL = format('%s needs it.', path),
+					HINT = format('Valid options of %s are: %s.', path, valid);
+		END IF;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dts.options_walk(pg_catalog.jsonb, pg_catalog.text, pg_catalog.text) IS
+	'checks options against dts.option_spec; errors name the path';
+
+-- Refuses what is named twice in objects or exclude.
+CREATE FUNCTION dts.options_check_twice(options pg_catalog.jsonb) RETURNS pg_catalog.void
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	twice record;
+BEGIN
+	SELECT x.path, x.name INTO twice FROM (
+		SELECT format('$.phases[%s]', p.ord - 1) AS path, p.phase AS name,
+				row_number() OVER (PARTITION BY p.phase ORDER BY p.ord) AS n
+			FROM jsonb_array_elements_text(options -> 'phases') WITH ORDINALITY p(phase, ord)
+		UNION ALL
+		SELECT format('$.%s[%s].schema', k.key, o.ord - 1), o.obj ->> 'schema',
+				row_number() OVER (PARTITION BY k.key, o.obj ->> 'schema' ORDER BY o.ord)
+			FROM (VALUES ('objects'), ('exclude')) k(key),
+				jsonb_array_elements(nullif(options -> k.key, 'null')) WITH ORDINALITY o(obj, ord)
+		UNION ALL
+		SELECT format('$.%s[%s].tables[%s]', k.key, o.ord - 1, t.ord - 1), t.tab ->> 'name',
+				row_number() OVER (PARTITION BY k.key, o.ord, t.tab ->> 'name' ORDER BY t.ord)
+			FROM (VALUES ('objects'), ('exclude')) k(key),
+				jsonb_array_elements(nullif(options -> k.key, 'null')) WITH ORDINALITY o(obj, ord),
+				jsonb_array_elements(o.obj -> 'tables') WITH ORDINALITY t(tab, ord)) x
+		WHERE x.n > 1 ORDER BY x.path LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'option % repeats "%"', twice.path, twice.name
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'Each phase, schema and table may be named once in its list.',
+				HINT = 'Put everything about it in one place.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dts.options_check_twice(pg_catalog.jsonb) IS 'refuses what a list of the options names twice';
+
+-- One list of objects with every table as an object and without null keys; null stays null.
+CREATE FUNCTION dts.options_objects(objects pg_catalog.jsonb) RETURNS pg_catalog.jsonb
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN jsonb_typeof(objects) = 'array' THEN (
+		SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('schema', o.obj -> 'schema', 'tables',
+				CASE WHEN jsonb_typeof(o.obj -> 'tables') = 'array' THEN (
+					SELECT jsonb_agg(CASE WHEN jsonb_typeof(t.tab) = 'string'
+							THEN jsonb_build_object('name', t.tab) ELSE t.tab END ORDER BY t.ord)
+						FROM jsonb_array_elements(o.obj -> 'tables') WITH ORDINALITY t(tab, ord)) END))
+				ORDER BY o.ord)
+			FROM jsonb_array_elements(objects) WITH ORDINALITY o(obj, ord))
+		ELSE 'null' END
+$$;
+COMMENT ON FUNCTION dts.options_objects(pg_catalog.jsonb) IS 'a list of objects in its full spelling';
+
+-- The options with every default filled in, as the daemon reads them.
+CREATE FUNCTION dts.options_complete(options pg_catalog.jsonb) RETURNS pg_catalog.jsonb
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT (SELECT jsonb_object_agg(substr(path, 3), default_value)
+				FROM dts.option_spec WHERE path ~ '^\$\.[a-z_]+$' AND default_value IS NOT NULL)
+		|| options
+		|| jsonb_build_object(
+			'phases', (SELECT jsonb_agg(p.phase) FROM dts.job_phases() p(phase)
+				WHERE coalesce(options -> 'phases', d.phases) ? p.phase),
+			'objects', dts.options_objects(options -> 'objects'),
+			'exclude', dts.options_objects(options -> 'exclude'),
+			'workers', CASE WHEN coalesce(options ->> 'workers', '0')::numeric = 0 THEN d.workers
+				ELSE options -> 'workers' END,
+			'retry', (SELECT jsonb_object_agg(substr(path, 9), default_value)
+				FROM dts.option_spec WHERE path ~ '^\$\.retry\.') || coalesce(options -> 'retry', '{}'))
+	FROM (SELECT (SELECT default_value FROM dts.option_spec WHERE path = '$.phases') AS phases,
+		(SELECT default_value FROM dts.option_spec WHERE path = '$.workers') AS workers) d
+$$;
+COMMENT ON FUNCTION dts.options_complete(pg_catalog.jsonb) IS 'a job''s options with every default filled in';
+
+-- Checks options given by an operator and returns them as stored: without keys that are null.
+CREATE FUNCTION dts.options_check(options pg_catalog.jsonb, kind pg_catalog.text) RETURNS pg_catalog.jsonb
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	given jsonb := coalesce(options, '{}');
+	complete jsonb;
+BEGIN
+	PERFORM dts.options_walk(given, '$', '$');
+	given := jsonb_strip_nulls(given);
+	complete := dts.options_complete(given);
+	PERFORM dts.options_check_twice(complete || jsonb_build_object('phases', coalesce(given -> 'phases', complete -> 'phases')));
+	IF (complete #>> '{retry,other_minutes}')::numeric >= (complete #>> '{retry,connection_minutes}')::numeric THEN
+		RAISE EXCEPTION 'option $.retry.other_minutes must be less than $.retry.connection_minutes'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('They are %s and %s.', complete #>> '{retry,other_minutes}',
+					complete #>> '{retry,connection_minutes}'),
+				HINT = 'Raise $.retry.connection_minutes or lower $.retry.other_minutes.';
+	END IF;
+	IF kind = 'sync' AND NOT complete -> 'phases' ? 'incremental' THEN
+		RAISE EXCEPTION 'option $.phases lacks "incremental"'
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'A job of kind "sync" keeps the target in step and so needs that phase.',
+				HINT = 'Add the phase, or create the job with kind "migration".';
+	END IF;
+	RETURN given;
+END
+$$;
+COMMENT ON FUNCTION dts.options_check(pg_catalog.jsonb, pg_catalog.text) IS
+	'checks a job''s options and returns them as they are stored';

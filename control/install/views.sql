@@ -1,0 +1,108 @@
+-- views: what an operator looks at.
+CREATE VIEW @extschema@.dts_jobs AS
+	SELECT j.name AS job, j.kind, j.source, j.target, j.state, j.phase,
+			GREATEST(pg_catalog.pg_wal_lsn_diff(p.source_end, p.durable), 0)::pg_catalog.int8 AS lag_bytes,
+			CASE
+				-- a report that is old, or of a job that does not run, says nothing about now
+				WHEN p.caught_up AND j.state = 'running'
+					AND p.reported_at > pg_catalog.clock_timestamp() - pg_catalog.interval '10 s' THEN 0
+				WHEN p.caught_up THEN GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.reported_at), 0)
+				ELSE GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.commit_time), 0)
+			END::pg_catalog.numeric(20, 3) AS lag_seconds,
+			j.error_message AS error, j.error_detail, j.error_hint, j.error_sqlstate, j.error_at,
+			NULLIF(j.step, '') AS step, j.wish, j.wish_by, j.wish_at,
+			p.transactions, p.rows, p.bytes, p.rows_per_second, p.received AS received_lsn,
+			p.durable AS applied_lsn, p.source_end AS source_lsn, j.slot_name,
+			a.allowed, l.owner AS worker, j.created_by, j.created_at AS created, j.updated_at AS updated
+		FROM dts.job j
+		JOIN dts.job_lease l ON l.job_id = j.id
+		JOIN dts.job_progress p ON p.job_id = j.id,
+		LATERAL (SELECT COALESCE(pg_catalog.array_agg(f.function), '{}') AS allowed
+			FROM dts.job_actions() f
+			WHERE dts.action_leads_to(j.state, f.action) IS NOT NULL
+				AND (j.wish IS NULL OR f.action = 'stop')) a;
+COMMENT ON VIEW @extschema@.dts_jobs IS
+	'the jobs: state, phase, lag, rate, error, and what may be asked of each now';
+
+CREATE VIEW @extschema@.dts_job_tables AS
+	SELECT j.name AS job, t.schema_name, t.table_name, t.phase, t.rows_estimated, t.rows_done,
+			t.bytes_estimated, t.bytes_done,
+			CASE WHEN t.phase IN ('copied', 'indexing', 'incremental') THEN 100
+				WHEN t.bytes_estimated > 0 THEN LEAST(100 * t.bytes_done::pg_catalog.float8 / t.bytes_estimated, 100)
+				WHEN t.rows_estimated > 0 THEN LEAST(100 * t.rows_done::pg_catalog.float8 / t.rows_estimated, 100)
+			END::pg_catalog.numeric(5, 1) AS percent,
+			t.parts, t.parts_done, t.error, t.started_at AS started, t.updated_at AS updated
+		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id;
+COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
+
+CREATE VIEW @extschema@.dts_job_events AS
+	SELECT e.id, e.job, e.at, e.severity, e.event, e.from_state, e.to_state, e.phase, e.who, e.message
+		FROM dts.job_event e;
+COMMENT ON VIEW @extschema@.dts_job_events IS 'what happened to the jobs, by whom and why, also to those destroyed since';
+
+-- The words that other services have for a state.
+CREATE TABLE dts.state_word (
+	state pg_catalog.text PRIMARY KEY CHECK (dts.is_job_state(state)),
+	tencent pg_catalog.text,
+	huawei pg_catalog.text,
+	oceanbase pg_catalog.text
+);
+COMMENT ON TABLE dts.state_word IS 'what Tencent DTS, Huawei DRS and OceanBase call the states';
+INSERT INTO dts.state_word VALUES
+	('draft', 'created', 'configuration', 'Not Configured'),
+	('checking', 'checking', NULL, NULL),
+	('check_failed', 'checkNotPass', NULL, NULL),
+	('check_passed', 'checkPass', NULL, 'Not Started'),
+	('starting', 'readyRun', '启动中', 'Running'),
+	('start_failed', 'readyRun', '启动失败', 'Failed'),
+	('running', 'running', '全量迁移, 增量迁移', 'Running'),
+	('pausing', NULL, '暂停中', 'Stopped'),
+	('paused', NULL, '暂停中', 'Stopped'),
+	('resuming', 'resuming', '故障恢复', 'Running'),
+	('retrying', 'resuming', '故障恢复', 'Running'),
+	('error', 'error', '全量/增量迁移失败', 'Failed'),
+	('failed', 'failed', NULL, 'Failed'),
+	('completing', 'completing', NULL, 'Completed'),
+	('completed', 'success', NULL, 'Completed'),
+	('stopping', 'stopping', '结束任务中', 'Ending'),
+	('stopped', 'canceled', '已结束', 'Ended'),
+	('stop_failed', 'stopping', '结束任务失败', 'Ended'),
+	('isolated', 'isolated', '冻结', NULL);
+
+CREATE VIEW @extschema@.dts_state_names AS
+	SELECT s.state, s.meaning, s.is_end, a.allowed, w.tencent, w.huawei, w.oceanbase
+		FROM dts.job_states() WITH ORDINALITY s(state, is_end, needs_worker, meaning, ord)
+		LEFT JOIN dts.state_word w ON w.state = s.state,
+		LATERAL (SELECT COALESCE(pg_catalog.array_agg(f.function), '{}') AS allowed
+			FROM dts.job_actions() f WHERE dts.action_leads_to(s.state, f.action) IS NOT NULL) a
+		ORDER BY s.ord;
+COMMENT ON VIEW @extschema@.dts_state_names IS
+	'the states of a job, what they mean and allow, and what other services call them';
+
+CREATE FUNCTION @extschema@.dts_describe_job(job pg_catalog.text) RETURNS pg_catalog.jsonb
+	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	j dts.job := dts.job_find(job, false);
+BEGIN
+	RETURN (
+		SELECT to_jsonb(v) || jsonb_build_object(
+				'options', dts.options_complete(j.options),
+				'endpoints', (SELECT jsonb_object_agg(e.name, jsonb_build_object('engine', e.engine, 'options',
+						(SELECT coalesce(jsonb_object_agg(o.option_name, o.option_value), '{}')
+							FROM pg_options_to_table(e.options) o)))
+					FROM dts.endpoint e WHERE e.name IN (j.source, j.target)),
+				'checks', (SELECT coalesce(jsonb_agg(jsonb_build_object('item', c.item, 'result', c.result,
+						'detail', c.detail, 'remedy', c.remedy) ORDER BY c.ord), '[]')
+					FROM dts.job_check c WHERE c.job_id = j.id),
+				'tables', (SELECT coalesce(jsonb_object_agg(t.phase, t.n), '{}')
+					FROM (SELECT coalesce(phase, 'unknown') AS phase, count(*) AS n FROM dts.job_table
+						WHERE job_id = j.id GROUP BY 1) t),
+				'events', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'severity', e.severity,
+						'event', e.event, 'who', e.who, 'message', e.message) ORDER BY e.id), '[]')
+					FROM (SELECT * FROM dts.job_event WHERE job_id = j.id ORDER BY id DESC LIMIT 20) e))
+			FROM @extschema@.dts_jobs v WHERE v.job = j.name);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.dts_describe_job(pg_catalog.text) IS
+	'everything known about a job, without secrets: its row of dts_jobs, options, endpoints, checks, tables by phase, last events';

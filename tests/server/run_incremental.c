@@ -1,0 +1,142 @@
+/*
+ * run_incremental.c
+ *		The phase incremental in a process of its own, without supervisor and control database.
+ *
+ *   run_incremental SOURCE-CONNINFO TARGET-CONNINFO SLOT EPOCH [SCHEMA]
+ *
+ * SIGTERM is the order to yield, SIGUSR1 asks for a marker.  Prints one line for the markers that
+ * came back, events and the end: "result N sqlstate message".  At the end: rows and peak memory.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "fault.h"
+#include "incremental.h"
+#include "worker.h"
+
+struct Worker
+{
+	Job job;
+	int64_t now_us;
+	int64_t marker;
+	StreamProgress progress;
+};
+
+static volatile sig_atomic_t want_yield;
+static volatile sig_atomic_t want_marker;
+
+static void
+on_signal(int number)
+{
+	if (number == SIGTERM)
+		want_yield = 1;
+	else
+		want_marker = 1;
+}
+
+WorkerOrder
+worker_wait(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
+{
+	struct timespec now;
+
+	if (poll(fds, (nfds_t) nfds, want_yield && timeout_ms > 100 ? 100 : timeout_ms) < 0)
+	{
+		for (int i = 0; i < nfds; i++)
+			fds[i].revents = 0;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	w->now_us = (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return want_yield ? ORDER_YIELD : ORDER_GO_ON;
+}
+
+const Job *
+worker_job(const Worker *w)
+{
+	return &w->job;
+}
+
+int64_t
+worker_now_us(const Worker *w)
+{
+	return w->now_us;
+}
+
+void
+worker_report_stream(Worker *w, const StreamProgress *progress)
+{
+	w->progress = *progress;
+}
+
+bool
+worker_marker_wanted(Worker *w, int64_t *marker)
+{
+	if (!want_marker)
+		return false;
+	want_marker = 0;
+	*marker = ++w->marker;
+	return true;
+}
+
+void
+worker_marker_durable(Worker *w, int64_t marker)
+{
+	(void) w;
+	printf("marker %lld\n", (long long) marker);
+	fflush(stdout);
+}
+
+void
+worker_event(Worker *w, const char *severity, const char *event, const char *format, ...)
+{
+	va_list args;
+
+	(void) w;
+	printf("event %s %s: ", severity, event);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	struct rusage usage;
+	JobObject object = {.schema = argc > 5 ? argv[5] : NULL};
+	Worker w = {0};
+	Error err = {0};
+	PhaseResult result;
+
+	if (argc < 5)
+		return 2;
+	fault_init();
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	w.job.source_conninfo = argv[1];
+	w.job.target_conninfo = argv[2];
+	w.job.slot_name = argv[3];
+	w.job.epoch = strtoll(argv[4], NULL, 10);
+	w.job.options.streaming = getenv("RUN_STREAMING") != NULL;
+	if (object.schema != NULL)
+	{
+		w.job.options.objects = &object;
+		w.job.options.object_count = 1;
+	}
+	result = incremental_run(&w, &err);
+	getrusage(RUSAGE_SELF, &usage);
+	printf("result %d %s %s | %s | %s | %s\n", (int) result, err.set ? err.sqlstate : "-",
+	       err.set ? err.message : "-", err.detail, err.hint, err.context);
+	printf("rows %lld transactions %lld durable " LSN_FORMAT " caught_up %d peak_kb %ld cpu_ms %ld\n",
+	       (long long) w.progress.rows, (long long) w.progress.transactions,
+	       LSN_ARGS(w.progress.durable), w.progress.caught_up, usage.ru_maxrss,
+	       usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
+	           usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000);
+	return (int) result;
+}

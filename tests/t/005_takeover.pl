@@ -1,0 +1,58 @@
+# A worker that stands still just before a COMMIT loses its job to another daemon, and when it wakes up
+# it can no longer do harm.
+use strict;
+use warnings;
+use DtsTest;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $t = DtsTest->new;
+
+sub takeover
+{
+	my ($name, $point, $whole_daemon) = @_;
+	$t->database($name);
+	$t->sql_source(<<'SQL');
+CREATE TABLE k (id int PRIMARY KEY, v int, pad text);
+INSERT INTO k SELECT i, 0, repeat('x', 200) FROM generate_series(1, 40000) i;
+CREATE TABLE bag (a int);
+ALTER TABLE bag REPLICA IDENTITY FULL;
+INSERT INTO bag SELECT i % 10 FROM generate_series(1, 20000) i;
+SQL
+	my $old = $t->start_daemon(fault => "$point=stop:2");
+	$t->create_job($name, options => { workers => 2 });
+	$t->check_job($name);
+	$t->start_job($name);
+	my $change = sub { $t->sql_source("UPDATE k SET v = v + 1 WHERE id % 100 = $_[0]; INSERT INTO bag VALUES ($_[0]); DELETE FROM bag WHERE ctid = (SELECT min(ctid) FROM bag WHERE a = $_[0] % 10)") };
+	if ($point =~ /^apply/)
+	{
+		$t->wait_job($name, 'incremental');
+		for (1 .. 20) { $change->($_); sleep 0.2; last if $old->fault_pid($point); }
+	}
+	my $pid = $t->wait_for("$point to be reached", sub { $old->fault_pid($point) });
+	my $start = time;
+	$old->freeze if $whole_daemon;
+	$old->{frozen}{$pid} = 1;
+	$change->($_) for 30 .. 35;
+	my $new = $t->start_daemon;
+	$t->wait_job($name, 'incremental') if $point !~ /^apply/;
+	$t->caught_up($name);
+	my $took = time - $start;
+	cmp_ok($took, '<', 30, sprintf "%s: another daemon takes over (%.1f s)", $name, $took);
+	$t->compare("$name: equal after the takeover");
+	$old->cont;
+	sleep 3;
+	$change->($_) for 40 .. 45;
+	$t->equal($name, "$name: the sleeper woke up and nothing is doubled");
+	ok($t->sql_ctl("SELECT error IS NULL AND state = 'running' FROM dts_jobs WHERE job = '$name'") eq 't', "$name: the job runs on");
+	$old->kill9 if $old->alive;
+	$t->stop_job($name);
+	$t->clean("$name: nothing is left behind");
+	$new->stop;
+	return;
+}
+takeover('incremental_worker', 'apply.before_commit', 0);
+takeover('incremental_daemon', 'apply.before_commit', 1);
+takeover('copy_daemon', 'part.before_commit', 1);
+takeover('after_commit', 'apply.after_commit', 1);
+done_testing;
