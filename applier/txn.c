@@ -156,7 +156,7 @@ txn_destroy(TxnAssembler *t)
 bool
 txn_is_open(const TxnAssembler *t)
 {
-	return t->open;
+	return t->open && !t->begin;
 }
 
 const char *
