@@ -331,6 +331,14 @@ END
 	my $status = $?;
 	if (!$in_child)
 	{
+		# PostgreSQL::Test sends what a dying test says to its log only.
+		my ($log) = glob "$ENV{TESTDIR}/tmp_check/log/regress_log_*";
+		if ($status && $log && open my $in, '<', $log)
+		{
+			my @lines = <$in>;
+			splice @lines, 0, @lines - 15 if @lines > 15;
+			diag("the test died with status $status:\n", @lines);
+		}
 		for my $self (@instances)
 		{
 			$self->finish;
