@@ -138,6 +138,7 @@ on_marker_begun(void *arg, const ControlReply *reply)
 {
 	Worker *w = arg;
 
+	on_logged(arg, reply);
 	if (w->marker_state != MARKER_ASKED)
 		return;
 	/* only a number that is recorded may be committed on the source (decision 8) */
