@@ -139,6 +139,20 @@ an_empty_spool_is_empty(void **state)
 }
 
 static void
+files_have_no_name(void **state)
+{
+	SpoolSet *set = spool_set_create(dir, 0, NO_LIMIT);
+	Error err;
+
+	(void) state;
+	assert_true(spool_append(spool_create(set), "x", 1, &err));
+	assert_true(spool_set_disk(set) > 0);
+	assert_int_equal(rmdir(dir), 0); /* works on an empty folder only */
+	assert_int_equal(mkdir(dir, 0700), 0);
+	spool_set_destroy(set);
+}
+
+static void
 the_largest_moves_first(void **state)
 {
 	SpoolSet *set = spool_set_create(dir, 100000, NO_LIMIT);
@@ -251,7 +265,7 @@ open_spool_file(void)
 
 /* Reads until the end; true when damage was reported, and nothing wrong was handed out before. */
 static bool
-finds_damage(Spool *spool, int count)
+finds_damage(Spool *spool, int count, const char *what)
 {
 	char message[4096];
 	const void *bytes;
@@ -264,6 +278,7 @@ finds_damage(Spool *spool, int count)
 		{
 			assert_string_equal(err.sqlstate, ERR_DISK);
 			assert_non_null(strstr(err.message, "damaged"));
+			assert_non_null(strstr(err.detail, what));
 			return true;
 		}
 		if (bytes == NULL)
@@ -296,7 +311,7 @@ finds_every_changed_byte(void **state)
 		assert_int_equal(pread(fd, &byte, 1, at), 1);
 		byte ^= 0x10;
 		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-		if (!finds_damage(spool, 20))
+		if (!finds_damage(spool, 20, at == 3 ? "Wrong length" : ""))
 			fail_msg("byte %ld of %ld", (long) at, (long) size);
 		spool_set_destroy(set);
 	}
@@ -319,7 +334,7 @@ finds_a_shortened_file(void **state)
 		assert_int_equal(fstat(open_spool_file(), &st), 0);
 		size = st.st_size;
 		assert_int_equal(ftruncate(open_spool_file(), len), 0);
-		assert_true(finds_damage(spool, 10));
+		assert_true(finds_damage(spool, 10, ""));
 		spool_set_destroy(set);
 	}
 }
@@ -391,6 +406,7 @@ main(void)
 	    cmocka_unit_test(moves_large_transactions_into_files),
 	    cmocka_unit_test(works_without_any_memory),
 	    cmocka_unit_test(an_empty_spool_is_empty),
+	    cmocka_unit_test(files_have_no_name),
 	    cmocka_unit_test(the_largest_moves_first),
 	    cmocka_unit_test(refuses_more_than_its_limit_and_goes_on_when_there_is_room),
 	    cmocka_unit_test(says_which_folder_it_can_not_use),

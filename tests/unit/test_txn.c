@@ -351,15 +351,16 @@ static void
 chunks_must_follow_each_other(void **state)
 {
 	(void) state;
-	for (int fault = 0; fault < 6; fault++)
+	for (int fault = 0; fault < 8; fault++)
 	{
 		static const char *const why[] = {"came where chunk 1 of 5", "came where chunk 1 of 5",
 		                                  "came where chunk 1 of 5", "Chunk 1 of transaction 5 was",
-		                                  "came where chunk 1 of 5", "without the first"};
+		                                  "came where chunk 1 of 5", "without the first",
+		                                  "number 0 for the first",  "number 0 for the first"};
 
 		begin_session((TxnOptions){.streaming = true});
 		send_hello();
-		if (fault != 5)
+		if (fault < 5)
 		{
 			start_chunk(DTS_CHUNK_FIRST, 5, 1000, 0);
 			assert_true(send());
@@ -374,8 +375,10 @@ chunks_must_follow_each_other(void **state)
 			start_stream(7, 0);
 		else if (fault == 4)
 			start_chunk(DTS_CHUNK_FIRST, 6, 2000, 0);
-		else
+		else if (fault == 5)
 			start_chunk(DTS_CHUNK_LAST, 5, 1000, 1);
+		else
+			start_chunk(fault == 6 ? DTS_CHUNK_FIRST : 0, 5, 1000, fault == 6);
 		refused(why[fault]);
 		txn_destroy(txn);
 	}
@@ -450,7 +453,11 @@ streams_interleave_and_commit_in_their_order(uint64_t memory_limit)
 	insert(1, "c");
 	assert_true(send());
 	send_commit(5, 1010);
-	assert_string_equal(events.data, "B9 +plain C9 B6 +x +y C6 B5 +a +b +c C5 ");
+	start_chunk(DTS_CHUNK_FIRST | DTS_CHUNK_LAST, 10, 1020, 0);
+	relation(3); /* the replays have described nothing */
+	insert(3, "d");
+	assert_true(send());
+	assert_string_equal(events.data, "B9 +plain C9 B6 +x +y C6 B5 +a +b +c C5 B10 +d C10 ");
 	assert_int_equal(txn_streams(txn), 0);
 	assert_int_equal(txn_spooled(txn), 0);
 }
@@ -671,6 +678,14 @@ long_values_without_their_record_are_refused(void **state)
 	start_chunk(DTS_CHUNK_FIRST | DTS_CHUNK_LAST, 5, 1000, 0);
 	fragment(DTS_FRAGMENT_FIRST | DTS_FRAGMENT_LAST, 1, "b");
 	refused("did not come");
+	txn_destroy(txn);
+	begin_session((TxnOptions){0});
+	send_hello();
+	start_chunk(DTS_CHUNK_FIRST, 5, 1000, 0);
+	relation(1);
+	fragment(DTS_FRAGMENT_FIRST | DTS_FRAGMENT_LAST, 1, "b");
+	insert(1, "a");
+	refused("a record that uses the long values before it");
 	txn_destroy(txn);
 	begin_streaming(0);
 	start_stream(5, 0);
