@@ -135,7 +135,10 @@ option_list(Engine engine, OptionPlace place)
 	return list.data;
 }
 
-/* Whether every item of a comma-separated list is a whole number of that range. */
+/*
+ * Whether every item of a comma-separated list is a whole number of that range.  An empty item
+ * stands for the default.
+ */
 static bool
 numbers_valid(const char *value, int min, int max)
 {
@@ -144,7 +147,7 @@ numbers_valid(const char *value, int min, int max)
 		char *end;
 		long number = strtol(value, &end, 10);
 
-		if (end == value || number < min || number > max)
+		if (end != value && (number < min || number > max))
 			return false;
 		if (*end == '\0')
 			return true;

@@ -119,7 +119,7 @@ CREATE FUNCTION dts.job_names_hint() RETURNS pg_catalog.text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce('Existing jobs are: ' || string_agg('"' || j.name || '"', ', ' ORDER BY j.name)
-			|| CASE WHEN (SELECT count(*) FROM dts.job) > 20 THEN ', …' ELSE '.' END,
+			|| CASE WHEN (SELECT count(*) FROM dts.job) > 20 THEN ', ...' ELSE '.' END,
 			'There is no job yet; dts_create_job creates one.')
 		FROM (SELECT name FROM dts.job ORDER BY name LIMIT 20) j
 $$;
@@ -226,7 +226,7 @@ BEGIN
 	PERFORM dts.job_log(j, CASE WHEN p_to IN ('error', 'failed', 'start_failed', 'stop_failed') THEN 'error'
 			WHEN p_to IN ('check_failed', 'retrying') THEN 'warning' ELSE 'info' END,
 		lower(p_event), p_from, p_to, p_who,
-		format('%s → %s', p_from, p_to) || coalesce(': ' || (p_error ->> 'message'), ''));
+		format('%s -> %s', p_from, p_to) || coalesce(': ' || (p_error ->> 'message'), ''));
 	IF old.wish IS NOT NULL AND j.wish IS NULL AND p_event <> 'WISH_' || upper(old.wish) THEN
 		PERFORM dts.job_log(j, 'warning', 'wish_dropped', NULL, NULL, p_who,
 			format('"%s", asked for by %s, is void: state "%s" does not allow it', old.wish, old.wish_by, p_to));

@@ -25,7 +25,7 @@ INSERT INTO dts.option_spec
 	(6, '$.objects[].schema', '{name}', true, NULL, NULL, NULL, NULL, 'name of the schema, as stored in the catalog'),
 	(7, '$.objects[].tables', '{array,null}', false, 1, 100000, NULL, NULL,
 		'tables of the schema that take part; left out: the whole schema'),
-	(8, '$.objects[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": …}'),
+	(8, '$.objects[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": ...}'),
 	(9, '$.objects[].tables[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the table, as stored in the catalog'),
 	(10, '$.exclude', '{array,null}', false, 1, 10000, NULL, 'null',
 		'schemas and tables that do not take part though objects selects them'),
@@ -33,7 +33,7 @@ INSERT INTO dts.option_spec
 	(12, '$.exclude[].schema', '{name}', true, NULL, NULL, NULL, NULL, 'name of the schema'),
 	(13, '$.exclude[].tables', '{array,null}', false, 1, 100000, NULL, NULL,
 		'tables left out; without it the whole schema is left out'),
-	(14, '$.exclude[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": …}'),
+	(14, '$.exclude[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": ...}'),
 	(15, '$.exclude[].tables[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the table'),
 	(16, '$.workers', '{integer}', false, 0, 64, NULL, '4',
 		'processes that copy tables and build indexes; 0 stands for the default'),
@@ -98,7 +98,7 @@ BEGIN
 		RAISE EXCEPTION 'invalid value of option %', path
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = format('The value is %s.', CASE WHEN length(value::text) > 100
-					THEN left(value::text, 100) || '…' ELSE value::text END),
+					THEN left(value::text, 100) || '...' ELSE value::text END),
 				HINT = format('It must be %s.', dts.option_expected(s));
 	END IF;
 	IF jsonb_typeof(value) = 'array' THEN

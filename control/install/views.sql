@@ -1,13 +1,17 @@
 -- views: what an operator looks at.
 CREATE VIEW @extschema@.dts_jobs AS
 	SELECT j.name AS job, j.kind, j.source, j.target, j.state, j.phase,
-			GREATEST(pg_catalog.pg_wal_lsn_diff(p.source_end, p.durable), 0)::pg_catalog.int8 AS lag_bytes,
+			CASE WHEN p.source_end IS NOT NULL AND p.durable IS NOT NULL
+				THEN GREATEST(pg_catalog.pg_wal_lsn_diff(p.source_end, p.durable), 0)::pg_catalog.int8
+			END AS lag_bytes,
 			CASE
 				-- a report that is old, or of a job that does not run, says nothing about now
 				WHEN p.caught_up AND j.state = 'running'
 					AND p.reported_at > pg_catalog.clock_timestamp() - pg_catalog.interval '10 s' THEN 0
-				WHEN p.caught_up THEN GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.reported_at), 0)
-				ELSE GREATEST(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.commit_time), 0)
+				WHEN p.caught_up THEN EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.reported_at)
+				-- the source's clock may be ahead of this one
+				WHEN p.commit_time > pg_catalog.clock_timestamp() THEN 0
+				ELSE EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.commit_time)
 			END::pg_catalog.numeric(20, 3) AS lag_seconds,
 			j.error_message AS error, j.error_detail, j.error_hint, j.error_sqlstate, j.error_at,
 			NULLIF(j.step, '') AS step, j.wish, j.wish_by, j.wish_at,
@@ -49,25 +53,25 @@ CREATE TABLE dts.state_word (
 );
 COMMENT ON TABLE dts.state_word IS 'what Tencent DTS, Huawei DRS and OceanBase call the states';
 INSERT INTO dts.state_word VALUES
-	('draft', 'created', 'configuration', 'Not Configured'),
+	('draft', 'created, UnInitialized', 'configuration', 'Not Configured'),
 	('checking', 'checking', NULL, NULL),
 	('check_failed', 'checkNotPass', NULL, NULL),
 	('check_passed', 'checkPass', NULL, 'Not Started'),
-	('starting', 'readyRun', '启动中', 'Running'),
-	('start_failed', 'readyRun', '启动失败', 'Failed'),
-	('running', 'running', '全量迁移, 增量迁移', 'Running'),
-	('pausing', NULL, '暂停中', 'Stopped'),
-	('paused', NULL, '暂停中', 'Stopped'),
-	('resuming', 'resuming', '故障恢复', 'Running'),
-	('retrying', 'resuming', '故障恢复', 'Running'),
-	('error', 'error', '全量/增量迁移失败', 'Failed'),
+	('starting', 'readyRun', 'starting', 'Running'),
+	('start_failed', 'readyRun', 'start failed', 'Failed'),
+	('running', 'running', 'full migration, incremental migration', 'Running'),
+	('pausing', NULL, 'pausing', 'Stopped'),
+	('paused', NULL, 'pausing', 'Stopped'),
+	('resuming', 'resuming', 'fault recovery', 'Running'),
+	('retrying', 'resuming', 'fault recovery', 'Running'),
+	('error', 'error', 'full or incremental migration failed', 'Failed'),
 	('failed', 'failed', NULL, 'Failed'),
 	('completing', 'completing', NULL, 'Completed'),
 	('completed', 'success', NULL, 'Completed'),
-	('stopping', 'stopping', '结束任务中', 'Ending'),
-	('stopped', 'canceled', '已结束', 'Ended'),
-	('stop_failed', 'stopping', '结束任务失败', 'Ended'),
-	('isolated', 'isolated', '冻结', NULL);
+	('stopping', 'stopping', 'ending', 'Ending'),
+	('stopped', 'canceled', 'ended', 'Ended'),
+	('stop_failed', 'stopping', 'ending failed', 'Ended'),
+	('isolated', 'isolated', 'frozen', NULL);
 
 CREATE VIEW @extschema@.dts_state_names AS
 	SELECT s.state, s.meaning, s.is_end, a.allowed, w.tencent, w.huawei, w.oceanbase
