@@ -297,8 +297,8 @@ BEGIN
 	IF NOT dts.lease_holds(job_id, epoch) THEN
 		RETURN false;
 	END IF;
-	UPDATE dts.job_progress p SET marker_begun = greatest(p.marker_begun, begun),
-			marker_durable = greatest(p.marker_durable, durable)
+	UPDATE dts.job_progress p SET marker_begun = greatest(p.marker_begun, daemon_marker.begun),
+			marker_durable = greatest(p.marker_durable, daemon_marker.durable)
 		WHERE p.job_id = daemon_marker.job_id;
 	RETURN true;
 END
