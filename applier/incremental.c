@@ -203,7 +203,7 @@ wait_for_work(Incremental *inc)
 	    {.fd = inc->source->ops->socket(inc->source), .events = POLLIN},
 	};
 	bool stopped = flow->finishing && !flow->batch.in_transaction;
-	bool waits = flow->source_idle || flow->blocked || stopped;
+	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
 
 	/* while the target is full, what the source sends stays in the socket */
 	return worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? WAIT_MS : 0);

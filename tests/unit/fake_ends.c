@@ -153,6 +153,8 @@ target_pump(Target *base, Error *err)
 
 	if (t->failed)
 		error_set(err, "23505", "duplicate key");
+	if (t->answer_at_pump > 0 && --t->answer_at_pump == 0)
+		fake_target_answer(t, t->status.batches_in_flight);
 	return !t->failed;
 }
 
@@ -210,5 +212,6 @@ fake_target_answer(FakeTarget *target, int commits)
 		target->status.durable =
 		    target->committed[(target->committed_count - target->status.batches_in_flight) % 16];
 		target->status.batches_in_flight--;
+		target->status.answers++;
 	}
 }

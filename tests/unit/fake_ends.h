@@ -35,6 +35,7 @@ typedef struct FakeTarget
 	int fail_at; /* the n-th operation fails, 0: none */
 	int operations;
 	bool failed;
+	int answer_at_pump; /* the n-th pump from now reads all answers */
 	TargetPosition committed[16];
 	int committed_count;
 	TargetStatus status;

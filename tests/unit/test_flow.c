@@ -182,6 +182,25 @@ test_full_target_holds_the_source_back(void **state)
 	fake_target_free(&c.target);
 }
 
+/* The last pump of a step read what the flow was blocked for: nothing would wake a poll. */
+static void
+test_does_not_wait_for_answers_it_has_read(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 1, 0);
+	c.target.answer_at_pump = 2;
+	step(&c, 0);
+	assert_true(c.flow.blocked);
+	assert_true(c.flow.again);
+	step(&c, 0);
+	assert_false(c.flow.again);
+	assert_true(c.flow.source_idle);
+	fake_target_free(&c.target);
+}
+
 static void
 test_waiting_change_is_offered_again_once(void **state)
 {
@@ -423,6 +442,7 @@ main(void)
 	    cmocka_unit_test(test_acknowledges_only_what_is_durable),
 	    cmocka_unit_test(test_stored_transactions_are_skipped),
 	    cmocka_unit_test(test_full_target_holds_the_source_back),
+	    cmocka_unit_test(test_does_not_wait_for_answers_it_has_read),
 	    cmocka_unit_test(test_waiting_change_is_offered_again_once),
 	    cmocka_unit_test(test_nothing_behind_a_failure_is_acknowledged),
 	    cmocka_unit_test(test_target_failure_stops_at_once),
