@@ -48,6 +48,7 @@ DECLARE
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
+	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
 		WITH free AS (
 			SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
@@ -297,8 +298,8 @@ BEGIN
 	IF NOT dts.lease_holds(job_id, epoch) THEN
 		RETURN false;
 	END IF;
-	UPDATE dts.job_progress p SET marker_begun = greatest(p.marker_begun, begun),
-			marker_durable = greatest(p.marker_durable, durable)
+	UPDATE dts.job_progress p SET marker_begun = greatest(p.marker_begun, daemon_marker.begun),
+			marker_durable = greatest(p.marker_durable, daemon_marker.durable)
 		WHERE p.job_id = daemon_marker.job_id;
 	RETURN true;
 END
