@@ -48,6 +48,7 @@ DECLARE
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
+	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
 		WITH free AS (
 			SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id

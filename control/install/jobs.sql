@@ -165,8 +165,10 @@ BEGIN
 	IF j.wish IS NOT NULL AND p_action <> 'stop' THEN
 		RAISE EXCEPTION 'job "%" has not yet carried out "%"', j.name, j.wish
 			USING ERRCODE = 'object_in_use',
-				DETAIL = format('Role "%s" asked for it at %s; the daemon has not taken it up.', j.wish_by, j.wish_at),
-				HINT = 'See that dts_applier runs and wait with CALL dts_wait, or end the job with dts_stop_job.';
+				DETAIL = format('Role "%s" asked for it; the daemon has not taken it up.', j.wish_by),
+				HINT = 'See that dts_applier runs, and wait with CALL dts_wait'
+					|| CASE WHEN dts.action_leads_to(j.state, 'stop') IS NULL THEN '.'
+						ELSE ' or end the job with dts_stop_job.' END;
 	END IF;
 	IF dts.action_leads_to(j.state, p_action) IS NULL THEN
 		RAISE EXCEPTION 'job "%" is in state "%", which does not allow "%"', j.name, j.state, p_action

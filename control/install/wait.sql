@@ -155,7 +155,7 @@ BEGIN
 			RAISE EXCEPTION 'job "%" did not get to "%" within %', j.name, until, timeout
 				USING ERRCODE = 'lock_not_available',
 					DETAIL = format('It is in state "%s"%s%s.', j.state, coalesce(', phase ' || j.phase, ''),
-						coalesce(format(', with "%s" asked for', j.wish), '')),
+						coalesce(', with "' || j.wish || '" asked for', '')),
 					HINT = CASE WHEN (SELECT l.owner IS NULL FROM dts.job_lease l WHERE l.job_id = j.id)
 						THEN 'No daemon works for this job; see that dts_applier runs.'
 						ELSE 'Look at dts_jobs and dts_job_events, or wait longer.' END;
