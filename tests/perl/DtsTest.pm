@@ -52,8 +52,8 @@ sub new
 	$self->{target} = _server('target', @{ $opt{target_conf} // [] },
 		$hostile =~ /target|both/ ? @HOSTILE : ());
 	$self->{target}->safe_psql('postgres', 'CREATE DATABASE ctl');
-	# The one setting that says where an extension goes; all others stay as hostile as they are.
-	$self->{target}->safe_psql('postgres', 'ALTER DATABASE ctl SET search_path = public');
+	# Where the extension goes, and dts_wait needs to see what is committed meanwhile; all other settings stay as hostile as they are.
+	$self->{target}->safe_psql('postgres', "ALTER DATABASE ctl SET search_path = public; ALTER DATABASE ctl SET default_transaction_isolation = 'read committed'");
 	$self->sql_ctl('CREATE EXTENSION dts');
 	$self->database($opt{database} // 'app');
 	return $self;
