@@ -24,13 +24,14 @@ static const char tables_query[] =
     " coalesce(col.list, ''), coalesce(col.portable, true), "
     " e.oid IS NOT NULL, coalesce(e.extcondition[array_position(e.extconfig, c.oid)], ''), "
     " coalesce(array_position(e.extconfig, c.oid), 0), "
-    " current_setting('block_size')::int "
+    " current_setting('block_size')::int, coalesce(col.types, '') "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND "
     " d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass "
     "LEFT JOIN pg_extension e ON e.oid = d.refobjid "
     "LEFT JOIN (SELECT a.attrelid, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
-    "  AS list, bool_and(t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend <> 0 AND "
+    "  AS list, " CATALOG_TYPES
+    " AS types, bool_and(t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend <> 0 AND "
     "  t.oid < 10000 AND b.typtype IN ('b', 'r', 'm') AND b.typsend <> 0 AND "
     "  b.typname !~ '^reg' AND b.typname NOT IN ('xml', 'aclitem', 'pg_node_tree')) AS portable "
     " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = "
@@ -56,6 +57,7 @@ enum
 	COL_CONDITION,
 	COL_CONFIG,
 	COL_BLOCK_SIZE,
+	COL_TYPES,
 };
 
 bool
@@ -159,6 +161,7 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->name = arena_strdup(arena, name);
 		t->columns = arena_strdup(arena, pg_rows_get(rows, i, COL_LIST));
 		t->condition = arena_strdup(arena, pg_rows_get(rows, i, COL_CONDITION));
+		t->types = arena_strdup(arena, pg_rows_get(rows, i, COL_TYPES));
 		t->binary = pg_rows_bool(rows, i, COL_PORTABLE);
 		t->rows = pg_rows_int(rows, i, COL_ROWS);
 		t->bytes = pg_rows_int(rows, i, COL_BYTES);

@@ -21,6 +21,7 @@ typedef struct CatalogTable
 	const char *name;
 	const char *columns;   /* "a", "b": quoted, stored ones only, in order; "" when none */
 	const char *condition; /* of an extension's configuration table: WHERE ..., or "" */
+	const char *types;     /* names and types of the columns, to be compared with the target's */
 	bool binary;           /* every column travels binary between servers */
 	int64_t rows;          /* estimated, 0 when unknown */
 	int64_t bytes;
@@ -52,6 +53,10 @@ bool copy_is_own(const char *schema, const char *name);
  */
 bool copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *arena,
                        Error *err) must_check;
+
+/* SQL: what CatalogTable.types holds, over pg_attribute a of one table. */
+#define CATALOG_TYPES                                                                              \
+	"string_agg(a.attname || ' ' || a.atttypid, ',' ORDER BY a.attname COLLATE \"C\")"
 
 /* The source's encoding, e.g. "UTF8". */
 bool copy_catalog_encoding(PgSession *source, char *encoding, size_t size, Error *err) must_check;

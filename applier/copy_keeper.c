@@ -4,11 +4,10 @@
  *
  * A snapshot lives as long as the session that exported it.  Were that the worker's own, every
  * restart of the daemon would start the load from zero.  So it belongs to a process in a session of
- * its own, without a death signal, and the target's dts.target_progress.snapshot names it.  That
- *row is also what ends it: the keeper looks every two seconds, and leaves when the row is gone or
- *names no or another snapshot, when its session on the source has ended, or when the target has
- *been away for KEEPER_BLIND_S.  A daemon that dies before the row is written leaves a keeper that
- *no row names: it leaves too, after KEEPER_GRACE_S.
+ * its own, without a death signal, and dts.target_progress.snapshot on the target names it.  That
+ * row is also what ends it: it looks every two seconds, and leaves when the row is gone or names no
+ * or another snapshot, when its session on the source has ended, or when the target has been away
+ * for KEEPER_BLIND_S.  It begins to look when its parent has written the row, or is gone.
  *
  * Rejected: prolonging the snapshot by importing it elsewhere (a slot's snapshot cannot be exported
  * again), and a temporary slot's session inside the daemon's supervisor (dies with it).
@@ -23,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,7 +35,6 @@
 #include "strbuf.h"
 
 #define KEEPER_LOOK_MS 2000
-#define KEEPER_GRACE_S 60
 #define KEEPER_BLIND_S 900
 #define KEEPER_MARK    "/* dts snapshot keeper */"
 
@@ -140,32 +139,51 @@ now_s(void)
 	return now.tv_sec;
 }
 
+/* The source's session has ended.  It is idle and never sent to: that would end the snapshot. */
+static bool
+session_ended(PgSession *source)
+{
+	return PQconsumeInput(pg_session_conn(source)) == 0 ||
+	       PQstatus(pg_session_conn(source)) == CONNECTION_BAD;
+}
+
+/* Until the parent has stored the snapshot's name, has given up, or is gone. */
+static bool
+await_parent(PgSession *source, int parent)
+{
+	for (;;)
+	{
+		struct pollfd fds[2] = {{.fd = pg_session_socket(source), .events = POLLIN},
+		                        {.fd = parent, .events = POLLIN}};
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return false;
+		if (fds[1].revents != 0)
+			return true;
+		if (fds[0].revents != 0 && session_ended(source))
+			return false;
+	}
+}
+
 /* Holds the session until nobody needs it. */
 static void
 keep(const Job *job, PgSession *source, const char *snapshot)
 {
 	PgSession *target = NULL;
-	int64_t begun = now_s();
-	int64_t last_seen = begun;
-	bool named = false; /* the target has named our snapshot */
+	int64_t last_seen = now_s();
 
 	for (;;)
 	{
 		struct pollfd fd = {.fd = pg_session_socket(source), .events = POLLIN};
 		bool seen;
-		bool wanted = still_wanted(job, &target, snapshot, &seen);
 
+		if (!still_wanted(job, &target, snapshot, &seen))
+			break;
 		if (seen)
 			last_seen = now_s();
-		named = named || (seen && wanted);
-		if (!wanted && (named || now_s() - begun > KEEPER_GRACE_S))
-			break;
 		if (now_s() - last_seen > KEEPER_BLIND_S)
 			break;
-		/* an idle session hears only of its end, or a notice; never send: that ends the snapshot */
-		if (poll(&fd, 1, KEEPER_LOOK_MS) > 0 &&
-		    (PQconsumeInput(pg_session_conn(source)) == 0 ||
-		     PQstatus(pg_session_conn(source)) == CONNECTION_BAD))
+		if (poll(&fd, 1, KEEPER_LOOK_MS) > 0 && session_ended(source))
 			break;
 	}
 	pg_session_close(target);
@@ -213,14 +231,13 @@ keeper_main(const Job *job, int report_fd)
 		FAULT_POINT("keeper.slot_created");
 	if (write(3, &report, sizeof(report)) != sizeof(report))
 		_exit(1);
-	close(3);
-	if (report.ok)
+	if (report.ok && await_parent(source, 3))
 		keep(job, source, report.snapshot);
 	pg_session_close(source);
 	_exit(0);
 }
 
-/* Starts the keeper; returns the pipe that its report comes through, or -1. */
+/* Starts the keeper; returns the socket that its report comes through, or -1. */
 static int
 keeper_start(Worker *w, pid_t *keeper, Error *err)
 {
@@ -228,7 +245,7 @@ keeper_start(Worker *w, pid_t *keeper, Error *err)
 	int pids[2];
 	pid_t child;
 
-	if (pipe2(ends, O_CLOEXEC) != 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
 	{
 		error_set(err, ERR_CHILD, "could not start the snapshot's keeper: %m");
 		return -1;
@@ -494,16 +511,13 @@ create_anew(Worker *w, PgSession *target, PhaseResult *result, Error *err)
 	if (pipe_fd < 0)
 		return false;
 	ok = keeper_await(w, pipe_fd, keeper, &report, result, err);
-	close(pipe_fd);
-	if (!ok)
-		return false;
-	if (!store_report(target, job, &report, err))
+	if (ok && !store_report(target, job, &report, err))
 	{
-		kill(keeper, SIGTERM);
 		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
-		return false;
+		ok = false;
 	}
-	return true;
+	close(pipe_fd); /* the keeper goes by what the target says from here on */
+	return ok;
 }
 
 bool

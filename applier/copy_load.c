@@ -25,6 +25,7 @@ typedef struct TargetTable
 {
 	bool exists;
 	bool filled; /* holds rows */
+	bool alike;  /* same columns of the same types as on the source */
 	bool ours;   /* filled by us: a stage EMPTY row stands from an earlier plan */
 } TargetTable;
 
@@ -48,7 +49,9 @@ look_existing(LoadPlan *plan, int from, int to, Error *err)
 
 	strbuf_init(&sql);
 	strbuf_init(&name);
-	strbuf_puts(&sql, "SELECT v.i FROM (VALUES ");
+	strbuf_puts(&sql, "SELECT v.i, (SELECT coalesce(" CATALOG_TYPES ", '') FROM "
+	                  "pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT "
+	                  "a.attisdropped AND a.attgenerated = '') FROM (VALUES ");
 	for (int i = from; i < to; i++)
 	{
 		const CatalogTable *t = &plan->catalog.tables[i];
@@ -67,7 +70,12 @@ look_existing(LoadPlan *plan, int from, int to, Error *err)
 	if (rows == NULL)
 		return false;
 	for (int k = 0; k < pg_rows_count(rows); k++)
-		plan->states[pg_rows_int(rows, k, 0)].exists = true;
+	{
+		int64_t i = pg_rows_int(rows, k, 0);
+
+		plan->states[i].exists = true;
+		plan->states[i].alike = strcmp(pg_rows_get(rows, k, 1), plan->catalog.tables[i].types) == 0;
+	}
 	pg_rows_free(rows);
 	return true;
 }
@@ -312,10 +320,12 @@ add_parts(LoadPlan *plan, bool can_split)
 	for (int k = 0; k < n; k++)
 	{
 		const PlanPart *p = &parts[k];
-		const CatalogTable *t = &plan->catalog.tables[p->table];
+		CatalogTable *t = &plan->catalog.tables[p->table];
 		bool merge = merges(plan, p->table);
 		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_DATA, merge ? TASK_MERGE : TASK_PART);
 
+		/* a table that the target made for itself may have an int for our bigint */
+		t->binary = t->binary && plan->states[p->table].alike;
 		set_table(task, t);
 		task->source_sql = source_sql(plan, t, p);
 		task->target_sql = target_sql(plan, t, merge);

@@ -244,19 +244,24 @@ acknowledge(Flow *flow, int64_t now_us, Error *err)
 bool
 flow_step(Flow *flow, int64_t now_us, Error *err)
 {
+	int64_t answers;
+
 	if (!flow->target->ops->pump(flow->target, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
+	answers = flow->status.answers;
 	if (!take_events(flow, err) || !flow->target->ops->pump(flow->target, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
-	if (!store_idle(flow, now_us, err))
+	if (!acknowledge(flow, now_us, err) || !store_idle(flow, now_us, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
+	flow->again = flow->status.answers != answers;
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);
-	flow->progress.stream.caught_up = flow_caught_up(flow);
-	return acknowledge(flow, now_us, err);
+	if (!flow->finishing)
+		flow->progress.stream.caught_up = flow_caught_up(flow);
+	return true;
 }
 
 void

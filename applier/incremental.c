@@ -46,26 +46,6 @@ typedef struct Incremental
 	int64_t report_not_before_us;
 } Incremental;
 
-PhaseResult
-incremental_classify(const Error *err, bool from_source)
-{
-	/* the server's words for a slot or WAL that is gone: the check at the next start decides */
-	static const char *const look_again[] = {"58P01", "55000", "42704"};
-
-	if (strcmp(err->sqlstate, ERR_FENCED) == 0)
-		return PHASE_YIELDED;
-	if (strcmp(err->sqlstate, ERR_LOST) == 0)
-		return PHASE_LOST;
-	if (sqlstate_is_transient(err->sqlstate) || strcmp(err->sqlstate, ERR_PROTOCOL) == 0)
-		return PHASE_TRANSIENT;
-	for (size_t i = 0; from_source && i < sizeof(look_again) / sizeof(look_again[0]); i++)
-	{
-		if (strcmp(err->sqlstate, look_again[i]) == 0)
-			return PHASE_TRANSIENT;
-	}
-	return PHASE_TROUBLE;
-}
-
 /* Whether the slot still is what the stored position belongs to. */
 static bool
 verify_slot(Incremental *inc, const TargetPgStored *stored, Error *err)
@@ -223,7 +203,7 @@ wait_for_work(Incremental *inc)
 	    {.fd = inc->source->ops->socket(inc->source), .events = POLLIN},
 	};
 	bool stopped = flow->finishing && !flow->batch.in_transaction;
-	bool waits = flow->source_idle || flow->blocked || stopped;
+	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
 
 	/* while the target is full, what the source sends stays in the socket */
 	return worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? WAIT_MS : 0);

@@ -171,6 +171,12 @@ long_values_pending(const LongValues *values)
 	return values->open || values->taken < values->count;
 }
 
+bool
+long_values_open(const LongValues *values)
+{
+	return values->open;
+}
+
 uint32_t
 long_values_xid(const LongValues *values)
 {

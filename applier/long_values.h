@@ -33,6 +33,7 @@ bool long_values_take(LongValues *values, const char **data, uint32_t *len);
 
 /* Whether a value is unfinished or waits to be taken, and whose they are. */
 bool long_values_pending(const LongValues *values);
+bool long_values_open(const LongValues *values); /* the newest is unfinished */
 uint32_t long_values_xid(const LongValues *values);
 
 #endif /* DTS_LONG_VALUES_H */

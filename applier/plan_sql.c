@@ -98,7 +98,7 @@ add_key_match(Builder *b, const char *alias)
 	}
 }
 
-/* "ROW(...) *= ROW(...)", and for the sake of indexes plain comparisons of what they begin with. */
+/* Equality of row images, and for the sake of indexes plain comparisons of what they begin with. */
 static void
 add_row_match(Builder *b, const char *alias)
 {
@@ -114,7 +114,8 @@ add_row_match(Builder *b, const char *alias)
 		first = false;
 		add_column(b, alias, column_of(b, i)->name);
 	}
-	strbuf_puts(&b->sql, ") OPERATOR(pg_catalog.*=) ROW(");
+	/* the cast keeps the parser from comparing column by column */
+	strbuf_puts(&b->sql, ")::record OPERATOR(pg_catalog.*=) ROW(");
 	first = true;
 	for (int i = 0; i < columns(b); i++)
 	{
@@ -125,7 +126,7 @@ add_row_match(Builder *b, const char *alias)
 		first = false;
 		add_param(b, i, true);
 	}
-	strbuf_putc(&b->sql, ')');
+	strbuf_puts(&b->sql, ")::record");
 	for (int i = 0; i < columns(b); i++)
 	{
 		if (!has(b, i, COLUMN_MATCH) || !column_of(b, i)->indexed)

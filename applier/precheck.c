@@ -124,6 +124,27 @@ connect_end(Precheck *p, PrecheckItem item, const char *conninfo, PgSessionKind 
 	return session;
 }
 
+/* In the order of the items, which is that of the documentation. */
+static json_t *
+in_order(json_t *checks)
+{
+	json_t *sorted = json_array();
+
+	for (int item = 0; item < PRECHECK_COUNT; item++)
+	{
+		for (size_t i = 0; i < json_array_size(checks); i++)
+		{
+			json_t *check = json_array_get(checks, i);
+			const char *name = json_string_value(json_object_get(check, "item"));
+
+			if (name != NULL && strcmp(name, item_names[item]) == 0)
+				json_array_append(sorted, check);
+		}
+	}
+	json_decref(checks);
+	return sorted;
+}
+
 bool
 precheck_run(const Job *job, void *arg, json_t *result, Error *err)
 {
@@ -145,7 +166,7 @@ precheck_run(const Job *job, void *arg, json_t *result, Error *err)
 	pg_session_close(p.source);
 	pg_session_close(p.target);
 	json_object_set_new(result, "passed", json_boolean(!p.failed));
-	json_object_set_new(result, "checks", p.checks);
+	json_object_set_new(result, "checks", in_order(p.checks));
 	return true;
 }
 

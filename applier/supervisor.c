@@ -292,6 +292,27 @@ reap(Supervisor *s)
 	}
 }
 
+/* Jobs that have come to rest are forgotten, and so are crashes of long ago. */
+static void
+forget_children(Supervisor *s)
+{
+	Child **link = &s->children;
+
+	while (*link != NULL)
+	{
+		Child *child = *link;
+
+		if (child->pid == 0 && !child->waiting &&
+		    (child->crashed_at == 0 || s->now_us - child->crashed_at > FORGET_CRASH_US))
+		{
+			*link = child->next;
+			free(child);
+		}
+		else
+			link = &child->next;
+	}
+}
+
 static void
 signal_workers(const Supervisor *s, int sig)
 {
@@ -385,6 +406,7 @@ turn(Supervisor *s)
 	if (s->now_us >= s->next_claim_us)
 		claim(s);
 	start_waiting(s);
+	forget_children(s);
 	control_link_prepare(s->link, s->now_us, &fds[0], &link_ms);
 	fds[1] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
 	if (link_ms >= 0 && link_ms < wait_ms)

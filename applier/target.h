@@ -38,6 +38,7 @@ typedef struct TargetStatus
 {
 	TargetPosition durable; /* newest position known to be durable */
 	int batches_in_flight;  /* commits not answered yet */
+	int64_t answers;        /* grows with every answer: what was refused before may go now */
 	int64_t deletes_missed; /* deletes that found no row */
 	const Relation *missed; /* the relation of the newest of them */
 	SourceLsn missed_lsn;   /* and the commit of its transaction on the source */

@@ -164,6 +164,7 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 	TargetPg *t = owner;
 	ExecStatusType status = PQresultStatus(result);
 
+	t->status.answers++;
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
 	{
 		target_pg_error(t, request, result, err);

@@ -60,7 +60,8 @@ entry_ask(TargetPg *t, RelationEntry *entry, Error *err)
 	entry->state = ENTRY_ASKED;
 	if (!pipeline_flush(&t->pipeline, err) || !pipeline_pump(&t->pipeline, err))
 		return TARGET_FAILED;
-	return TARGET_WAIT;
+	/* the answers may have come in already, and then nothing would wake us */
+	return entry->state == ENTRY_BOUND ? TARGET_OK : TARGET_WAIT;
 }
 
 static TargetResult

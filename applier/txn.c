@@ -8,7 +8,9 @@
  * that it came from is still known; and once more when it is replayed.
  *
  * The records of an aborted subtransaction stay in the spool and are left out by the replay, which
- * knows all aborted ones by then.
+ * knows all aborted ones by then.  Decoding may have noticed such an abort in the middle of a
+ * record: long values that miss their record are taken as the promise of an abort, and a commit
+ * that breaks the promise is refused.
  */
 #include "txn.h"
 
@@ -19,6 +21,13 @@
 #include "spool.h"
 #include "wire_read.h"
 
+typedef struct XidSet
+{
+	uint32_t *xids; /* sorted when replayed */
+	size_t count;
+	size_t size;
+} XidSet;
+
 /* One transaction in progress. */
 typedef struct Stream
 {
@@ -27,9 +36,8 @@ typedef struct Stream
 	uint64_t chunks; /* received */
 	Spool *spool;
 	LongValues *longs; /* lengths of those whose record has not arrived */
-	uint32_t *aborted; /* subtransactions; sorted when replayed */
-	size_t aborted_count;
-	size_t aborted_size;
+	XidSet aborted;    /* subtransactions */
+	XidSet cut_off;    /* those that must be among the aborted */
 } Stream;
 
 typedef enum TxnState
@@ -45,7 +53,8 @@ struct TxnAssembler
 	TxnOptions options;
 	WireReader *reader;
 	SpoolSet *spools;
-	LongValues *longs;
+	LongValues *longs;         /* of the open transaction */
+	LongValues *dropped_longs; /* of its aborted subtransactions */
 	char *encoding;
 
 	TxnState state;
@@ -74,7 +83,42 @@ txn_create(const TxnOptions *options)
 	t->spools = spool_set_create(options->work_dir ? options->work_dir : ".", options->memory_limit,
 	                             options->spool_limit);
 	t->longs = long_values_create(true);
+	t->dropped_longs = long_values_create(false);
 	return t;
+}
+
+static void
+xid_set_add(XidSet *set, uint32_t xid)
+{
+	if (set->count == set->size)
+	{
+		set->size = set->size ? 2 * set->size : 16;
+		set->xids = xrealloc(set->xids, sizeof(uint32_t) * set->size);
+	}
+	set->xids[set->count++] = xid;
+}
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+xid_set_sort(XidSet *set)
+{
+	if (set->count > 0)
+		qsort(set->xids, set->count, sizeof(uint32_t), compare_xids);
+}
+
+/* The set must be sorted. */
+static bool
+xid_set_has(const XidSet *set, uint32_t xid)
+{
+	return set->count > 0 &&
+	       bsearch(&xid, set->xids, set->count, sizeof(xid), compare_xids) != NULL;
 }
 
 static void
@@ -82,7 +126,8 @@ stream_destroy(Stream *s)
 {
 	spool_destroy(s->spool);
 	long_values_destroy(s->longs);
-	free(s->aborted);
+	free(s->aborted.xids);
+	free(s->cut_off.xids);
 	free(s);
 }
 
@@ -102,6 +147,7 @@ txn_destroy(TxnAssembler *t)
 		stream_destroy(t->replayed);
 	spool_set_destroy(t->spools);
 	long_values_destroy(t->longs);
+	long_values_destroy(t->dropped_longs);
 	wire_reader_destroy(t->reader);
 	free(t->encoding);
 	free(t);
@@ -110,7 +156,7 @@ txn_destroy(TxnAssembler *t)
 bool
 txn_is_open(const TxnAssembler *t)
 {
-	return t->open;
+	return t->open && !t->begin;
 }
 
 const char *
@@ -244,11 +290,17 @@ stream_create(TxnAssembler *t, uint32_t xid)
 	return s;
 }
 
+static void
+note_cut_off(void *arg, uint32_t xid)
+{
+	xid_set_add(&((Stream *) arg)->cut_off, xid);
+}
+
 static bool
 take_piece(TxnAssembler *t, const WireMessage *m, const void *bytes, size_t len, Error *err)
 {
 	Stream *s = *find_stream(t, m->xid);
-	WireRecords records = {0};
+	WireRecords records = {.cut_off = note_cut_off};
 	WireStep step;
 	size_t unused;
 
@@ -268,25 +320,11 @@ take_piece(TxnAssembler *t, const WireMessage *m, const void *bytes, size_t len,
 		s = stream_create(t, m->xid);
 	s->chunks++;
 	records.longs = s->longs;
+	records.arg = s;
 	wire_read_records(t->reader, &records);
 	while ((step = wire_read_next(t->reader, &t->change, &unused, err)) == WIRE_CHANGE)
 		;
 	return step == WIRE_END && spool_append(s->spool, bytes, len, err);
-}
-
-static void
-note_aborted(Stream *s, uint32_t xid)
-{
-	if (s->aborted_count == s->aborted_size)
-	{
-		s->aborted_size = s->aborted_size ? 2 * s->aborted_size : 16;
-		s->aborted = xrealloc(s->aborted, sizeof(uint32_t) * s->aborted_size);
-	}
-	s->aborted[s->aborted_count++] = xid;
-
-	/* it may have been cut off between a long value and the record */
-	if (long_values_pending(s->longs) && long_values_xid(s->longs) == xid)
-		long_values_clear(s->longs);
 }
 
 /* One that is not known had nothing of interest in it. */
@@ -300,24 +338,33 @@ take_abort(TxnAssembler *t, const WireMessage *m)
 	if (m->aborted_xid == m->xid)
 		stream_destroy(take_stream(t, link));
 	else
-		note_aborted(*link, m->aborted_xid);
-}
-
-static int
-compare_xids(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
-
-	return (x > y) - (x < y);
+		xid_set_add(&(*link)->aborted, m->aborted_xid);
 }
 
 static bool
 is_aborted(void *arg, uint32_t xid)
 {
-	const Stream *s = arg;
+	return xid_set_has(&((const Stream *) arg)->aborted, xid);
+}
 
-	return s->aborted_count > 0 &&
-	       bsearch(&xid, s->aborted, s->aborted_count, sizeof(xid), compare_xids) != NULL;
+/* No record of the transaction may be missing but those of aborted subtransactions. */
+static bool
+check_complete(TxnAssembler *t, Stream *s, Error *err)
+{
+	uint32_t xid = 0;
+
+	if (long_values_pending(s->longs))
+		xid_set_add(&s->cut_off, long_values_xid(s->longs));
+	for (size_t i = 0; i < s->cut_off.count && xid == 0; i++)
+	{
+		if (!xid_set_has(&s->aborted, s->cut_off.xids[i]))
+			xid = s->cut_off.xids[i];
+	}
+	if (xid == 0)
+		return true;
+	wire_read_error(t->reader, err,
+	                "The record that long values of transaction %u belong to did not come", xid);
+	return false;
 }
 
 /*
@@ -334,20 +381,12 @@ take_stream_commit(TxnAssembler *t, const WireMessage *m, Error *err)
 		wire_read_error(t->reader, err, "No piece of transaction %u came before", m->xid);
 		return false;
 	}
-	if (long_values_pending((*link)->longs))
-	{
-		wire_read_error(t->reader, err,
-		                "The record that long values of transaction %u belong to "
-		                "did not come",
-		                m->xid);
-		return false;
-	}
-	if (!begin(t, m, err))
+	xid_set_sort(&(*link)->aborted);
+	if (!check_complete(t, *link, err) || !begin(t, m, err))
 		return false;
 	t->replayed = take_stream(t, link);
-	if (t->replayed->aborted_count > 0)
-		qsort(t->replayed->aborted, t->replayed->aborted_count, sizeof(uint32_t), compare_xids);
 	long_values_clear(t->longs);
+	long_values_clear(t->dropped_longs);
 	t->state = TXN_REPLAYING;
 	t->last = false;
 	return true;
@@ -451,6 +490,7 @@ next_piece(TxnAssembler *t, bool *more, Error *err)
 	*more = bytes != NULL;
 	if (!*more)
 		return true;
+	records.dropped_longs = t->dropped_longs;
 	records.arg = t->replayed;
 	if (!wire_read_begin(t->reader, bytes, len, &m, err))
 		return false;

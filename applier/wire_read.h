@@ -47,8 +47,18 @@ typedef struct WireRecords
 	LongValues *longs; /* of the transaction that they belong to */
 	bool known;        /* a replay: their relations were read before */
 
-	/* Whether the records of this (sub)transaction are to be left out; NULL: none is. */
+	/*
+	 * Whether the records of this (sub)transaction are to be left out; NULL: none is.  Their long
+	 * values are counted apart.
+	 */
 	bool (*dropped)(void *arg, uint32_t xid);
+	LongValues *dropped_longs;
+
+	/*
+	 * Long values of this (sub)transaction came without the record that uses them, which is fine
+	 * if it was aborted while it was being decoded; NULL: it is an error.
+	 */
+	void (*cut_off)(void *arg, uint32_t xid);
 	void *arg;
 } WireRecords;
 

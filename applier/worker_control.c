@@ -23,6 +23,7 @@
 /* The answer to a request that the worker waits for. */
 typedef struct Answer
 {
+	Worker *worker;
 	bool done;
 	bool ok; /* err is empty */
 	bool yes;
@@ -137,6 +138,7 @@ on_marker_begun(void *arg, const ControlReply *reply)
 {
 	Worker *w = arg;
 
+	on_logged(arg, reply);
 	if (w->marker_state != MARKER_ASKED)
 		return;
 	/* only a number that is recorded may be committed on the source (decision 8) */
@@ -298,6 +300,7 @@ on_answer(void *arg, const ControlReply *reply)
 	Answer *answer = arg;
 
 	answer->done = true;
+	answer->worker->woken = true;
 	answer->ok = reply->err == NULL;
 	if (reply->err != NULL)
 		answer->err = *reply->err;
@@ -315,7 +318,7 @@ ask(Worker *w, const char *sql, int nparams, const char *const *params, bool kee
 {
 	int64_t ends_us = 0;
 
-	memset(answer, 0, sizeof(*answer));
+	*answer = (Answer){.worker = w};
 	control_link_send(w->link, sql, nparams, params, keep, on_answer, answer);
 	while (!answer->done)
 	{
@@ -344,6 +347,7 @@ on_read(void *arg, const ControlReply *reply)
 	Error err;
 
 	w->view.read_done = true;
+	w->woken = true;
 	w->view.read_ok = false;
 	if (reply->err != NULL)
 	{
@@ -442,9 +446,8 @@ worker_control_event(Worker *w, JobEvent event, const JobPhase *phase, const Err
 		free(error_text);
 		return false;
 	}
-	/* a wish that this step is, or that the new state has no use for, is over */
-	if (w->view.has_wish && ((job_fsm_wish(w->view.wish, &wish_event) && wish_event == event) ||
-	                         !job_action_allowed(to, w->view.wish)))
+	/* the database drops a wish that the new state has no use for by itself */
+	if (w->view.has_wish && job_fsm_wish(w->view.wish, &wish_event) && wish_event == event)
 		consumed = job_action_name(w->view.wish);
 	for (;;)
 	{
@@ -469,7 +472,9 @@ worker_control_event(Worker *w, JobEvent event, const JobPhase *phase, const Err
 		ok = worker_control_read(w);
 		if (!ok || w->job.state != from || from == to)
 			break;
-		if (answer.done && answer.ok && !answer.yes)
+		if (answer.ok && !answer.yes && consumed != NULL)
+			break; /* something else is wished by now */
+		if (answer.ok && !answer.yes)
 		{
 			log_line(LOG_ERROR, "the control database refuses the step from %s to %s",
 			         job_state_name(from), job_state_name(to));

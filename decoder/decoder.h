@@ -52,6 +52,7 @@ typedef struct Decoder
 	TransactionId message_xid; /* streaming: whose records are being written */
 	StreamState *stream;
 	int unsent_changes;
+	HTAB *prepared; /* ends of PREPARE records by xid; txn.c */
 
 	/* The origin looked up last. */
 	RepOriginId origin_id;

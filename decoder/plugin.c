@@ -260,6 +260,7 @@ _PG_output_plugin_init(OutputPluginCallbacks *cb)
 	cb->message_cb = plugin_message;
 	cb->filter_by_origin_cb = plugin_filter_origin;
 #if COMPAT_HAS_TWO_PHASE
+	cb->filter_prepare_cb = txn_filter_prepare;
 	cb->begin_prepare_cb = txn_begin_prepare;
 	cb->prepare_cb = txn_prepare;
 	cb->commit_prepared_cb = txn_commit_prepared;

@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "replication/origin.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 static void
@@ -251,16 +252,61 @@ txn_prepare(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn)
 }
 
 /*
- * The server does not hand the end of the PREPARE record to this callback; the transaction's
- * restart information does not hold it either.  The gid and xid identify it.
+ * The server does not hand the end of the PREPARE record to the callback of its commit, so it is
+ * kept from where it passes by: the filter sees every PREPARE record, also those that a restarted
+ * session reads but does not send.
  */
+typedef struct PreparedEnd
+{
+	TransactionId xid; /* hash key */
+	XLogRecPtr end;
+} PreparedEnd;
+
+static void
+remember_prepare(Decoder *decoder, TransactionId xid, XLogRecPtr end)
+{
+	PreparedEnd *entry;
+
+	if (!decoder->prepared)
+	{
+		HASHCTL control;
+
+		memset(&control, 0, sizeof(control));
+		control.keysize = sizeof(TransactionId);
+		control.entrysize = sizeof(PreparedEnd);
+		control.hcxt = decoder->context;
+		decoder->prepared = hash_create("dts_decoder prepared transactions", 16, &control,
+		                                HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(decoder->prepared, &xid, HASH_ENTER, NULL);
+	entry->end = end;
+}
+
+static XLogRecPtr
+forget_prepare(Decoder *decoder, TransactionId xid)
+{
+	PreparedEnd *entry =
+	    decoder->prepared ? hash_search(decoder->prepared, &xid, HASH_REMOVE, NULL) : NULL;
+
+	return entry ? entry->end : InvalidXLogRecPtr;
+}
+
+bool
+txn_filter_prepare(LogicalDecodingContext *ctx, TransactionId xid, const char *gid)
+{
+	if ((XLogRecGetInfo(ctx->reader) & XLOG_XACT_OPMASK) == XLOG_XACT_PREPARE)
+		remember_prepare(ctx->output_plugin_private, xid, ctx->reader->EndRecPtr);
+	return false;
+}
+
 void
 txn_commit_prepared(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn)
 {
 	Decoder *decoder = ctx->output_plugin_private;
+	XLogRecPtr prepare_end = forget_prepare(decoder, txn->xid);
 
 	if (!txn_origin_skipped(decoder, txn->origin_id))
-		send_ending(decoder, txn, DTS_MSG_COMMIT_PREPARED, InvalidXLogRecPtr);
+		send_ending(decoder, txn, DTS_MSG_COMMIT_PREPARED, prepare_end);
 }
 
 void
@@ -269,6 +315,7 @@ txn_rollback_prepared(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRe
 {
 	Decoder *decoder = ctx->output_plugin_private;
 
+	forget_prepare(decoder, txn->xid);
 	if (!txn_origin_skipped(decoder, txn->origin_id))
 		send_ending(decoder, txn, DTS_MSG_ROLLBACK_PREPARED, prepare_end);
 }

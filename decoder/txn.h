@@ -12,6 +12,7 @@
 extern void txn_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
 extern void txn_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn);
 #if COMPAT_HAS_TWO_PHASE
+extern bool txn_filter_prepare(LogicalDecodingContext *ctx, TransactionId xid, const char *gid);
 extern void txn_begin_prepare(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
 extern void txn_prepare(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn);
 extern void txn_commit_prepared(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn);

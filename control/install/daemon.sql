@@ -140,7 +140,7 @@ BEGIN
 				DETAIL = 'The table of transitions has no such move.',
 				HINT = 'Run a dts_applier of the same version as the extension "dts".';
 	END IF;
-	IF event LIKE 'WISH\_%' AND event IS DISTINCT FROM 'WISH_' || upper(consumed_wish) THEN
+	IF starts_with(event, 'WISH_') AND event IS DISTINCT FROM 'WISH_' || upper(consumed_wish) THEN
 		RAISE EXCEPTION 'job % goes from state "%" to "%" only when that is wished', job_id, from_state, to_state
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = format('The wish consumed is %s.', coalesce(quote_literal(consumed_wish), 'none')),

@@ -108,7 +108,7 @@ BEGIN
 	ELSIF jsonb_typeof(value) = 'object' THEN
 		SELECT string_agg(substr(o.path, length(spec_path) + 2), ', ' ORDER BY o.ord) INTO valid
 			FROM dts.option_spec o
-			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.\[]';
+			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.[]';
 		FOR key IN SELECT k FROM jsonb_object_keys(value) k LOOP
 			IF NOT key = ANY (string_to_array(valid, ', ')) THEN
 				RAISE EXCEPTION 'unknown option %', path || '.' || key
@@ -121,7 +121,7 @@ BEGIN
 			END IF;
 		END LOOP;
 		SELECT substr(o.path, length(spec_path) + 2) INTO key FROM dts.option_spec o
-			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.\[]'
+			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.[]'
 				AND o.required AND coalesce(value -> substr(o.path, length(spec_path) + 2), 'null') = 'null';
 		IF FOUND THEN
 			RAISE EXCEPTION 'option % is missing', path || '.' || key
@@ -189,7 +189,7 @@ CREATE FUNCTION dts.options_complete(options pg_catalog.jsonb) RETURNS pg_catalo
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT (SELECT jsonb_object_agg(substr(path, 3), default_value)
-				FROM dts.option_spec WHERE path ~ '^\$\.[a-z_]+$' AND default_value IS NOT NULL)
+				FROM dts.option_spec WHERE path ~ '^[$][.][a-z_]+$' AND default_value IS NOT NULL)
 		|| options
 		|| jsonb_build_object(
 			'phases', (SELECT jsonb_agg(p.phase) FROM dts.job_phases() p(phase)
@@ -199,7 +199,7 @@ AS $$
 			'workers', CASE WHEN coalesce(options ->> 'workers', '0')::numeric = 0 THEN d.workers
 				ELSE options -> 'workers' END,
 			'retry', (SELECT jsonb_object_agg(substr(path, 9), default_value)
-				FROM dts.option_spec WHERE path ~ '^\$\.retry\.') || coalesce(options -> 'retry', '{}'))
+				FROM dts.option_spec WHERE path ~ '^[$][.]retry[.]') || coalesce(options -> 'retry', '{}'))
 	FROM (SELECT (SELECT default_value FROM dts.option_spec WHERE path = '$.phases') AS phases,
 		(SELECT default_value FROM dts.option_spec WHERE path = '$.workers') AS workers) d
 $$;

@@ -24,7 +24,7 @@ AS $$
 		SELECT p_from
 		UNION
 		SELECT t.next_state FROM reach r JOIN dts.job_transitions() t ON t.state = r.state
-			WHERE t.event NOT LIKE 'WISH\_%' OR t.event = 'WISH_' || upper(p_wish))
+			WHERE NOT starts_with(t.event, 'WISH_') OR t.event = 'WISH_' || upper(p_wish))
 	SELECT EXISTS (SELECT FROM reach WHERE state = p_to)
 $$;
 COMMENT ON FUNCTION dts.state_reachable(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS

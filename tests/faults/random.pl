@@ -49,7 +49,7 @@ my ($transactions, %count) = (0);
 
 for my $round (1 .. $rounds)
 {
-	my $load = DtsWorkload->start(conninfo => $t->conninfo('source'), sessions => 1 + int rand 4, seed => $seed * 1000 + $round, pause => rand 0.01);
+	my $load = DtsWorkload->start(conninfo => $t->conninfo('source'), sessions => 1 + int rand 4, seed => $seed * 1000 + $round, pause => rand 0.01, truncate => $round > 1);
 	# The first round also survives faults while it loads.
 	$t->start_job('j') if $round == 1;
 	my @done;

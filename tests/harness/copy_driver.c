@@ -259,6 +259,7 @@ main(int argc, char **argv)
 		return report(PHASE_TROUBLE, &err);
 	if (!copy_keeper_create(&w, &result, &err))
 		return report(result, &err);
+	result = PHASE_COMPLETED;
 	if (w.job.options.phases[PHASE_SCHEMA])
 		result = copy_schema_run(&w, &err);
 	if (result == PHASE_COMPLETED && w.job.options.phases[PHASE_FULL])

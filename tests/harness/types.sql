@@ -28,6 +28,11 @@ CREATE TABLE app.others (id int PRIMARY KEY, a inet, b cidr, c macaddr, d macadd
 INSERT INTO app.others VALUES
  (1, '::1/64', '10.0.0.0/8', '08:00:2b:01:02:03', '08:00:2b:01:02:03:04:05', B'10101', B'', '(1e308,-0)', '{1,2,3}', '[(0,0),(1,1)]', '(1,1),(0,0)', '[(0,0),(1,1)]', '((0,0),(1,1),(2,0))', '<(0,0),1>', 'empty', '{[1,2),(3.5,)}', '[2020-01-01,)', 'FFFFFFFF/FFFFFFFF', '18446744073709551615', 'app.numbers', 'app.mood', '[0:2]={1,NULL,3}', ARRAY['', NULL, 'NULL', '"q"', '\'], '{sad,"it''s ok"}', '[1.5,2.5]', '{{1.00,2.50},{NULL,0.01}}', '10:20:10,14', '{int4,app.mood}', '10:20:10', '{infinity,"2001-02-03 04:05:06+07"}'),
  (2, '192.168.1.5', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '(,)', '{}', NULL, NULL, NULL, NULL, NULL, '{}', '{}', '{}', NULL, '{}', NULL, NULL, NULL, NULL);
+-- the same without types of our own, so that they travel binary; and those that never may
+CREATE TABLE app.binary_texts AS SELECT id, a, b, c, d, e, f, g, h, j, k, l FROM app.texts;
+CREATE TABLE app.binary_others AS SELECT id, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, u, v, y, z, ab, ac FROM app.others;
+CREATE TABLE app.by_oid AS SELECT 'app.texts'::regclass AS s, 'app.mood'::regtype AS t, ARRAY['app.pair'::regtype] AS aa, 'app'::regnamespace AS n;
+CREATE TABLE app.xmls AS SELECT id, i FROM app.texts;
 CREATE TABLE "Odd ""S"" .schéma"."T.able ""x"" — ü" ("Col umn" int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "select" text, "a.b" text GENERATED ALWAYS AS ("select" || '!') STORED, "q""uote" int, dropped int);
 ALTER TABLE "Odd ""S"" .schéma"."T.able ""x"" — ü" DROP COLUMN dropped;
 INSERT INTO "Odd ""S"" .schéma"."T.able ""x"" — ü" ("select", "q""uote") SELECT 'v' || i, i FROM generate_series(1, 1000) i;

@@ -69,7 +69,7 @@ my $TRUNCATE = 'TRUNCATE wl.child';
 
 sub transaction
 {
-	my $r = shift;
+	my ($r, $truncate) = @_;
 	my @lines = ('BEGIN');
 	my $open = 0;
 	for (0 .. $r->(8))
@@ -80,13 +80,14 @@ sub transaction
 		elsif ($dice < 14 && $open) { push @lines, 'RELEASE s'; $open--; }
 		push @lines, $WEIGHTED[ $r->(scalar @WEIGHTED) ]->($r);
 	}
-	push @lines, $TRUNCATE if $r->(400) == 0;
+	push @lines, $TRUNCATE if $r->(400) == 0 && $truncate;
 	if ($r->(25) == 0) { my $gid = "wl-$$-" . $r->(1 << 30); push @lines, "PREPARE TRANSACTION '$gid'", $r->(4) ? "COMMIT PREPARED '$gid'" : "ROLLBACK PREPARED '$gid'"; }
 	else { push @lines, $r->(12) ? 'COMMIT' : 'ROLLBACK'; }
 	return join(";\n", @lines);
 }
 
-# Starts the sessions.  Options: conninfo, sessions, seed, pause (seconds between transactions).
+# Starts the sessions.  Options: conninfo, sessions, seed, pause (seconds between
+# transactions), truncate (now and then; a table that is truncated while it loads must be loaded again).
 sub start
 {
 	my ($class, %opt) = @_;
@@ -105,7 +106,7 @@ sub start
 			my ($session, $done) = (undef, 0);
 			while (!$stop)
 			{
-				my $sql = transaction($r);
+				my $sql = transaction($r, $opt{truncate});
 				$session //= DtsSession->new($opt{conninfo});
 				my $out = eval { $session->try("ROLLBACK; SET lock_timeout = '2s'; SET client_min_messages = error;\n$sql", 60) };
 				if (!defined $out) { undef $session; sleep 0.2; }

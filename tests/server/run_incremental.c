@@ -133,7 +133,8 @@ main(int argc, char **argv)
 	getrusage(RUSAGE_SELF, &usage);
 	printf("result %d %s %s | %s | %s | %s\n", (int) result, err.set ? err.sqlstate : "-",
 	       err.set ? err.message : "-", err.detail, err.hint, err.context);
-	printf("rows %lld transactions %lld durable " LSN_FORMAT " caught_up %d peak_kb %ld cpu_ms %ld\n",
+	printf("rows %lld transactions %lld durable " LSN_FORMAT
+	       " caught_up %d peak_kb %ld cpu_ms %ld\n",
 	       (long long) w.progress.rows, (long long) w.progress.transactions,
 	       LSN_ARGS(w.progress.durable), w.progress.caught_up, usage.ru_maxrss,
 	       usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +

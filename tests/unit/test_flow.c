@@ -1,0 +1,461 @@
+/*
+ * test_flow.c
+ *		The flow between a scripted source and a recording target: batching, back pressure,
+ *		skipping, acknowledging, markers, idle positions, failures, yielding.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fake_ends.h"
+#include "flow.h"
+
+#define SECOND 1000000LL
+
+static const Change insert = {.kind = CHANGE_INSERT};
+static const Change marker = {
+    .kind = CHANGE_MESSAGE, .prefix = "dts.marker", .content = "slot/token/7", .content_len = 12};
+static const Change forged = {
+    .kind = CHANGE_MESSAGE, .prefix = "dts.marker", .content = "slot/other/7", .content_len = 12};
+
+static const TxnHeader headers[] = {
+    {.xid = 1, .commit = {100}, .end = {110}, .commit_time = 11},
+    {.xid = 2, .commit = {200}, .end = {210}, .commit_time = 12},
+    {.xid = 3, .commit = {300}, .end = {310}, .commit_time = 13},
+    {.xid = 4, .commit = {400}, .end = {410}, .commit_time = 14},
+    {.xid = 5, .commit = {500}, .end = {510}, .commit_time = 15},
+    {.xid = 6, .commit = {600}, .end = {610}, .commit_time = 16},
+};
+
+#define BEGIN(n)                                                                                   \
+	{                                                                                              \
+		.kind = SOURCE_BEGIN, .header = &headers[(n) -1]                                           \
+	}
+#define COMMIT(n)                                                                                  \
+	{                                                                                              \
+		.kind = SOURCE_COMMIT, .header = &headers[(n) -1]                                          \
+	}
+#define CHANGE(c)                                                                                  \
+	{                                                                                              \
+		.kind = SOURCE_CHANGE, .change = &(c), .bytes = 10                                         \
+	}
+#define KEEPALIVE(at)                                                                              \
+	{                                                                                              \
+		.kind = SOURCE_KEEPALIVE, .wal_end = { at }                                                \
+	}
+#define ONE(n) BEGIN(n), CHANGE(insert), COMMIT(n)
+
+typedef struct Case
+{
+	FakeSource source;
+	FakeTarget target;
+	Flow flow;
+	Error err;
+} Case;
+
+static void
+start(Case *c, const SourceEvent *events, int count, int64_t rows, uint64_t stored)
+{
+	const BatchLimits limits = {rows, 1000000};
+
+	fake_source_init(&c->source, events, count);
+	fake_target_init(&c->target);
+	error_clear(&c->err);
+	flow_init(&c->flow, &c->source.base, &c->target.base, "slot/token/", &limits,
+	          source_lsn(stored), 0);
+	c->target.status.durable.end = source_lsn(stored);
+}
+
+#define START(c, events, rows, stored)                                                             \
+	start(c, events, (int) (sizeof(events) / sizeof((events)[0])), rows, stored)
+
+static void
+step(Case *c, int64_t now_us)
+{
+	assert_true(flow_step(&c->flow, now_us, &c->err));
+}
+
+static void
+said(const Case *c, const char *expected)
+{
+	assert_string_equal(c->target.said.data, expected);
+}
+
+static void
+test_whole_transactions_share_a_batch_until_idle(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 0);
+	said(&c, "begin insert(1) insert(2) commit(210) ");
+	fake_target_free(&c.target);
+}
+
+static void
+test_batch_closes_at_the_limit_but_never_inside_a_transaction(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1),       CHANGE(insert), CHANGE(insert),
+	                              CHANGE(insert), COMMIT(1),      ONE(2)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 2, 0);
+	step(&c, 0);
+	said(&c, "begin insert(1) insert(1) insert(1) commit(110) begin insert(2) commit(210) ");
+	fake_target_free(&c.target);
+}
+
+static void
+test_idle_inside_a_transaction_commits_nothing(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	c.source.idle_before = 2;
+	step(&c, 0);
+	said(&c, "begin insert(1) ");
+	step(&c, 0);
+	said(&c, "begin insert(1) insert(1) commit(110) ");
+	fake_target_free(&c.target);
+}
+
+static void
+test_acknowledges_only_what_is_durable(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 1, 50);
+	step(&c, 0);
+	assert_int_equal(c.flow.status.batches_in_flight, 3);
+	assert_int_equal(c.source.acknowledged.value, 50);
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	assert_int_equal(c.source.acknowledged.value, 110);
+	fake_target_answer(&c.target, 2);
+	step(&c, 0);
+	assert_int_equal(c.source.acknowledged.value, 310);
+	assert_int_equal(c.flow.progress.stream.commit_time, 13);
+	assert_true(c.flow.progress.stream.caught_up);
+	fake_target_free(&c.target);
+}
+
+static void
+test_stored_transactions_are_skipped(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 210);
+	step(&c, 0);
+	said(&c, "begin insert(3) commit(310) ");
+	fake_target_free(&c.target);
+}
+
+static void
+test_full_target_holds_the_source_back(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5), ONE(6)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 1, 0);
+	step(&c, 0);
+	assert_int_equal(c.flow.status.batches_in_flight, TARGET_BATCHES_MAX);
+	assert_true(c.flow.blocked);
+	assert_true(c.source.at < c.source.count);
+	fake_target_answer(&c.target, 4);
+	step(&c, 0);
+	step(&c, 0);
+	said(&c,
+	     "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) commit(310) "
+	     "begin insert(4) commit(410) begin insert(5) commit(510) begin insert(6) commit(610) ");
+	fake_target_free(&c.target);
+}
+
+/* The last pump of a step read what the flow was blocked for: nothing would wake a poll. */
+static void
+test_does_not_wait_for_answers_it_has_read(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 1, 0);
+	c.target.answer_at_pump = 2;
+	step(&c, 0);
+	assert_true(c.flow.blocked);
+	assert_true(c.flow.again);
+	step(&c, 0);
+	assert_false(c.flow.again);
+	assert_true(c.flow.source_idle);
+	fake_target_free(&c.target);
+}
+
+static void
+test_waiting_change_is_offered_again_once(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	for (int waits = 0; waits < 4; waits++)
+	{
+		c.target.waits = 1;
+		step(&c, 0);
+	}
+	step(&c, 0);
+	said(&c, "begin insert(1) insert(1) commit(110) ");
+	assert_int_equal(c.flow.progress.stream.rows, 2);
+	fake_target_free(&c.target);
+}
+
+/* Batch two fails while its successors are in flight: nothing beyond batch one is acknowledged. */
+static void
+test_nothing_behind_a_failure_is_acknowledged(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 1, 50);
+	step(&c, 0);
+	assert_int_equal(c.flow.status.batches_in_flight, 4);
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	c.target.failed = true;
+	assert_false(flow_step(&c.flow, 0, &c.err));
+	assert_string_equal(c.err.sqlstate, "23505");
+	assert_false(c.flow.source_failed);
+	assert_int_equal(c.source.acknowledged.value, 110);
+	fake_target_free(&c.target);
+}
+
+static void
+test_target_failure_stops_at_once(void **state)
+{
+	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 1, 0);
+	c.target.fail_at = 5; /* the second insert */
+	assert_false(flow_step(&c.flow, 0, &c.err));
+	said(&c, "begin insert(1) commit(110) begin ");
+	fake_target_free(&c.target);
+}
+
+static void
+test_source_failure_is_told_apart(void **state)
+{
+	const SourceEvent events[] = {ONE(1)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 1, 0);
+	c.source.broken = true;
+	assert_false(flow_step(&c.flow, 0, &c.err));
+	assert_true(c.flow.source_failed);
+	fake_target_free(&c.target);
+}
+
+static void
+test_idle_position_waits_its_time_and_for_the_batches(void **state)
+{
+	const SourceEvent events[] = {ONE(1), KEEPALIVE(1000)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 20 * SECOND);
+	said(&c, "begin insert(1) commit(110) ");
+	step(&c, 21 * SECOND);
+	said(&c, "begin insert(1) commit(110) ");
+	assert_int_equal(c.source.acknowledged.value, 0);
+	fake_target_answer(&c.target, 1);
+	step(&c, 22 * SECOND);
+	said(&c, "begin insert(1) commit(110) begin commit(1000) ");
+	assert_int_equal(c.source.acknowledged.value, 110);
+	fake_target_answer(&c.target, 1);
+	step(&c, 23 * SECOND);
+	assert_int_equal(c.source.acknowledged.value, 1000);
+	/* idle progress has no commit time of its own */
+	assert_int_equal(c.flow.progress.stream.commit_time, 11);
+	fake_target_free(&c.target);
+}
+
+static void
+test_idle_position_is_stored_every_ten_seconds_only(void **state)
+{
+	const SourceEvent events[] = {KEEPALIVE(1000)};
+	const SourceEvent more[] = {KEEPALIVE(2000)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 9 * SECOND);
+	said(&c, "");
+	step(&c, 10 * SECOND);
+	said(&c, "begin commit(1000) ");
+	fake_target_answer(&c.target, 1);
+	c.source.events = more;
+	c.source.at = 0;
+	step(&c, 19 * SECOND);
+	said(&c, "begin commit(1000) ");
+	step(&c, 20 * SECOND);
+	said(&c, "begin commit(1000) begin commit(2000) ");
+	fake_target_free(&c.target);
+}
+
+static void
+test_empty_transaction_moves_the_idle_position(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1), COMMIT(1)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 0);
+	said(&c, "");
+	step(&c, 10 * SECOND);
+	said(&c, "begin commit(110) ");
+	fake_target_free(&c.target);
+}
+
+static void
+test_marker_is_durable_with_its_position(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1), CHANGE(marker), COMMIT(1)};
+	int64_t number = 0;
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 0);
+	said(&c, "begin commit(110) ");
+	assert_false(progress_marker_durable(&c.flow.progress, &number));
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	assert_true(progress_marker_durable(&c.flow.progress, &number));
+	assert_int_equal(number, 7);
+	assert_false(progress_marker_durable(&c.flow.progress, &number));
+	fake_target_free(&c.target);
+}
+
+static void
+test_forged_marker_means_nothing(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1), CHANGE(forged), COMMIT(1)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 0);
+	said(&c, "");
+	assert_int_equal(c.flow.progress.marker_count, 0);
+	fake_target_free(&c.target);
+}
+
+static void
+test_finishing_takes_no_new_transaction(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1), ONE(2)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	c.source.idle_before = 2;
+	step(&c, 0);
+	flow_finish(&c.flow);
+	step(&c, 0);
+	said(&c, "begin insert(1) insert(1) commit(110) ");
+	assert_false(flow_finished(&c.flow));
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	assert_true(flow_finished(&c.flow));
+	assert_int_equal(c.source.acknowledged.value, 110);
+	fake_target_free(&c.target);
+}
+
+static void
+test_finishing_stores_the_idle_position_at_once(void **state)
+{
+	const SourceEvent events[] = {KEEPALIVE(1000)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 0);
+	said(&c, "");
+	flow_finish(&c.flow);
+	step(&c, 0);
+	said(&c, "begin commit(1000) ");
+	assert_false(flow_finished(&c.flow));
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	assert_true(flow_finished(&c.flow));
+	fake_target_free(&c.target);
+}
+
+static void
+test_broken_order_is_a_protocol_error(void **state)
+{
+	const SourceEvent back[] = {ONE(2), ONE(1)};
+	const SourceEvent nested[] = {BEGIN(1), BEGIN(2)};
+	const SourceEvent outside[] = {CHANGE(insert)};
+	const SourceEvent between[] = {BEGIN(1), KEEPALIVE(1000)};
+	Case c;
+
+	(void) state;
+	START(&c, back, 100, 0);
+	assert_false(flow_step(&c.flow, 0, &c.err));
+	assert_string_equal(c.err.sqlstate, ERR_PROTOCOL);
+	fake_target_free(&c.target);
+	START(&c, nested, 100, 0);
+	assert_false(flow_step(&c.flow, 0, &c.err));
+	fake_target_free(&c.target);
+	START(&c, outside, 100, 0);
+	assert_false(flow_step(&c.flow, 0, &c.err));
+	fake_target_free(&c.target);
+	START(&c, between, 100, 0);
+	assert_false(flow_step(&c.flow, 0, &c.err));
+	fake_target_free(&c.target);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_whole_transactions_share_a_batch_until_idle),
+	    cmocka_unit_test(test_batch_closes_at_the_limit_but_never_inside_a_transaction),
+	    cmocka_unit_test(test_idle_inside_a_transaction_commits_nothing),
+	    cmocka_unit_test(test_acknowledges_only_what_is_durable),
+	    cmocka_unit_test(test_stored_transactions_are_skipped),
+	    cmocka_unit_test(test_full_target_holds_the_source_back),
+	    cmocka_unit_test(test_does_not_wait_for_answers_it_has_read),
+	    cmocka_unit_test(test_waiting_change_is_offered_again_once),
+	    cmocka_unit_test(test_nothing_behind_a_failure_is_acknowledged),
+	    cmocka_unit_test(test_target_failure_stops_at_once),
+	    cmocka_unit_test(test_source_failure_is_told_apart),
+	    cmocka_unit_test(test_idle_position_waits_its_time_and_for_the_batches),
+	    cmocka_unit_test(test_idle_position_is_stored_every_ten_seconds_only),
+	    cmocka_unit_test(test_empty_transaction_moves_the_idle_position),
+	    cmocka_unit_test(test_marker_is_durable_with_its_position),
+	    cmocka_unit_test(test_forged_marker_means_nothing),
+	    cmocka_unit_test(test_finishing_takes_no_new_transaction),
+	    cmocka_unit_test(test_finishing_stores_the_idle_position_at_once),
+	    cmocka_unit_test(test_broken_order_is_a_protocol_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
