@@ -48,6 +48,7 @@ DECLARE
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
+	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
 		WITH free AS (
 			SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
@@ -139,7 +140,7 @@ BEGIN
 				DETAIL = 'The table of transitions has no such move.',
 				HINT = 'Run a dts_applier of the same version as the extension "dts".';
 	END IF;
-	IF event LIKE 'WISH\_%' AND event IS DISTINCT FROM 'WISH_' || upper(consumed_wish) THEN
+	IF starts_with(event, 'WISH_') AND event IS DISTINCT FROM 'WISH_' || upper(consumed_wish) THEN
 		RAISE EXCEPTION 'job % goes from state "%" to "%" only when that is wished', job_id, from_state, to_state
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = format('The wish consumed is %s.', coalesce(quote_literal(consumed_wish), 'none')),

@@ -52,7 +52,7 @@ CREATE FUNCTION dts.endpoint_conninfo(p_endpoint pg_catalog.text) RETURNS pg_cat
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT (SELECT coalesce(string_agg(o.option_name || '=''' ||
-					replace(replace(o.option_value, '\', '\\'), '''', '\''') || '''', ' '
+					replace(replace(o.option_value, E'\\', E'\\\\'), '''', E'\\''') || '''', ' '
 					ORDER BY o.place, o.option_name), '')
 			FROM (SELECT 1 AS place, s.* FROM pg_options_to_table(e.options) s
 				UNION ALL

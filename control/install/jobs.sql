@@ -165,8 +165,10 @@ BEGIN
 	IF j.wish IS NOT NULL AND p_action <> 'stop' THEN
 		RAISE EXCEPTION 'job "%" has not yet carried out "%"', j.name, j.wish
 			USING ERRCODE = 'object_in_use',
-				DETAIL = format('Role "%s" asked for it at %s; the daemon has not taken it up.', j.wish_by, j.wish_at),
-				HINT = 'See that dts_applier runs and wait with CALL dts_wait, or end the job with dts_stop_job.';
+				DETAIL = format('Role "%s" asked for it; the daemon has not taken it up.', j.wish_by),
+				HINT = 'See that dts_applier runs, and wait with CALL dts_wait'
+					|| CASE WHEN dts.action_leads_to(j.state, 'stop') IS NULL THEN '.'
+						ELSE ' or end the job with dts_stop_job.' END;
 	END IF;
 	IF dts.action_leads_to(j.state, p_action) IS NULL THEN
 		RAISE EXCEPTION 'job "%" is in state "%", which does not allow "%"', j.name, j.state, p_action
@@ -226,7 +228,8 @@ BEGIN
 	PERFORM dts.job_log(j, CASE WHEN p_to IN ('error', 'failed', 'start_failed', 'stop_failed') THEN 'error'
 			WHEN p_to IN ('check_failed', 'retrying') THEN 'warning' ELSE 'info' END,
 		lower(p_event), p_from, p_to, p_who,
-		format('%s -> %s', p_from, p_to) || coalesce(': ' || (p_error ->> 'message'), ''));
+		CASE WHEN p_from = p_to THEN format('phase %s -> %s', old.phase, j.phase)
+			ELSE format('%s -> %s', p_from, p_to) END || coalesce(': ' || (p_error ->> 'message'), ''));
 	IF old.wish IS NOT NULL AND j.wish IS NULL AND p_event <> 'WISH_' || upper(old.wish) THEN
 		PERFORM dts.job_log(j, 'warning', 'wish_dropped', NULL, NULL, p_who,
 			format('"%s", asked for by %s, is void: state "%s" does not allow it', old.wish, old.wish_by, p_to));

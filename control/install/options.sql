@@ -19,19 +19,19 @@ INSERT INTO dts.option_spec
 	(2, '$.phases', '{array}', false, 1, 3, NULL, '["schema", "full", "incremental"]',
 		'what the job does; the phases always run in the order schema, full, incremental'),
 	(3, '$.phases[]', '{string}', false, NULL, NULL, '{schema,full,incremental}', NULL, 'one phase, named once'),
-	(4, '$.objects', '{array,null}', false, 1, 10000, NULL, 'null',
+	(4, '$.objects', '{array,"null"}', false, 1, 10000, NULL, 'null',
 		'schemas and tables that take part; left out: the whole database'),
 	(5, '$.objects[]', '{object}', false, NULL, NULL, NULL, NULL, 'one schema'),
 	(6, '$.objects[].schema', '{name}', true, NULL, NULL, NULL, NULL, 'name of the schema, as stored in the catalog'),
-	(7, '$.objects[].tables', '{array,null}', false, 1, 100000, NULL, NULL,
+	(7, '$.objects[].tables', '{array,"null"}', false, 1, 100000, NULL, NULL,
 		'tables of the schema that take part; left out: the whole schema'),
 	(8, '$.objects[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": ...}'),
 	(9, '$.objects[].tables[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the table, as stored in the catalog'),
-	(10, '$.exclude', '{array,null}', false, 1, 10000, NULL, 'null',
+	(10, '$.exclude', '{array,"null"}', false, 1, 10000, NULL, 'null',
 		'schemas and tables that do not take part though objects selects them'),
 	(11, '$.exclude[]', '{object}', false, NULL, NULL, NULL, NULL, 'one schema'),
 	(12, '$.exclude[].schema', '{name}', true, NULL, NULL, NULL, NULL, 'name of the schema'),
-	(13, '$.exclude[].tables', '{array,null}', false, 1, 100000, NULL, NULL,
+	(13, '$.exclude[].tables', '{array,"null"}', false, 1, 100000, NULL, NULL,
 		'tables left out; without it the whole schema is left out'),
 	(14, '$.exclude[].tables[]', '{object,name}', false, NULL, NULL, NULL, NULL, 'one table; a bare name is short for {"name": ...}'),
 	(15, '$.exclude[].tables[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the table'),
@@ -108,7 +108,7 @@ BEGIN
 	ELSIF jsonb_typeof(value) = 'object' THEN
 		SELECT string_agg(substr(o.path, length(spec_path) + 2), ', ' ORDER BY o.ord) INTO valid
 			FROM dts.option_spec o
-			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.\[]';
+			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.[]';
 		FOR key IN SELECT k FROM jsonb_object_keys(value) k LOOP
 			IF NOT key = ANY (string_to_array(valid, ', ')) THEN
 				RAISE EXCEPTION 'unknown option %', path || '.' || key
@@ -121,7 +121,7 @@ BEGIN
 			END IF;
 		END LOOP;
 		SELECT substr(o.path, length(spec_path) + 2) INTO key FROM dts.option_spec o
-			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.\[]'
+			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.[]'
 				AND o.required AND coalesce(value -> substr(o.path, length(spec_path) + 2), 'null') = 'null';
 		IF FOUND THEN
 			RAISE EXCEPTION 'option % is missing', path || '.' || key
@@ -189,7 +189,7 @@ CREATE FUNCTION dts.options_complete(options pg_catalog.jsonb) RETURNS pg_catalo
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT (SELECT jsonb_object_agg(substr(path, 3), default_value)
-				FROM dts.option_spec WHERE path ~ '^\$\.[a-z_]+$' AND default_value IS NOT NULL)
+				FROM dts.option_spec WHERE path ~ '^[$][.][a-z_]+$' AND default_value IS NOT NULL)
 		|| options
 		|| jsonb_build_object(
 			'phases', (SELECT jsonb_agg(p.phase) FROM dts.job_phases() p(phase)
@@ -199,7 +199,7 @@ AS $$
 			'workers', CASE WHEN coalesce(options ->> 'workers', '0')::numeric = 0 THEN d.workers
 				ELSE options -> 'workers' END,
 			'retry', (SELECT jsonb_object_agg(substr(path, 9), default_value)
-				FROM dts.option_spec WHERE path ~ '^\$\.retry\.') || coalesce(options -> 'retry', '{}'))
+				FROM dts.option_spec WHERE path ~ '^[$][.]retry[.]') || coalesce(options -> 'retry', '{}'))
 	FROM (SELECT (SELECT default_value FROM dts.option_spec WHERE path = '$.phases') AS phases,
 		(SELECT default_value FROM dts.option_spec WHERE path = '$.workers') AS workers) d
 $$;

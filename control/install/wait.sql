@@ -24,7 +24,7 @@ AS $$
 		SELECT p_from
 		UNION
 		SELECT t.next_state FROM reach r JOIN dts.job_transitions() t ON t.state = r.state
-			WHERE t.event NOT LIKE 'WISH\_%' OR t.event = 'WISH_' || upper(p_wish))
+			WHERE NOT starts_with(t.event, 'WISH_') OR t.event = 'WISH_' || upper(p_wish))
 	SELECT EXISTS (SELECT FROM reach WHERE state = p_to)
 $$;
 COMMENT ON FUNCTION dts.state_reachable(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
@@ -155,7 +155,7 @@ BEGIN
 			RAISE EXCEPTION 'job "%" did not get to "%" within %', j.name, until, timeout
 				USING ERRCODE = 'lock_not_available',
 					DETAIL = format('It is in state "%s"%s%s.', j.state, coalesce(', phase ' || j.phase, ''),
-						coalesce(format(', with "%s" asked for', j.wish), '')),
+						coalesce(', with "' || j.wish || '" asked for', '')),
 					HINT = CASE WHEN (SELECT l.owner IS NULL FROM dts.job_lease l WHERE l.job_id = j.id)
 						THEN 'No daemon works for this job; see that dts_applier runs.'
 						ELSE 'Look at dts_jobs and dts_job_events, or wait longer.' END;

@@ -52,6 +52,8 @@ sub new
 	$self->{target} = _server('target', @{ $opt{target_conf} // [] },
 		$hostile =~ /target|both/ ? @HOSTILE : ());
 	$self->{target}->safe_psql('postgres', 'CREATE DATABASE ctl');
+	# Where the extension goes, and dts_wait needs to see what is committed meanwhile; all other settings stay as hostile as they are.
+	$self->{target}->safe_psql('postgres', "ALTER DATABASE ctl SET search_path = public; ALTER DATABASE ctl SET default_transaction_isolation = 'read committed'");
 	$self->sql_ctl('CREATE EXTENSION dts');
 	$self->database($opt{database} // 'app');
 	return $self;
@@ -60,7 +62,8 @@ sub new
 sub _server
 {
 	my ($name, @conf) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	# Folders are named after nodes, and a test may make several pairs.
+	my $node = PostgreSQL::Test::Cluster->new($name . (@instances > 1 ? scalar @instances : ''));
 	$node->init(extra => [ '-E', 'UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', join "\n",
 		"wal_level = logical", "max_wal_senders = 30", "max_replication_slots = 30", "max_connections = 100",
@@ -296,7 +299,7 @@ sub leftovers
 			"SELECT 'function ' || p.oid::regprocedure FROM pg_proc p WHERE proname LIKE 'dts\\_%'",
 			"SELECT 'role ' || rolname FROM pg_roles WHERE rolname LIKE 'dts\\_%' AND " . ($end eq 'source' ? 'true' : 'false'),
 			"SELECT 'event trigger ' || evtname FROM pg_event_trigger WHERE evtname LIKE 'dts%'",
-			"SELECT 'setting of ' || setrole || '/' || setdatabase FROM pg_db_role_setting");
+			"SELECT 'setting of ' || setrole || '/' || datname FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname <> 'ctl'");
 		for my $check (@checks)
 		{
 			my $out = $self->_sql($end, $self->{database}, "SET search_path = pg_catalog; SET standard_conforming_strings = on; $check");

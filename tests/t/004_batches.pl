@@ -18,9 +18,10 @@ for my $case (
 	[ 'a unique key', 'CREATE UNIQUE INDEX poison ON log (v) WHERE v = 666; INSERT INTO log VALUES (-1, 666)', 'DROP INDEX poison; DELETE FROM log WHERE seq = -1' ])
 {
 	my ($what, $break, $mend) = @$case;
+	$t->sql_source('TRUNCATE log, side');
+	$t->caught_up('j');
 	$t->act('pause', 'j');
 	$t->wait_job('j', 'paused');
-	$t->sql_source('TRUNCATE log, side');
 	# One transaction per row, the bad one in the middle, and other tables touched behind it.
 	$t->sql_source("DO \$\$ BEGIN FOR i IN 1 .. $n LOOP INSERT INTO log VALUES (i, CASE WHEN i = $n / 2 THEN 666 ELSE i + 1000 END, repeat('x', 300)); IF i >= $n / 2 THEN INSERT INTO side VALUES (i); END IF; COMMIT; END LOOP; END \$\$");
 	$t->sql_target($break);
@@ -32,7 +33,6 @@ for my $case (
 	is($t->sql_target('SELECT count(*) FROM log WHERE seq > 0'), $top, "$what: a prefix of the transactions is there, without holes ($top)");
 	cmp_ok($top, '<', $n / 2, "$what: nothing at or behind the failed one");
 	is($t->sql_target("SELECT coalesce(sum(count), 0) FROM (SELECT count(*) FROM " . ($what =~ /table/ ? 'hidden' : 'side') . ") s"), '0', "$what: nothing of the batches behind it");
-	cmp_ok($top, '>=', $n / 2 - 1, "$what: all before it is there, once it was tried alone") if $what !~ /table/;
 	my $error = $t->sql_ctl("SELECT error FROM dts_jobs WHERE job = 'j'");
 	like($error, $what =~ /table/ ? qr/side/ : qr/poison/, "$what: the error names what is in the way");
 	$t->sql_target($mend);

@@ -19,7 +19,7 @@ CREATE TABLE bag (a int);
 ALTER TABLE bag REPLICA IDENTITY FULL;
 INSERT INTO bag SELECT i % 10 FROM generate_series(1, 20000) i;
 SQL
-	my $old = $t->start_daemon(fault => "$point=stop:2");
+	my $old = $t->start_daemon(fault => "$point=stop:" . ($point =~ /^part/ ? 1 : 2));
 	$t->create_job($name, options => { workers => 2 });
 	$t->check_job($name);
 	$t->start_job($name);

@@ -22,6 +22,7 @@ ALTER TABLE bag REPLICA IDENTITY FULL;
 INSERT INTO k SELECT i, 0 FROM generate_series(1, 5000) i;
 INSERT INTO bag SELECT i % 10, repeat('x', i % 50) FROM generate_series(1, 5000) i;
 CREATE INDEX ON k (v);
+DO $$ BEGIN FOR i IN 1 .. 8 LOOP EXECUTE format('CREATE TABLE small_%s AS SELECT g AS id FROM generate_series(1, 100) g', i); EXECUTE format('ALTER TABLE small_%s ADD PRIMARY KEY (id)', i); END LOOP; END $$;
 SQL
 	return;
 }
