@@ -65,6 +65,9 @@ never_emitted(Relation relation, Oid subject, const char *schema, const char *na
 
 	if (class->relkind != RELKIND_RELATION && class->relkind != RELKIND_PARTITIONED_TABLE)
 		return true;
+	/* The new heap of a materialized view looks like a table's. */
+	if (subject != RelationGetRelid(relation) && get_rel_relkind(subject) != RELKIND_RELATION)
+		return true;
 	if (class->relpersistence != RELPERSISTENCE_PERMANENT)
 		return true;
 	if (subject < FirstNormalObjectId || IsCatalogRelation(relation))

@@ -30,7 +30,9 @@
 #define RECENT_SIZE 64
 
 /* More entries without use since their invalidation than this are dropped: tables come and go. */
-#define STALE_LIMIT 4096
+#define STALE_LIMIT   4096
+
+#define REBUILD_TRIES 8
 
 typedef struct RelationCache
 {
@@ -55,9 +57,11 @@ forget_cache(void *arg)
 static void
 mark_invalid(RelationCache *cache, RelationEntry *entry)
 {
-	if (entry->valid)
-		cache->stale++;
+	if (!entry->valid)
+		return;
 	entry->valid = false;
+	entry->stale = true;
+	cache->stale++;
 }
 
 static void
@@ -519,8 +523,13 @@ find_slowly(Decoder *decoder, Relation relation)
 	if (cache->stale > STALE_LIMIT)
 		drop_stale(cache);
 	entry = enter(cache, relid);
-	/* Catalog look-ups may take in invalidations, of this relation too: the mark must survive. */
-	while (!entry->valid)
+	if (entry->stale)
+		cache->stale--;
+	entry->stale = false;
+
+	/* Catalog look-ups may take in invalidations, of this relation too; then the last try serves
+	 * this once. */
+	for (int try = 0; !entry->valid && try < REBUILD_TRIES; try++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(decoder->scratch);
 

@@ -40,6 +40,7 @@ typedef struct RelationEntry
 {
 	Oid oid; /* hash key */
 	bool valid;
+	bool stale; /* invalidated since it was valid, and not used since */
 	bool selected;
 	bool described;    /* its description has been sent */
 	bool has_children; /* some entry's description depends on this relation as an ancestor */

@@ -30,7 +30,7 @@ SELECT count(*) > 0 FROM pg_logical_slot_get_binary_changes('ts', NULL, NULL, 'p
 -- Renamed, attached and moved on the way: each row by its own time's names.
 BEGIN;
 INSERT INTO s1.a VALUES (2); ALTER TABLE s1.a RENAME TO aa; INSERT INTO s1.aa VALUES (3); ALTER TABLE s1.aa SET SCHEMA "S 2"; INSERT INTO "S 2".aa VALUES (4);
-ALTER TABLE s1.p RENAME TO pp; INSERT INTO s1.pp VALUES (2, 1); ALTER TABLE "S 2".p1 DETACH PARTITION "S 2".p11; INSERT INTO "S 2".p11 VALUES (3, 1);
+INSERT INTO s1.p VALUES (1, 1); ALTER TABLE s1.p RENAME TO pp; INSERT INTO s1.pp VALUES (2, 1); ALTER TABLE "S 2".p1 DETACH PARTITION "S 2".p11; INSERT INTO "S 2".p11 VALUES (3, 1);
 ALTER SCHEMA "S 2" RENAME TO s2; INSERT INTO s2.p11 VALUES (4, 1);
 COMMIT;
 SELECT * FROM wire_test.changes('ts');
