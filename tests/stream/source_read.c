@@ -4,11 +4,11 @@
  *		tests/stream/run.
  *
  *	source_read [--streaming] [--ack] [--quiet] [--work-dir DIR] [--memory BYTES] [--spool BYTES]
- *		[--option NAME=VALUE]... CONNINFO SLOT START
+ *		[--patience SECONDS] [--option NAME=VALUE]... CONNINFO SLOT START
  *	source_read --verify STORED CONNINFO SLOT
  *	source_read --drop CONNINFO SLOT
  *
- * Ends at the transactional message "dts.end", or after ten seconds without an event.
+ * Ends at the transactional message "dts.end", or after ten seconds (--patience) without an event.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -23,7 +23,7 @@
 #include "source_slot.h"
 #include "source_stream.h"
 
-#define PATIENCE_US INT64_C(10000000)
+static int64_t patience_us = 10000000;
 
 typedef struct Totals
 {
@@ -117,7 +117,7 @@ read_all(ChangeSource *source, bool quiet, bool ack, Totals *t, Error *err)
 		{
 			struct pollfd fd = {.fd = source->ops->socket(source), .events = POLLIN};
 
-			if (now_us() - last > PATIENCE_US)
+			if (now_us() - last > patience_us)
 				return true;
 			poll(&fd, 1, 100);
 			continue;
@@ -188,11 +188,17 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"streaming", no_argument, NULL, 's'},    {"ack", no_argument, NULL, 'a'},
-	    {"quiet", no_argument, NULL, 'q'},        {"work-dir", required_argument, NULL, 'w'},
-	    {"memory", required_argument, NULL, 'm'}, {"spool", required_argument, NULL, 'l'},
-	    {"option", required_argument, NULL, 'o'}, {"drop", no_argument, NULL, 'd'},
-	    {"verify", required_argument, NULL, 'v'}, {NULL, 0, NULL, 0},
+	    {"streaming", no_argument, NULL, 's'},
+	    {"ack", no_argument, NULL, 'a'},
+	    {"quiet", no_argument, NULL, 'q'},
+	    {"work-dir", required_argument, NULL, 'w'},
+	    {"memory", required_argument, NULL, 'm'},
+	    {"spool", required_argument, NULL, 'l'},
+	    {"option", required_argument, NULL, 'o'},
+	    {"drop", no_argument, NULL, 'd'},
+	    {"patience", required_argument, NULL, 'p'},
+	    {"verify", required_argument, NULL, 'v'},
+	    {NULL, 0, NULL, 0},
 	};
 	SourceStreamOptions options = {.work_dir = "."};
 	SourceOption decoder[16];
@@ -216,6 +222,8 @@ main(int argc, char **argv)
 			options.memory_limit = strtoull(optarg, NULL, 10);
 		else if (c == 'l')
 			options.spool_limit = strtoull(optarg, NULL, 10);
+		else if (c == 'p')
+			patience_us = (int64_t) atoi(optarg) * 1000000;
 		else if (c == 'd')
 			want_drop = true;
 		else if (c == 'v')
