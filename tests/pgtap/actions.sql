@@ -80,10 +80,11 @@ CREATE FUNCTION pg_temp.move(s text, t text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	event text := (SELECT event FROM dts.job_transitions() WHERE state = s AND next_state = t);
 	id bigint := (SELECT id FROM dts.job WHERE name = 'j');
+	done bool;
 BEGIN
 	UPDATE dts.job SET state = s, wish = CASE WHEN event LIKE 'WISH\_%' THEN lower(substr(event, 6)) END WHERE name = 'j';
-	RETURN dts.daemon_set_state(id, 1, s, t, NULL, NULL, (SELECT wish FROM dts.job WHERE name = 'j'), NULL)::text
-		|| ' ' || (SELECT state || coalesce(' ' || wish, '') FROM dts.job WHERE name = 'j');
+	done := dts.daemon_set_state(id, 1, s, t, NULL, NULL, (SELECT wish FROM dts.job WHERE name = 'j'), NULL);
+	RETURN done::text || ' ' || (SELECT state || coalesce(' ' || wish, '') FROM dts.job WHERE name = 'j');
 EXCEPTION WHEN invalid_parameter_value THEN
 	RETURN 'refused';
 END

@@ -50,7 +50,7 @@ SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AN
 SELECT ok(EXISTS (SELECT FROM pg_attribute WHERE attrelid = r.oid AND attname = c), 'dts_jobs has a column ' || c)
 	FROM relation r, unnest('{step,wish,rows,rows_per_second,received_lsn,applied_lsn,allowed,worker,created,updated}'::text[]) c WHERE relname = 'dts_jobs';
 SELECT has_schema('dts');
-SELECT has_foreign_data_wrapper(w) FROM unnest('{dts_postgresql,dts_mariadb}'::text[]) w;
+SELECT isnt((SELECT oid FROM pg_foreign_data_wrapper WHERE fdwname = w), NULL, 'wrapper ' || w) FROM unnest('{dts_postgresql,dts_mariadb}'::text[]) w;
 SELECT has_role(r) FROM unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) r;
 
 -- what the daemon calls
