@@ -95,13 +95,13 @@ option_names(Engine engine)
 		return names;
 	}
 	defaults = PQconndefaults();
-	if (defaults == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	for (PQconninfoOption *option = defaults; option->keyword; option++)
+	for (PQconninfoOption *option = defaults; option && option->keyword; option++)
 		count++;
+	if (count == 0)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	names = palloc0(sizeof(char *) * (count + 1));
 	count = 0;
-	for (PQconninfoOption *option = defaults; option->keyword; option++)
+	for (PQconninfoOption *option = defaults; option && option->keyword; option++)
 		if (option->dispchar[0] != 'D')
 			names[count++] = pstrdup(option->keyword);
 	PQconninfoFree(defaults);
