@@ -120,21 +120,3 @@ SELECT lives_ok($$SELECT "Other place".dts_create_job('j', 'a', 'b')$$, 'a job')
 SELECT is("Other place".dts_describe_job('j') ->> 'state', 'draft', 'a description');
 SELECT * FROM finish();
 ROLLBACK;
-
--- away, back, and elsewhere
-BEGIN;
-SELECT plan(7);
-SELECT lives_ok('DROP EXTENSION dts', 'DROP EXTENSION');
-SELECT hasnt_schema('dts');
-SELECT is_empty($$SELECT proname FROM pg_proc WHERE proname LIKE 'dts\_%'$$, 'nothing of it stays');
-SELECT lives_ok('CREATE EXTENSION dts', 'CREATE EXTENSION again');
-SELECT has_function('public', 'dts_create_job', 'its functions lie in public by default');
-DROP EXTENSION dts;
--- a database that is a target has a schema dts already
-CREATE SCHEMA dts;
-CREATE TABLE dts.target_progress (a int);
-SELECT lives_ok('CREATE EXTENSION dts', 'beside a target''s bookkeeping');
-DROP EXTENSION dts;
-SELECT has_table('dts', 'target_progress', 'which stays when the extension goes');
-SELECT * FROM finish();
-ROLLBACK;
