@@ -247,6 +247,17 @@ subtest 'feedback keeps a slow consumer connected' => sub {
 	source_read('--drop', $conninfo, $slot);
 };
 
+subtest 'feedback keeps a busy consumer connected' => sub {
+	my ($slot, $start) = new_slot();
+	psql("INSERT INTO t VALUES (999000, 'first'), (999001, 'second')");
+	end_message();
+	my ($text, $status) = source_read('--stall', 7, $conninfo, $slot, $start);
+	is($status, 0);
+	like($text, qr/^insert.*\ninsert.*\ncommit\n.*\nmessage/m);
+	unlike(slurp("$run/server.log"), qr/terminating walsender process due to replication timeout/);
+	source_read('--drop', $conninfo, $slot);
+};
+
 subtest 'a slot in use, ended, dropped' => sub {
 	my ($slot, $start) = new_slot();
 	my $pid = fork // die;

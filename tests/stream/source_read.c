@@ -4,11 +4,12 @@
  *		tests/stream/run.
  *
  *	source_read [--streaming] [--ack] [--quiet] [--work-dir DIR] [--memory BYTES] [--spool BYTES]
- *		[--patience SECONDS] [--option NAME=VALUE]... CONNINFO SLOT START
+ *		[--patience SECONDS] [--stall SECONDS] [--option NAME=VALUE]... CONNINFO SLOT START
  *	source_read --verify STORED CONNINFO SLOT
  *	source_read --drop CONNINFO SLOT
  *
  * Ends at the transactional message "dts.end", or after ten seconds (--patience) without an event.
+ * --stall: after the first change, nothing but feedback for so long, as a consumer that is busy.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +25,7 @@
 #include "source_stream.h"
 
 static int64_t patience_us = 10000000;
+static int64_t stall_us;
 
 typedef struct Totals
 {
@@ -102,6 +104,21 @@ count_event(Totals *t, const SourceEvent *event)
 }
 
 static bool
+stall(ChangeSource *source, Error *err)
+{
+	int64_t end = now_us() + stall_us;
+
+	stall_us = 0;
+	while (now_us() < end)
+	{
+		poll(NULL, 0, 50);
+		if (!source->ops->feedback(source, source_lsn(0), now_us(), err))
+			return false;
+	}
+	return true;
+}
+
+static bool
 read_all(ChangeSource *source, bool quiet, bool ack, Totals *t, Error *err)
 {
 	SourceLsn reached = source_lsn(0);
@@ -126,6 +143,8 @@ read_all(ChangeSource *source, bool quiet, bool ack, Totals *t, Error *err)
 		count_event(t, &event);
 		if (!quiet)
 			print_event(&event);
+		if (event.kind == SOURCE_CHANGE && stall_us > 0 && !stall(source, err))
+			return false;
 		if (event.kind == SOURCE_COMMIT)
 			reached = event.header->end;
 	} while (!t->ended || event.kind != SOURCE_COMMIT);
@@ -188,17 +207,12 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"streaming", no_argument, NULL, 's'},
-	    {"ack", no_argument, NULL, 'a'},
-	    {"quiet", no_argument, NULL, 'q'},
-	    {"work-dir", required_argument, NULL, 'w'},
-	    {"memory", required_argument, NULL, 'm'},
-	    {"spool", required_argument, NULL, 'l'},
-	    {"option", required_argument, NULL, 'o'},
-	    {"drop", no_argument, NULL, 'd'},
-	    {"patience", required_argument, NULL, 'p'},
-	    {"verify", required_argument, NULL, 'v'},
-	    {NULL, 0, NULL, 0},
+	    {"streaming", no_argument, NULL, 's'},      {"ack", no_argument, NULL, 'a'},
+	    {"quiet", no_argument, NULL, 'q'},          {"work-dir", required_argument, NULL, 'w'},
+	    {"memory", required_argument, NULL, 'm'},   {"spool", required_argument, NULL, 'l'},
+	    {"option", required_argument, NULL, 'o'},   {"drop", no_argument, NULL, 'd'},
+	    {"patience", required_argument, NULL, 'p'}, {"stall", required_argument, NULL, 't'},
+	    {"verify", required_argument, NULL, 'v'},   {NULL, 0, NULL, 0},
 	};
 	SourceStreamOptions options = {.work_dir = "."};
 	SourceOption decoder[16];
@@ -224,6 +238,8 @@ main(int argc, char **argv)
 			options.spool_limit = strtoull(optarg, NULL, 10);
 		else if (c == 'p')
 			patience_us = (int64_t) atoi(optarg) * 1000000;
+		else if (c == 't')
+			stall_us = (int64_t) atoi(optarg) * 1000000;
 		else if (c == 'd')
 			want_drop = true;
 		else if (c == 'v')
