@@ -60,10 +60,10 @@ endpoint_create(const char *name, const char *engine_text, const char *conninfo)
 	int engine = engine_find(engine_text);
 
 	if (name[0] == '\0' || strlen(name) >= NAMEDATALEN)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME),
-		                errmsg("invalid name of an endpoint: \"%s\"", name),
-		                errdetail("It is empty or longer than %d bytes.", NAMEDATALEN - 1),
-		                errhint("Give the endpoint a short name.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_NAME), errmsg("invalid name of an endpoint: \"%s\"", name),
+		         errdetail("It is empty or longer than %d bytes.", NAMEDATALEN - 1),
+		         errhint("Give the endpoint a short name.")));
 	if (engine < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("unknown engine \"%s\"", engine_text),
@@ -71,11 +71,11 @@ endpoint_create(const char *name, const char *engine_text, const char *conninfo)
 		                errhint("Valid engines are: %s, %s.", engine_name(ENGINE_POSTGRESQL),
 		                        engine_name(ENGINE_MARIADB))));
 	if (GetForeignServerByName(name, true))
-		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
-		                errmsg("endpoint \"%s\" already exists", name),
-		                errdetail("A foreign server of that name exists."),
-		                errhint("Drop it with dts_drop_endpoint, change it with ALTER SERVER and "
-		                        "ALTER USER MAPPING, or choose another name.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("endpoint \"%s\" already exists", name),
+		         errdetail("A foreign server of that name exists."),
+		         errhint("Drop it with dts_drop_endpoint, change it with ALTER SERVER and "
+		                 "ALTER USER MAPPING, or choose another name.")));
 	conninfo_split(engine, conninfo, &server_options, &mapping_options);
 	endpoint_store(name, engine, server_options, mapping_options);
 }

@@ -38,9 +38,9 @@ static const struct
 /* What goes to the user mapping; everything else to the server. */
 static const char *const mapping_options[] = {"user", "password", "sslpassword", "passfile"};
 
-static const char *const mariadb_options[] = {
-    "host",    "port",     "socket",  "dbname",   "user",       "password",
-    "ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "connect_timeout"};
+static const char *const mariadb_options[] = {"host",     "port",     "socket",         "dbname",
+                                              "user",     "password", "ssl_mode",       "ssl_ca",
+                                              "ssl_cert", "ssl_key",  "connect_timeout"};
 
 /* Options whose values are known; a name without values takes whole numbers of min to max. */
 static const struct
@@ -95,13 +95,13 @@ option_names(Engine engine)
 		return names;
 	}
 	defaults = PQconndefaults();
-	if (defaults == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	for (PQconninfoOption *option = defaults; option->keyword; option++)
+	for (PQconninfoOption *option = defaults; option && option->keyword; option++)
 		count++;
+	if (count == 0)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	names = palloc0(sizeof(char *) * (count + 1));
 	count = 0;
-	for (PQconninfoOption *option = defaults; option->keyword; option++)
+	for (PQconninfoOption *option = defaults; option && option->keyword; option++)
 		if (option->dispchar[0] != 'D')
 			names[count++] = pstrdup(option->keyword);
 	PQconninfoFree(defaults);
@@ -180,13 +180,12 @@ option_check_value(Engine engine, const char *name, const char *value)
 		if (values ? word_listed(value, values)
 		           : numbers_valid(value, option_values[i].min, option_values[i].max))
 			return;
-		ereport(ERROR,
-		        (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE), errhidestmt(true),
-		         errmsg("invalid value for connection option \"%s\"", name),
-		         errdetail("The value is \"%s\".", value),
-		         values ? errhint("Valid values are: %s.", values)
-		                : errhint("Valid values are whole numbers from %d to %d.",
-		                          option_values[i].min, option_values[i].max)));
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE), errhidestmt(true),
+		                errmsg("invalid value for connection option \"%s\"", name),
+		                errdetail("The value is \"%s\".", value),
+		                values ? errhint("Valid values are: %s.", values)
+		                       : errhint("Valid values are whole numbers from %d to %d.",
+		                                 option_values[i].min, option_values[i].max)));
 	}
 }
 
@@ -215,16 +214,17 @@ pg_attribute_noreturn() static void conninfo_invalid(Engine engine, const char *
 	/* What the library says repeats pieces of the string: shown only where no secret can be. */
 	bool harmless = strstr(conninfo, "pass") == NULL && strchr(conninfo, '@') == NULL;
 
-	ereport(ERROR,
-	        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errhidestmt(true),
-	         errmsg("connection string of the endpoint is not valid"),
-	         harmless && why ? errdetail("%s", why)
-	                         : errdetail("It is not a list of option=value pairs; what is wrong is "
-	                                     "not shown because it may hold a password."),
-	         errhint("Write option=value pairs separated by spaces, with values that hold spaces in "
-	                 "single quotes%s. Valid options are: %s.",
-	                 engine == ENGINE_POSTGRESQL ? ", or a postgresql:// URI" : "",
-	                 option_list(engine, PLACE_NOWHERE))));
+	ereport(
+	    ERROR,
+	    (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errhidestmt(true),
+	     errmsg("connection string of the endpoint is not valid"),
+	     harmless && why ? errdetail("%s", why)
+	                     : errdetail("It is not a list of option=value pairs; what is wrong is "
+	                                 "not shown because it may hold a password."),
+	     errhint("Write option=value pairs separated by spaces, with values that hold spaces in "
+	             "single quotes%s. Valid options are: %s.",
+	             engine == ENGINE_POSTGRESQL ? ", or a postgresql:// URI" : "",
+	             option_list(engine, PLACE_NOWHERE))));
 }
 
 /* Reads one pair at *p into buffers; false when there is none or it is malformed (*bad). */
@@ -328,15 +328,15 @@ validate(Engine engine, Datum array, Oid catalog)
 			                          engine_wrapper(engine)),
 			                errhint("Give the option to an endpoint.")));
 		if (place != wanted)
-			ereport(ERROR,
-			        (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errhidestmt(true),
-			         errmsg("invalid option \"%s\"", option->defname),
-			         place == PLACE_NOWHERE
-			             ? errdetail("Engine \"%s\" has no such option.", engine_name(engine))
-			             : errdetail("It belongs to the %s.", place == PLACE_SERVER
-			                                                      ? "server"
-			                                                      : "user mapping for dts_daemon"),
-			         errhint("Valid options here are: %s.", option_list(engine, wanted))));
+			ereport(
+			    ERROR,
+			    (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errhidestmt(true),
+			     errmsg("invalid option \"%s\"", option->defname),
+			     place == PLACE_NOWHERE
+			         ? errdetail("Engine \"%s\" has no such option.", engine_name(engine))
+			         : errdetail("It belongs to the %s.",
+			                     place == PLACE_SERVER ? "server" : "user mapping for dts_daemon"),
+			     errhint("Valid options here are: %s.", option_list(engine, wanted))));
 		option_check_value(engine, option->defname, defGetString(option));
 	}
 }

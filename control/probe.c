@@ -141,13 +141,17 @@ probe_query(Probe *probe)
 	return result;
 }
 
-/* The values of the connection string that are secret. */
+/* The values of the connection string that are secret; NULL when it cannot be read. */
 static char **
-probe_secrets(PQconninfoOption *options, bool *password)
+probe_secrets(const char *conninfo, bool *password)
 {
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
 	int count = 0;
 	char **secrets;
 
+	*password = false;
+	if (options == NULL)
+		return NULL;
 	for (PQconninfoOption *option = options; option->keyword; option++)
 		count++;
 	secrets = palloc0(sizeof(char *) * (count + 1));
@@ -158,6 +162,7 @@ probe_secrets(PQconninfoOption *options, bool *password)
 			secrets[count++] = pstrdup(option->val);
 			*password = *password || strcmp(option->keyword, "password") == 0;
 		}
+	PQconninfoFree(options);
 	return secrets;
 }
 
@@ -200,19 +205,17 @@ dts_probe(PG_FUNCTION_ARGS)
 {
 	char *conninfo = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	bool need_password = PG_GETARG_BOOL(3);
-	bool has_password = false;
-	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	bool has_password;
 	TimestampTz begun = GetCurrentTimestamp();
 	Probe probe = {.endpoint = text_to_cstring(PG_GETARG_TEXT_PP(0))};
 	Datum row;
 
-	if (options == NULL)
+	probe.secrets = probe_secrets(conninfo, &has_password);
+	if (probe.secrets == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errhidestmt(true),
 		                errmsg("the options of endpoint \"%s\" cannot be used", probe.endpoint),
 		                errdetail("The client library does not read them."),
 		                errhint("Look at them with \\des+ and \\deu.")));
-	probe.secrets = probe_secrets(options, &has_password);
-	PQconninfoFree(options);
 	if (need_password && !has_password)
 		probe_fail(&probe, "The endpoint has no password, and only a superuser may use what the "
 		                   "operating system's user of the server is let in by.");

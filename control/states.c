@@ -87,9 +87,8 @@ dts_job_states(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = result_begin(fcinfo);
 
 #define STATE_ROW(sym, name, is_end, needs_worker, meaning)                                        \
-	result_row(rsinfo,                                                                             \
-	           (Datum[]){CStringGetTextDatum(name), BoolGetDatum(is_end),                          \
-	                     BoolGetDatum(needs_worker), CStringGetTextDatum(meaning)});
+	result_row(rsinfo, (Datum[]){CStringGetTextDatum(name), BoolGetDatum(is_end),                  \
+	                             BoolGetDatum(needs_worker), CStringGetTextDatum(meaning)});
 	JOB_STATES(STATE_ROW)
 	return (Datum) 0;
 }

@@ -14,6 +14,19 @@ CREATE FUNCTION claim(daemon text, jobs int, lease text DEFAULT '15 s') RETURNS 
 	SELECT * FROM dblink(daemon, format('SELECT * FROM dts.daemon_claim(%L, %L, %s)', daemon, lease, jobs)) AS c(job_id bigint, epoch bigint) $$;
 CREATE FUNCTION says(daemon text, call text) RETURNS bool LANGUAGE sql AS $$
 	SELECT * FROM dblink(daemon, 'SELECT dts.' || call) AS c(b bool) $$;
+-- What the listener was told, once it is that many messages.
+CREATE FUNCTION heard(messages int) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+	told text[] := '{}';
+BEGIN
+	FOR i IN 1 .. 1000 LOOP
+		told := told || ARRAY(SELECT notify_name || ' ' || extra FROM dblink_get_notify('ear'));
+		EXIT WHEN cardinality(told) >= messages;
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+	RETURN told;
+END
+$$;
 CREATE VIEW lease AS SELECT job_id, epoch, owner, until > clock_timestamp() AS valid, pid IS NOT NULL AS session FROM dts.job_lease ORDER BY job_id;
 -- The session of a daemon ends; waits until the server has noticed.
 CREATE FUNCTION die(daemon text) RETURNS void LANGUAGE plpgsql AS $$
@@ -32,7 +45,7 @@ $$;
 SELECT dts_create_job('j' || i, 'a', 'b') FROM generate_series(1, 4) i;
 SELECT * FROM claim('d1', 10); -- nothing to do
 SELECT dts_check_job('j' || i) FROM generate_series(1, 3) i;
-SELECT notify_name, extra FROM dblink_get_notify('ear') ORDER BY extra;
+SELECT heard(3);
 -- each job goes to one daemon
 SELECT * FROM claim('d1', 2);
 SELECT * FROM claim('d2', 2);
@@ -153,6 +166,6 @@ DROP SERVER b CASCADE;
 SELECT source_conninfo, target_conninfo FROM dts.daemon_job(4, 7);
 SELECT dblink_disconnect(name) FROM unnest(dblink_get_connections()) name;
 DROP VIEW lease;
-DROP FUNCTION claim, says, die;
+DROP FUNCTION claim, says, die, heard;
 DROP EXTENSION dblink;
 DROP EXTENSION dts CASCADE;

@@ -228,7 +228,8 @@ BEGIN
 	PERFORM dts.job_log(j, CASE WHEN p_to IN ('error', 'failed', 'start_failed', 'stop_failed') THEN 'error'
 			WHEN p_to IN ('check_failed', 'retrying') THEN 'warning' ELSE 'info' END,
 		lower(p_event), p_from, p_to, p_who,
-		format('%s -> %s', p_from, p_to) || coalesce(': ' || (p_error ->> 'message'), ''));
+		CASE WHEN p_from = p_to THEN format('phase %s -> %s', old.phase, j.phase)
+			ELSE format('%s -> %s', p_from, p_to) END || coalesce(': ' || (p_error ->> 'message'), ''));
 	IF old.wish IS NOT NULL AND j.wish IS NULL AND p_event <> 'WISH_' || upper(old.wish) THEN
 		PERFORM dts.job_log(j, 'warning', 'wish_dropped', NULL, NULL, p_who,
 			format('"%s", asked for by %s, is void: state "%s" does not allow it', old.wish, old.wish_by, p_to));

@@ -1,0 +1,45 @@
+-- The operator's guide names every function, view, option and state as they are, and none that do not exist.
+SET client_min_messages = warning;
+SET intervalstyle = 'postgres';
+CREATE EXTENSION dts;
+\set functions `cat docs/functions.md`
+\set options `cat docs/options.md`
+\set states `cat docs/states.md`
+CREATE TEMP TABLE doc AS SELECT :'functions' AS functions, :'options' AS options, :'states' AS states;
+CREATE TEMP VIEW member AS
+	SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'dts';
+SELECT length(functions) > 1000 AS functions, length(options) > 1000 AS options, length(states) > 1000 AS states FROM doc;
+-- functions with their signatures
+SELECT p.oid::regprocedure AS function_not_in_the_guide FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid, doc
+	WHERE p.pronamespace = 'public'::regnamespace
+		AND position('`' || CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE '' END || p.proname || '('
+			|| regexp_replace(regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), ',? ?OUT .*', ''), '::\w+|\mIN ', '', 'g'), '01:00:00', '1 hour')
+			|| ')`' IN doc.functions) = 0;
+-- views with their columns
+SELECT c.relname, a.attname AS column_not_in_the_guide FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+		JOIN pg_attribute a ON a.attrelid = c.oid, doc
+	WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0
+		AND position('`' || a.attname || '`' IN coalesce(substring(doc.functions FROM '\n`' || c.relname || '`\n(.*?)\n\n'), '')) = 0;
+-- options
+SELECT o.path AS option_not_in_the_guide FROM dts.option_spec o, doc
+	WHERE position(format('| `%s` | %s | %s | %s |', o.path, dts.option_expected(o),
+		coalesce('`' || o.default_value::text || '`', CASE WHEN o.required THEN 'required' ELSE '-' END), o.meaning) IN doc.options) = 0;
+SELECT m[1] AS option_that_does_not_exist FROM doc, regexp_matches(doc.options, '^\| `(\$[^`]*)`', 'gn') m
+	WHERE m[1] NOT IN (SELECT path FROM dts.option_spec);
+-- states
+SELECT s.state AS state_not_in_the_guide FROM dts_state_names s, doc
+	WHERE position(format('| `%s` | %s | %s |', s.state, s.meaning,
+			coalesce((SELECT string_agg('`' || f || '`', ', ') FROM unnest(s.allowed) f), '-')) IN doc.states) = 0
+		OR position(format('| `%s` | %s | %s | %s |', s.state, coalesce(s.tencent, '-'), coalesce(s.huawei, '-'), coalesce(s.oceanbase, '-')) IN doc.states) = 0;
+SELECT t.* FROM dts.job_transitions() t, doc
+	WHERE position(format('| `%s` | `%s` | `%s` | %s |', t.state, lower(t.event), t.next_state, t.doing) IN doc.states) = 0;
+SELECT m[1] AS state_that_does_not_exist FROM doc, regexp_matches(doc.states, '^\| `(\w+)`', 'gn') m WHERE NOT dts.is_job_state(m[1]);
+SELECT count(*) AS rows, (SELECT 2 * count(*) FROM dts.job_states()) + (SELECT count(*) FROM dts.job_transitions()) AS expected
+	FROM doc, regexp_matches(doc.states, '^\| `', 'gn');
+-- names of ours that mean nothing
+SELECT DISTINCT m[1] AS name_that_does_not_exist FROM doc, regexp_matches(functions || options || states, '\m(dts_[a-z_]+)', 'g') m
+	WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = m[1]) AND NOT EXISTS (SELECT FROM pg_class WHERE relname = m[1])
+		AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = m[1]) AND NOT EXISTS (SELECT FROM pg_foreign_data_wrapper WHERE fdwname = m[1]);
+DROP VIEW member;
+DROP EXTENSION dts;
