@@ -85,7 +85,7 @@ bool
 sqlstate_is_transient(const char *sqlstate)
 {
 	static const char *const exact[] = {"40001", "40P01", "55P03", "55006",
-	                                    "57P01", "57P02", "57P03"};
+	                                    "57P01", "57P02", "57P03", ERR_KILLED};
 
 	if (strncmp(sqlstate, "08", 2) == 0)
 		return strcmp(sqlstate, ERR_PROTOCOL) != 0;

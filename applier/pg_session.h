@@ -73,7 +73,7 @@ void pg_session_error(Error *err, struct pg_conn *conn, const struct pg_result *
 
 /*
  * The SQLSTATEs that a later attempt can mend by itself (invariant 7): 08, 53, 40001, 40P01, 55P03,
- * 57P01-57P03, 55006.
+ * 57P01-57P03, 55006; and ERR_KILLED.
  */
 bool sqlstate_is_transient(const char *sqlstate);
 

@@ -100,7 +100,8 @@ read_answer(const StrBuf *output, int status, json_t **result, Error *err)
 
 	if (answer == NULL)
 	{
-		error_set(err, ERR_CHILD, "a process of the job ended without an answer");
+		error_set(err, WIFSIGNALED(status) ? ERR_KILLED : ERR_CHILD,
+		          "a process of the job ended without an answer");
 		if (WIFSIGNALED(status))
 			error_detail(err, "It was ended by signal %d.", WTERMSIG(status));
 		return CALL_FAILED;

@@ -614,6 +614,7 @@ test_missing_table_is_named(void **state)
 	while (c->target->ops->apply(c->target, &c->header, &change, &c->err) == TARGET_WAIT &&
 	       c->target->ops->pump(c->target, &c->err))
 		wait_target(c);
+	assert_false(drain(c));
 	assert_string_equal(c->err.sqlstate, ERR_RELATION_MISMATCH);
 	assert_non_null(strstr(c->err.message, "\"s\".\"nowhere\""));
 }
