@@ -29,7 +29,7 @@
 #include "txn.h"
 
 #define DEFAULT_SPOOL_LIMIT  (UINT64_C(64) << 30)
-#define DEFAULT_MEMORY_LIMIT (UINT64_C(64) << 20)
+#define DEFAULT_MEMORY_LIMIT (UINT64_C(8) << 20)
 
 /* Feedback goes out at least this often, also where the source's timeout is longer or off. */
 #define FEEDBACK_MAX_US INT64_C(10000000)

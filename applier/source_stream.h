@@ -34,7 +34,7 @@ typedef struct SourceStreamOptions
 
 	const char *work_dir;  /* must exist when streaming; the spool's files have no name there */
 	uint64_t spool_limit;  /* bytes in files, all transactions together; 0: 64 GB */
-	uint64_t memory_limit; /* bytes of unfinished transactions in memory; 0: 64 MB */
+	uint64_t memory_limit; /* bytes of unfinished transactions in memory; 0: 8 MB */
 } SourceStreamOptions;
 
 /*

@@ -22,6 +22,8 @@
 #include "precheck.h"
 #include "worker_internal.h"
 
+#define CLEAN_TRIES          5 /* of a clean-up whose process was killed */
+
 #define START_WINDOW_MINUTES 1
 #define STEADY_US            (30 * INT64_C(1000000)) /* a phase that ran so long has got over it */
 
@@ -400,11 +402,18 @@ static Step
 do_clean(Worker *w)
 {
 	Error err;
+	WorkerCallEnd end;
+	int tries = 0;
 
 	if (!w->footprint)
 		return step_event(w, EVENT_CLEAN_OK, NULL, NULL);
 	copy_keeper_release(w);
-	switch (worker_call(w, cleanup_run, NULL, true, NULL, &err))
+	/* Cleaning twice does no harm, so a process that was killed at it is simply started again. */
+	do
+	{
+		end = worker_call(w, cleanup_run, NULL, true, NULL, &err);
+	} while (end == CALL_FAILED && strcmp(err.sqlstate, ERR_KILLED) == 0 && ++tries < CLEAN_TRIES);
+	switch (end)
 	{
 		case CALL_LEFT:
 			return STEP_LEAVE;

@@ -49,7 +49,7 @@ sub crash
 	{
 		last if $daemon->fault_pid($point) || grep { $_ eq $point } @at_start, @at_end;
 		change($_);
-		$t->sql_source("INSERT INTO bag SELECT i, md5(i::text) FROM generate_series(1, 20000) i") if $point =~ /spool/ && $_ == 6;
+		$t->sql_source("INSERT INTO bag SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 20000) i") if $point =~ /spool/ && $_ == 6;
 		$t->caught_up($name) if $_ % 3 == 0;
 	}
 	# The point of an idle database is reached by waiting.
