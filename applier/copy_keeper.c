@@ -462,12 +462,10 @@ store_report(PgSession *target, const Job *job, const KeeperReport *report, Erro
 	char encoding[64];
 	char timeline[16];
 	const char *params[] = {job->slot_name,
-	                        report->snapshot,
+	                        /* only a load needs it; no name, no keeper */
+	                        job->options.phases[PHASE_FULL] ? report->snapshot : NULL,
 	                        report->consistent_point[0] ? report->consistent_point : NULL,
-	                        identity.system,
-	                        timeline,
-	                        identity.database,
-	                        encoding};
+	                        identity.system, timeline, identity.database, encoding};
 	PgSession *session = copy_source_open(job, encoding, sizeof(encoding), err);
 	bool ok = session != NULL;
 

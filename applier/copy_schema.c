@@ -175,7 +175,7 @@ run_steps(Worker *w, PgSession *source, PgSession *target, const char *encoding,
 		bool ok;
 
 		result = PHASE_TROUBLE;
-		if (!copy_keeper_create(w, &result, err))
+		if (job->options.phases[PHASE_FULL] && !copy_keeper_create(w, &result, err))
 		{
 			arena_destroy(arena);
 			return result;

@@ -308,12 +308,14 @@ sub leftovers
 	}
 	return @left;
 }
+# $other: the slot of a job that still lives on these servers.
 sub clean
 {
-	my ($self, $what) = @_;
+	my ($self, $what, $other) = @_;
 	# A backend that was told to end is gone a moment later.
-	eval { $self->wait_for('sessions to end', sub { !grep { /session/ } $self->leftovers }, 15) };
-	my @left = $self->leftovers;
+	my $count = sub { grep { !defined $other || !/ \Q$other\E$/ } $self->leftovers };
+	eval { $self->wait_for('sessions to end', sub { !grep { /session/ } $count->() }, 15) };
+	my @left = $count->();
 	return is_deeply(\@left, [], $what);
 }
 

@@ -103,7 +103,7 @@ $t->sql_source('INSERT INTO b SELECT generate_series(1, 100)');
 $t->equal('second', 'a second job runs beside the first');
 like(($t->try_ctl("SELECT dts_start_job('second')"))[2], qr/running.*start|start.*running/s, 'a refusal names the state and the action');
 $t->stop_job('second');
-$t->clean('the second is gone');
+$t->clean('the second is gone', $t->slot('first'));
 $t->{database} = $first;
 $t->sql_source('INSERT INTO a SELECT generate_series(1, 100)');
 $t->equal('first', 'the first did not notice');

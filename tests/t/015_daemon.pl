@@ -119,7 +119,7 @@ $t->wait_for('the slot to be free', sub { $t->sql_source("SELECT NOT active FROM
 $t->sql_source("SELECT pg_drop_replication_slot('$slot')");
 $t->start_daemon;
 $t->wait_state('j', 'failed');
-like($t->sql_ctl("SELECT error || error_detail || error_hint FROM dts_jobs WHERE job = 'j'"), qr/slot/, 'a lost slot is told');
+like($t->sql_ctl("SELECT error || error_detail || error_hint FROM dts_jobs WHERE job = 'j'"), qr/slot/i, 'a lost slot is told');
 $t->act('isolate', 'j');
 $t->act('destroy', 'j');
 $t->wait_for('the job to be gone', sub { $t->sql_ctl("SELECT count(*) FROM dts_jobs WHERE job = 'j'") eq '0' });
