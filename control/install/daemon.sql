@@ -1,8 +1,8 @@
 -- daemon: what the daemon calls; granted to dts_daemon alone.
 --
 -- A claim raises the job's epoch.  Every other function takes the epoch, changes nothing and
--- answers false, or no row, when it is no longer the job's.  Those that change the job's own row
--- wait at most 2 s for an operator's open transaction (55P03: try again).
+-- answers false, or no row, when it is no longer the job's.  None waits longer than 2 s for an
+-- operator's open transaction (55P03: try again); reports do not wait for it at all.
 
 -- Whether the epoch is the job's; it stays so until the end of the transaction.
 CREATE FUNCTION dts.lease_holds(p_job pg_catalog.int8, p_epoch pg_catalog.int8) RETURNS pg_catalog.bool
@@ -225,7 +225,7 @@ COMMENT ON FUNCTION dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_cat
 
 CREATE FUNCTION dts.daemon_tables(job_id pg_catalog.int8, epoch pg_catalog.int8, tables pg_catalog.jsonb)
 	RETURNS pg_catalog.bool
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -253,7 +253,7 @@ COMMENT ON FUNCTION dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catal
 
 CREATE FUNCTION dts.daemon_checks(job_id pg_catalog.int8, epoch pg_catalog.int8, checks pg_catalog.jsonb)
 	RETURNS pg_catalog.bool
-	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 AS $$
 BEGIN
 	IF NOT dts.lease_holds(job_id, epoch) THEN

@@ -125,7 +125,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION dts.job_names_hint() IS 'hint that lists the jobs';
 
--- The job of that name; p_lock: also locked until the end of the transaction.
+-- The job of that name; p_lock: also locked until the end of the transaction, so weakly that the
+-- daemon's reports, whose rows refer to the job, go on.
 CREATE FUNCTION dts.job_find(p_job pg_catalog.text, p_lock pg_catalog.bool) RETURNS dts.job
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -133,7 +134,7 @@ DECLARE
 	j dts.job;
 BEGIN
 	IF p_lock THEN
-		SELECT * INTO j FROM dts.job WHERE name = p_job FOR UPDATE;
+		SELECT * INTO j FROM dts.job WHERE name = p_job FOR NO KEY UPDATE;
 	ELSE
 		SELECT * INTO j FROM dts.job WHERE name = p_job;
 	END IF;
@@ -196,7 +197,7 @@ DECLARE
 	keeps bool; -- the error stays
 	afresh bool; -- the job begins anew
 BEGIN
-	SELECT * INTO old FROM dts.job WHERE id = p_job FOR UPDATE;
+	SELECT * INTO old FROM dts.job WHERE id = p_job FOR NO KEY UPDATE;
 	IF old.state IS DISTINCT FROM p_from OR (p_consumed IS NOT NULL AND old.wish IS DISTINCT FROM p_consumed) THEN
 		RETURN false;
 	END IF;
