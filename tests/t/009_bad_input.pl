@@ -52,7 +52,8 @@ for (
 	isnt($rc, 0, "$what: refused");
 	like($err, $_, "$what: names it ($_)") for @patterns;
 	like($err, qr/ERROR:  [^\nA-Z]?.*\n.*DETAIL:/s, "$what: with a detail") or diag($err);
-	like($err, qr/HINT:/, "$what: with a hint") if $what !~ /^JSON/ or 1;
+	like($err, qr/HINT:/, "$what: with a hint") # PostgreSQL itself refuses what is no JSON, without one
+		if $what !~ /^JSON/;
 	is(things(), $before, "$what: nothing half-done");
 }
 like(($t->try_ctl("SELECT dts_test_endpoint('s')"))[1], qr/15|1[3-8]/, 'an endpoint that works tells its version');
