@@ -122,10 +122,17 @@ is_one_of(const char *desc, const char *const *list)
 static bool
 never_copied(const ArchiveEntry *e)
 {
-	static const char *const list[] = {
-	    "EVENT TRIGGER", "PUBLICATION",        "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA",
-	    "SUBSCRIPTION",  "SUBSCRIPTION TABLE", "DATABASE",          "DATABASE PROPERTIES",
-	    "ENCODING",      "STDSTRINGS",         "SEARCHPATH",        NULL};
+	static const char *const list[] = {"PUBLICATION",
+	                                   "PUBLICATION TABLE",
+	                                   "PUBLICATION TABLES IN SCHEMA",
+	                                   "SUBSCRIPTION",
+	                                   "SUBSCRIPTION TABLE",
+	                                   "DATABASE",
+	                                   "DATABASE PROPERTIES",
+	                                   "ENCODING",
+	                                   "STDSTRINGS",
+	                                   "SEARCHPATH",
+	                                   NULL};
 
 	return is_one_of(e->desc, list) || e->section == ARCHIVE_SECTION_DATA;
 }
