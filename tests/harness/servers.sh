@@ -52,7 +52,7 @@ options() { # PHASES [MORE]
 # Both ends as pg_dump sees them, without what is ours and what is never copied.
 dump_all() { # PORT DATABASE
 	PGOPTIONS="-c timezone=UTC -c bytea_output=hex -c quote_all_identifiers=off -c standard_conforming_strings=on" "$bin/pg_dump" -h 127.0.0.1 -p "$1" -U postgres -d "$2" --encoding=UTF8 -N dts --no-publications --no-subscriptions |
-		grep -v -e '^\\restrict' -e '^\\unrestrict' -e '^-- Dumped' | sed '/^CREATE EVENT TRIGGER/,/;$/d; /EVENT TRIGGER/d' | sort
+		grep -v -e '^\\restrict' -e '^\\unrestrict' -e '^-- Dumped' | sort
 }
 same() { # DATABASE
 	dump_all "$sport" "$1" >"$base/source.sql"; dump_all "$tport" "$1" >"$base/target.sql"
