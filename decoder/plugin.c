@@ -242,7 +242,7 @@ plugin_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr ls
 		return;
 	/* Any role may write a message: an oversized one is none of ours, and an error would block the
 	 * slot. */
-	if (size + strlen(prefix) > DTS_WIRE_CHUNK_MAX)
+	if (size > DTS_WIRE_CHUNK_MAX || strlen(prefix) > DTS_WIRE_CHUNK_MAX)
 		return;
 	txn_open_record(decoder, txn->xid);
 	wire_put_message(&decoder->out, prefix, message, size);
