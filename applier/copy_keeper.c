@@ -9,6 +9,12 @@
  * or another snapshot, when its session on the source has ended, or when the target has been away
  * for KEEPER_BLIND_S.  It begins to look when its parent has written the row, or is gone.
  *
+ * The first snapshot of a job with a stream is the one that its slot exports.  Later ones, for the
+ * tables that are still to be copied, are plain: pg_current_snapshot() says what they see, and an
+ * insert LSN read afterwards from where on they see nothing.  They wait for no transaction, as a
+ * slot would, but for one case: a commit that waits for a synchronous standby is in WAL, perhaps
+ * long before the place from which the stream looks at the table, and in no snapshot yet.
+ *
  * Rejected: prolonging the snapshot by importing it elsewhere (a slot's snapshot cannot be exported
  * again), and a temporary slot's session inside the daemon's supervisor (dies with it).
  */
@@ -29,6 +35,7 @@
 
 #include "copy_catalog.h"
 #include "copy_queue.h"
+#include "copy_table.h"
 #include "fault.h"
 #include "pg_session.h"
 #include "source_slot.h"
@@ -37,13 +44,26 @@
 #define KEEPER_LOOK_MS 2000
 #define KEEPER_BLIND_S 900
 #define KEEPER_MARK    "/* dts snapshot keeper */"
+#define XIDS_MAX       65536  /* text of a snapshot's running transactions */
+#define SETTLE_US      100000 /* from a commit's WAL being sent to its end, without standby */
+#define SYNC_REP_S     60
+
+/* What the keeper is to make. */
+typedef enum KeeperKind
+{
+	KEEPER_SLOT,  /* slot and the snapshot that it exports */
+	KEEPER_PLAIN, /* a snapshot, when there is no stream to go with it */
+	KEEPER_LATER, /* a snapshot and what it sees, beside a slot that exists */
+} KeeperKind;
 
 /* What the keeper tells its parent once. */
 typedef struct KeeperReport
 {
 	bool ok;
 	char snapshot[SNAPSHOT_NAME_MAX];
-	char consistent_point[LSN_TEXT_MAX]; /* "" without slot */
+	char consistent_point[LSN_TEXT_MAX]; /* KEEPER_SLOT */
+	char insert_lsn[LSN_TEXT_MAX];       /* KEEPER_LATER: nothing from here on is seen */
+	char xids[XIDS_MAX];                 /* KEEPER_LATER: as pg_current_snapshot() writes it */
 	Error error;
 } KeeperReport;
 
@@ -94,6 +114,95 @@ export_alone(PgSession *source, KeeperReport *report)
 	snprintf(report->snapshot, sizeof(report->snapshot), "%s", pg_rows_get(rows, 0, 0));
 	pg_rows_free(rows);
 	return true;
+}
+
+/* Commits that wait for a synchronous standby, as text: "1,2"; NULL when that failed. */
+static PgRows *
+waiting_commits(PgSession *source, Error *err)
+{
+	return pg_session_query(source, err,
+	                        "SELECT backend_xid::text FROM pg_catalog.pg_stat_activity "
+	                        "WHERE wait_event = 'SyncRep' AND backend_xid IS NOT NULL",
+	                        0, NULL);
+}
+
+static bool
+export_once(PgSession *source, KeeperReport *report)
+{
+	PgRows *rows;
+	const char *xids;
+
+	if (!pg_session_exec(source, &report->error, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	                     0, NULL))
+		return false;
+	rows = pg_session_query(source, &report->error,
+	                        "SELECT pg_catalog.pg_export_snapshot(), "
+	                        "pg_catalog.pg_current_snapshot()",
+	                        0, NULL);
+	if (rows == NULL)
+		return false;
+	xids = pg_rows_get(rows, 0, 1);
+	if (strlen(xids) >= sizeof(report->xids))
+		error_set(&report->error, "53000", "too many transactions run on the source");
+	snprintf(report->snapshot, sizeof(report->snapshot), "%s", pg_rows_get(rows, 0, 0));
+	snprintf(report->xids, sizeof(report->xids), "%s", xids);
+	pg_rows_free(rows);
+	if (report->error.set)
+		return false;
+	/* after it: whatever the snapshot sees has its commit record before this */
+	rows = pg_session_query(source, &report->error,
+	                        "SELECT pg_catalog.pg_current_wal_insert_lsn() " KEEPER_MARK, 0, NULL);
+	if (rows == NULL)
+		return false;
+	snprintf(report->insert_lsn, sizeof(report->insert_lsn), "%s", pg_rows_get(rows, 0, 0));
+	pg_rows_free(rows);
+	return true;
+}
+
+/* Whether the snapshot sees all of those commits. */
+static bool
+sees_all(const KeeperReport *report, const PgRows *commits)
+{
+	Arena *arena = arena_create(4096);
+	GateSnapshot snapshot;
+	bool all = gate_snapshot_parse(&snapshot, report->xids, arena);
+
+	for (int i = 0; all && i < pg_rows_count(commits); i++)
+		all = gate_snapshot_sees(&snapshot,
+		                         (uint32_t) strtoull(pg_rows_get(commits, i, 0), NULL, 10));
+	arena_destroy(arena);
+	return all;
+}
+
+/*
+ * The stream looks at the tables already, from a place before now.  So every commit up to now must
+ * be in the snapshot or still to come in the stream.
+ */
+static bool
+export_later(PgSession *source, KeeperReport *report)
+{
+	PgRows *commits;
+	bool ok = false;
+
+	usleep(SETTLE_US);
+	commits = waiting_commits(source, &report->error);
+	for (int i = 0; commits != NULL && i < SYNC_REP_S * 10; i++)
+	{
+		ok = export_once(source, report);
+		if (!ok || sees_all(report, commits))
+			break;
+		ok = false;
+		if (!pg_session_exec(source, &report->error, "ROLLBACK", 0, NULL))
+			break;
+		usleep(SETTLE_US);
+	}
+	if (commits != NULL && !ok && !report->error.set)
+	{
+		error_set(&report->error, "55006", "commits on the source wait for a synchronous standby");
+		error_hint(&report->error, "See to the standby; the load begins when they have ended.");
+	}
+	pg_rows_free(commits);
+	return ok;
 }
 
 /* Whether the target still names our snapshot.  *seen: the target answered. */
@@ -213,23 +322,55 @@ keeper_detach(int report_fd)
 		_exit(1);
 }
 
-static void
-keeper_main(const Job *job, int report_fd)
+/* More than a socket's buffer may hold: the parent reads meanwhile. */
+static bool
+send_report(int fd, const KeeperReport *report)
 {
-	bool with_slot = job->options.phases[PHASE_INCREMENTAL];
-	KeeperReport report = {0};
+	const char *at = (const char *) report;
+	size_t left = sizeof(*report);
+
+	while (left > 0)
+	{
+		ssize_t sent = write(fd, at, left);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent <= 0)
+			return false;
+		at += sent;
+		left -= (size_t) sent;
+	}
+	return true;
+}
+
+static void
+keeper_main(const Job *job, KeeperKind kind, int report_fd)
+{
+	static KeeperReport report;
 	PgSession *source;
 
 	keeper_detach(report_fd);
 	source = pg_session_open(job->source_conninfo,
-	                         with_slot ? PG_SESSION_REPLICATION : PG_SESSION_SOURCE, job->slot_name,
-	                         NULL, &report.error);
+	                         kind == KEEPER_SLOT ? PG_SESSION_REPLICATION : PG_SESSION_SOURCE,
+	                         job->slot_name, NULL, &report.error);
 	if (source != NULL)
-		report.ok = with_slot ? export_with_slot(source, job->slot_name, &report)
-		                      : export_alone(source, &report);
-	if (report.ok && with_slot)
+	{
+		switch (kind)
+		{
+			case KEEPER_SLOT:
+				report.ok = export_with_slot(source, job->slot_name, &report);
+				break;
+			case KEEPER_PLAIN:
+				report.ok = export_alone(source, &report);
+				break;
+			case KEEPER_LATER:
+				report.ok = export_later(source, &report);
+				break;
+		}
+	}
+	if (report.ok && kind == KEEPER_SLOT)
 		FAULT_POINT("keeper.slot_created");
-	if (write(3, &report, sizeof(report)) != sizeof(report))
+	if (!send_report(3, &report))
 		_exit(1);
 	if (report.ok && await_parent(source, 3))
 		keep(job, source, report.snapshot);
@@ -239,7 +380,7 @@ keeper_main(const Job *job, int report_fd)
 
 /* Starts the keeper; returns the socket that its report comes through, or -1. */
 static int
-keeper_start(Worker *w, pid_t *keeper, Error *err)
+keeper_start(Worker *w, KeeperKind kind, pid_t *keeper, Error *err)
 {
 	int ends[2];
 	int pids[2];
@@ -263,7 +404,7 @@ keeper_start(Worker *w, pid_t *keeper, Error *err)
 		pid_t grandchild = fork();
 
 		if (grandchild == 0)
-			keeper_main(worker_job(w), ends[1]);
+			keeper_main(worker_job(w), kind, ends[1]);
 		if (write(pids[1], &grandchild, sizeof(grandchild)) != sizeof(grandchild))
 			_exit(1);
 		_exit(0);
@@ -421,26 +562,34 @@ copy_keeper_release(Worker *w)
 	pg_session_close(session);
 }
 
-/* What a lost snapshot leaves: the data parts start again, the slot goes. */
+/*
+ * What a lost snapshot leaves.  With a stream to come, the slot stays and the tables that are whole;
+ * `anew`: there is none, or nothing yet that could stay, and everything starts again.
+ */
 static bool
-forget_lost(PgSession *target, const Job *job, CopyStep step, Error *err)
+forget_lost(PgSession *target, const Job *job, CopyStep step, bool anew, Error *err)
 {
 	const char *params[] = {job->slot_name};
 	CopyStep back = job->options.phases[PHASE_SCHEMA] ? STEP_SCHEMA_DONE : STEP_NONE;
+	bool ok;
 
 	if (!copy_queue_begin(target, job, err))
 		return false;
-	if (!pg_session_exec(target, err,
-	                     "UPDATE dts.target_progress SET snapshot = NULL, consistent_point = NULL, "
-	                     "end_lsn = NULL WHERE slot_name = $1",
-	                     1, params) ||
-	    (step == STEP_FULL_PLANNED &&
-	     (!copy_queue_restart_data(target, job, err) || !copy_step_write(target, job, back, err))))
-	{
-		copy_queue_rollback(target);
-		return false;
-	}
-	return copy_queue_commit(target, err);
+	ok = pg_session_exec(
+	    target, err,
+	    anew ? "UPDATE dts.target_progress SET snapshot = NULL, "
+	           "consistent_point = NULL, end_lsn = NULL WHERE slot_name = $1"
+	         : "UPDATE dts.target_progress SET snapshot = NULL WHERE slot_name = $1",
+	    1, params);
+	if (ok && step == STEP_FULL_PLANNED)
+		ok = (anew ? copy_queue_restart_data(target, job, err) &&
+		                 copy_tables_forget(target, job, err)
+		           : copy_tables_restart(target, job, err)) &&
+		     copy_step_write(target, job, back, err);
+	if (ok)
+		return copy_queue_commit(target, err);
+	copy_queue_rollback(target);
+	return false;
 }
 
 static bool
@@ -456,16 +605,12 @@ drop_slot(const Job *job, Error *err)
 
 /* Where the source is: system, timeline, database, encoding. */
 static bool
-store_report(PgSession *target, const Job *job, const KeeperReport *report, Error *err)
+store_identity(PgSession *target, const Job *job, Error *err)
 {
 	SourceIdentity identity = {0};
 	char encoding[64];
 	char timeline[16];
-	const char *params[] = {job->slot_name,
-	                        /* only a load needs it; no name, no keeper */
-	                        job->options.phases[PHASE_FULL] ? report->snapshot : NULL,
-	                        report->consistent_point[0] ? report->consistent_point : NULL,
-	                        identity.system, timeline, identity.database, encoding};
+	const char *params[] = {job->slot_name, identity.system, timeline, identity.database, encoding};
 	PgSession *session = copy_source_open(job, encoding, sizeof(encoding), err);
 	bool ok = session != NULL;
 
@@ -477,45 +622,136 @@ store_report(PgSession *target, const Job *job, const KeeperReport *report, Erro
 		ok = session != NULL && source_identify(session, &identity, err);
 		pg_session_close(session);
 	}
-	if (!ok || !copy_queue_begin(target, job, err))
-		return false;
 	snprintf(timeline, sizeof(timeline), "%d", identity.timeline);
-	ok = pg_session_exec(
+	return ok && pg_session_exec(
+	                 target, err,
+	                 "UPDATE dts.target_progress SET source_system = nullif($2, ''), "
+	                 "source_timeline = nullif(CAST($3 AS int), 0), source_database = nullif($4, "
+	                 "''), source_encoding = $5 WHERE slot_name = $1",
+	                 5, params);
+}
+
+/* The snapshot, and the position that goes with a new slot. */
+static bool
+store_snapshot(PgSession *target, const Job *job, const KeeperReport *report, Error *err)
+{
+	bool later = report->insert_lsn[0] != '\0';
+	const char *point = report->consistent_point[0] ? report->consistent_point : NULL;
+	const char *params[] = {job->slot_name,
+	                        /* only a load needs it; no name, no keeper */
+	                        job->options.phases[PHASE_FULL] || later ? report->snapshot : NULL,
+	                        point, later ? report->insert_lsn : point, later ? report->xids : NULL};
+
+	return pg_session_exec(
 	    target, err,
-	    "UPDATE dts.target_progress SET snapshot = $2, consistent_point = CAST($3 AS pg_lsn), "
-	    "end_lsn = CAST($3 AS pg_lsn), source_system = nullif($4, ''), source_timeline = "
-	    "nullif(CAST($5 AS int), 0), source_database = nullif($6, ''), source_encoding = $7, "
-	    "updated_at = clock_timestamp() WHERE slot_name = $1",
-	    7, params);
-	if (!ok)
-	{
-		copy_queue_rollback(target);
-		return false;
-	}
-	return copy_queue_commit(target, err);
+	    later
+	        ? "UPDATE dts.target_progress SET snapshot = $2, consistent_point = "
+	          "coalesce(CAST($3 AS pg_lsn), consistent_point), snapshot_lsn = CAST($4 AS pg_lsn), "
+	          "snapshot_xids = $5, updated_at = clock_timestamp() WHERE slot_name = $1"
+	        : "UPDATE dts.target_progress SET snapshot = $2, consistent_point = CAST($3 AS "
+	          "pg_lsn), end_lsn = CAST($3 AS pg_lsn), snapshot_lsn = CAST($4 AS pg_lsn), "
+	          "snapshot_xids = $5, updated_at = clock_timestamp() WHERE slot_name = $1",
+	    5, params);
 }
 
 static bool
-create_anew(Worker *w, PgSession *target, PhaseResult *result, Error *err)
+store_report(PgSession *target, const Job *job, const KeeperReport *report, Error *err)
+{
+	if (!copy_queue_begin(target, job, err))
+		return false;
+	if (store_snapshot(target, job, report, err) &&
+	    (report->insert_lsn[0] != '\0' || store_identity(target, job, err)))
+		return copy_queue_commit(target, err);
+	copy_queue_rollback(target);
+	return false;
+}
+
+static bool
+create_anew(Worker *w, KeeperKind kind, PgSession *target, PhaseResult *result, Error *err)
 {
 	const Job *job = worker_job(w);
-	KeeperReport report;
+	KeeperReport *report = xcalloc(1, sizeof(*report));
 	pid_t keeper;
 	int pipe_fd;
 	bool ok;
 
 	*result = PHASE_TROUBLE;
-	pipe_fd = keeper_start(w, &keeper, err);
-	if (pipe_fd < 0)
-		return false;
-	ok = keeper_await(w, pipe_fd, keeper, &report, result, err);
-	if (ok && !store_report(target, job, &report, err))
+	pipe_fd = keeper_start(w, kind, &keeper, err);
+	ok = pipe_fd >= 0 && keeper_await(w, pipe_fd, keeper, report, result, err);
+	if (ok && !store_report(target, job, report, err))
 	{
 		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
 		ok = false;
 	}
-	close(pipe_fd); /* the keeper goes by what the target says from here on */
+	if (pipe_fd >= 0)
+		close(pipe_fd); /* the keeper goes by what the target says from here on */
+	free(report);
 	return ok;
+}
+
+bool
+copy_keeper_later(Worker *w, PgSession *target, PhaseResult *result, Error *err)
+{
+	return create_anew(w, KEEPER_LATER, target, result, err);
+}
+
+/* The slot that the load's stream will begin at: still as it was made?  *stored: it was made. */
+static bool
+check_slot(PgSession *target, const Job *job, bool *stored, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	SourceExpected expected = {.slot = job->slot_name};
+	PgSession *source = NULL;
+	bool lost;
+	bool ok = true;
+	PgRows *rows = pg_session_query(
+	    target, err,
+	    "SELECT end_lsn, coalesce(source_system, ''), coalesce(source_timeline, 0), "
+	    "coalesce(source_database, '') FROM dts.target_progress WHERE slot_name = $1 AND "
+	    "consistent_point IS NOT NULL AND end_lsn IS NOT NULL",
+	    1, params);
+
+	*stored = rows != NULL && pg_rows_count(rows) == 1;
+	if (*stored)
+	{
+		ok = lsn_parse(pg_rows_get(rows, 0, 0), &expected.stored.value);
+		expected.system = pg_rows_get(rows, 0, 1);
+		expected.timeline = (int) pg_rows_int(rows, 0, 2);
+		expected.database = pg_rows_get(rows, 0, 3);
+		source = pg_session_open(job->source_conninfo, PG_SESSION_REPLICATION, job->slot_name, NULL,
+		                         err);
+		ok = ok && source != NULL && source_slot_verify(source, &expected, &lost, err);
+		pg_session_close(source);
+	}
+	pg_rows_free(rows);
+	return rows != NULL && ok;
+}
+
+/* The snapshot is gone and still needed. */
+static bool
+replace_lost(Worker *w, PgSession *target, CopyStep step, PhaseResult *result, Error *err)
+{
+	const Job *job = worker_job(w);
+	const bool *phases = job->options.phases;
+	bool stays = false;
+	bool ok = true;
+
+	/* without a stream nothing would bring tables of two snapshots together */
+	if (phases[PHASE_FULL] && phases[PHASE_INCREMENTAL])
+		ok = check_slot(target, job, &stays, err);
+	ok = ok && forget_lost(target, job, step, !stays, err) &&
+	     (!phases[PHASE_INCREMENTAL] || stays || drop_slot(job, err));
+	if (ok)
+		return create_anew(w,
+		                   stays                       ? KEEPER_LATER
+		                   : phases[PHASE_INCREMENTAL] ? KEEPER_SLOT
+		                                               : KEEPER_PLAIN,
+		                   target, result, err);
+	if (strcmp(err->sqlstate, ERR_LOST) == 0)
+		*result = PHASE_LOST;
+	else
+		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
+	return false;
 }
 
 bool
@@ -542,16 +778,11 @@ copy_keeper_create(Worker *w, PhaseResult *result, Error *err)
 		case SNAPSHOT_UNKNOWN: /* an end that is away for a moment must not cost the whole load */
 			break;
 	}
+	if (!ok)
+		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
 	/* from there on the snapshot is of no use, and the slot is the stream's business */
-	if (ok && step >= STEP_DATA_DONE)
-	{
-		pg_session_close(target);
-		return true;
-	}
-	ok = ok && forget_lost(target, job, step, err) &&
-	     (!phases[PHASE_INCREMENTAL] || drop_slot(job, err));
-	*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
-	ok = ok && create_anew(w, target, result, err);
+	else if (step < STEP_DATA_DONE)
+		ok = replace_lost(w, target, step, result, err);
 	pg_session_close(target);
 	return ok;
 }

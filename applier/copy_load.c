@@ -17,6 +17,7 @@
 #include "copy_index.h"
 #include "copy_plan.h"
 #include "copy_queue.h"
+#include "copy_table.h"
 #include "strbuf.h"
 
 #define LOOK_BATCH 100
@@ -356,18 +357,79 @@ add_ending(LoadPlan *plan)
 	strbuf_free(&sql);
 }
 
+/* Their numbers for IN (...), and their rows in dts.target_table. */
+static bool
+store_tables(LoadPlan *plan, Error *err)
+{
+	const Catalog *catalog = &plan->catalog;
+	StrBuf sql, list;
+	bool ok = true;
+
+	strbuf_init(&sql);
+	strbuf_init(&list);
+	for (int from = 0; ok && from < catalog->count; from += LOOK_BATCH)
+	{
+		strbuf_reset(&sql);
+		strbuf_reset(&list);
+		strbuf_puts(&sql, "INSERT INTO dts.target_table (slot_name, table_oid, schema_name, "
+		                  "table_name, state) VALUES ");
+		for (int i = from; i < catalog->count && i < from + LOOK_BATCH; i++)
+		{
+			const CatalogTable *t = &catalog->tables[i];
+
+			strbuf_puts(&sql, i > from ? ", (" : "(");
+			strbuf_literal(&sql, plan->job->slot_name);
+			strbuf_printf(&sql, ", %" PRIu32 ", ", t->oid);
+			strbuf_literal(&sql, t->schema);
+			strbuf_puts(&sql, ", ");
+			strbuf_literal(&sql, t->name);
+			strbuf_puts(&sql, ", 'waiting')");
+			strbuf_printf(&list, "%s%" PRIu32, i > from ? ", " : "", t->oid);
+		}
+		strbuf_puts(&sql, " ON CONFLICT (slot_name, table_oid) DO UPDATE SET schema_name = "
+		                  "excluded.schema_name, table_name = excluded.table_name");
+		ok = pg_session_exec(plan->target, err, sql.data, 0, NULL) &&
+		     copy_tables_begin(plan->target, plan->job, list.data, err);
+	}
+	strbuf_free(&sql);
+	strbuf_free(&list);
+	return ok;
+}
+
 static bool
 store(LoadPlan *plan, Error *err)
 {
 	if (!copy_queue_begin(plan->target, plan->job, err))
 		return false;
 	if (!copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) ||
+	    !store_tables(plan, err) ||
 	    !copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err))
 	{
 		copy_queue_rollback(plan->target);
 		return false;
 	}
 	return copy_queue_commit(plan->target, err);
+}
+
+/* Leaves out what an earlier snapshot's copy holds whole. */
+static bool
+leave_out_whole(LoadPlan *plan, Error *err)
+{
+	Catalog *catalog = &plan->catalog;
+	CopyTables known;
+	int left = 0;
+
+	if (!copy_tables_read(&known, plan->target, plan->job, plan->arena, err))
+		return false;
+	for (int i = 0; i < catalog->count; i++)
+	{
+		const GateTable *t = copy_tables_find(&known, catalog->tables[i].oid);
+
+		if (t == NULL || t->state == GATE_WAITING)
+			catalog->tables[left++] = catalog->tables[i];
+	}
+	catalog->count = left;
+	return true;
 }
 
 bool
@@ -380,7 +442,8 @@ copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *ord
 	plan.arena = arena_create(256 * 1024);
 	plan.tasks.arena = plan.arena;
 	ok = copy_catalog_read(&plan.catalog, source, plan.job, plan.arena, err) &&
-	     look_at_target(&plan, order, err) && check_states(&plan, err);
+	     leave_out_whole(&plan, err) && look_at_target(&plan, order, err) &&
+	     check_states(&plan, err);
 	if (ok)
 	{
 		add_empties(&plan);

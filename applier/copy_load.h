@@ -10,8 +10,9 @@
 #include "worker.h"
 
 /*
- * `source` stands in a transaction on the load's snapshot.  The tasks and the step commit together.
- * False with *order other than ORDER_GO_ON: the worker wants to leave.
+ * `source` stands in a transaction on the load's snapshot.  The tasks, the states of the tables and
+ * the step commit together.  Tables whose rows are all on the target under an earlier snapshot are
+ * left alone.  False with *order other than ORDER_GO_ON: the worker wants to leave.
  */
 bool copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *order,
                     Error *err) must_check;

@@ -16,6 +16,7 @@
 #include "error.h"
 #include "progress.h"
 #include "source.h"
+#include "table_join.h"
 #include "target.h"
 
 #define FLOW_MARKER_PREFIX "dts.marker"
@@ -24,6 +25,7 @@ typedef struct Flow
 {
 	ChangeSource *source; /* borrowed */
 	Target *target;       /* borrowed */
+	TableJoin *tables;    /* borrowed; NULL: every table is simply part of the stream */
 	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
 	Batch batch;
 	Progress progress;

@@ -63,6 +63,9 @@ typedef struct TargetOps
 	TargetResult (*apply)(Target *target, const TxnHeader *header, const Change *change,
 	                      Error *err);
 
+	/* Runs a statement of the job's own bookkeeping in the open transaction. */
+	TargetResult (*run)(Target *target, const char *sql, Error *err);
+
 	/* Stores the position in the open transaction and commits it. */
 	TargetResult (*commit)(Target *target, const TargetPosition *position, Error *err);
 

@@ -51,6 +51,15 @@ target_pg_begin(Target *target, Error *err)
 	return TARGET_OK;
 }
 
+static TargetResult
+target_pg_run(Target *target, const char *sql, Error *err)
+{
+	TargetPg *t = (TargetPg *) target;
+
+	return pipeline_query(&t->pipeline, REQUEST_COMMAND, sql, 0, NULL, err) ? TARGET_OK
+	                                                                        : TARGET_FAILED;
+}
+
 static void
 put_int64(char *to, uint64_t value)
 {
@@ -236,6 +245,7 @@ static const TargetOps target_pg_ops = {
     .set_encoding = target_pg_set_encoding,
     .begin = target_pg_begin,
     .apply = target_pg_apply,
+    .run = target_pg_run,
     .commit = target_pg_commit,
     .pump = target_pg_pump,
     .status = target_pg_status,

@@ -132,6 +132,17 @@ target_apply(Target *base, const TxnHeader *header, const Change *change, Error 
 }
 
 static TargetResult
+target_run(Target *base, const char *sql, Error *err)
+{
+	FakeTarget *t = (FakeTarget *) base;
+	TargetResult result = target_operation(t, err);
+
+	if (result == TARGET_OK)
+		strbuf_printf(&t->said, "run(%s) ", sql);
+	return result;
+}
+
+static TargetResult
 target_commit(Target *base, const TargetPosition *position, Error *err)
 {
 	FakeTarget *t = (FakeTarget *) base;
@@ -185,7 +196,7 @@ target_close(Target *base)
 }
 
 static const TargetOps target_ops = {
-    "recording", target_set_encoding, target_begin,  target_apply,  target_commit,
+    "recording", target_set_encoding, target_begin,  target_apply,  target_run,   target_commit,
     target_pump, target_status,       target_socket, target_events, target_close,
 };
 
