@@ -28,6 +28,7 @@ typedef struct TargetTable
 	bool filled; /* holds rows */
 	bool alike;  /* same columns of the same types as on the source */
 	bool ours;   /* filled by us: a stage EMPTY row stands from an earlier plan */
+	bool empty;  /* to be emptied whatever the policy says */
 } TargetTable;
 
 typedef struct LoadPlan
@@ -39,6 +40,7 @@ typedef struct LoadPlan
 	Catalog catalog;
 	TargetTable *states; /* by index in the catalog */
 	CopyTasks tasks;
+	bool beside; /* the stream: tables that wait, and no others */
 } LoadPlan;
 
 /* Which of these tables exist on the target as something that takes rows. */
@@ -150,7 +152,6 @@ look_at_target(LoadPlan *plan, WorkerOrder *order, Error *err)
 {
 	int count = plan->catalog.count;
 
-	plan->states = arena_zalloc(plan->arena, sizeof(TargetTable) * ((size_t) count + 1));
 	if (!look_ours(plan, err))
 		return false;
 	for (int from = 0; from < count; from += LOOK_BATCH)
@@ -181,8 +182,8 @@ check_states(LoadPlan *plan, Error *err)
 		StrBuf *list = NULL;
 
 		if (!s->exists)
-			list = &missing;
-		else if (s->filled && !s->ours && fail && t->condition[0] == '\0')
+			list = plan->beside ? NULL : &missing;
+		else if (s->filled && !s->ours && !s->empty && fail && t->condition[0] == '\0')
 			list = &filled;
 		if (list == NULL)
 			continue;
@@ -223,7 +224,7 @@ merges(const LoadPlan *plan, int i)
 {
 	const TargetTable *s = &plan->states[i];
 
-	return s->filled && !s->ours && plan->catalog.tables[i].columns[0] != '\0' &&
+	return s->filled && !s->ours && !s->empty && plan->catalog.tables[i].columns[0] != '\0' &&
 	       (plan->job->options.same_name_tables == SAME_NAME_KEEP ||
 	        plan->catalog.tables[i].condition[0] != '\0');
 }
@@ -291,7 +292,7 @@ add_empties(LoadPlan *plan)
 		bool config = plan->catalog.tables[i].condition[0] != '\0';
 		CopyTask *task;
 
-		if (s->ours || (s->filled && (!truncate || config)))
+		if (s->ours || (s->filled && !s->empty && (!truncate || config)))
 			continue;
 		task = copy_tasks_add(&plan->tasks, STAGE_EMPTY, TASK_EMPTY);
 		set_table(task, &plan->catalog.tables[i]);
@@ -326,7 +327,7 @@ add_parts(LoadPlan *plan, bool can_split)
 		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_DATA, merge ? TASK_MERGE : TASK_PART);
 
 		/* a table that the target made for itself may have an int for our bigint */
-		t->binary = t->binary && plan->states[p->table].alike;
+		t->binary = t->binary && (plan->states[p->table].alike || !plan->states[p->table].exists);
 		set_table(task, t);
 		task->source_sql = source_sql(plan, t, p);
 		task->target_sql = target_sql(plan, t, merge);
@@ -396,24 +397,35 @@ store_tables(LoadPlan *plan, Error *err)
 	return ok;
 }
 
+/* Those that the source has no longer, or the job does not select: nothing is to be copied. */
 static bool
-store(LoadPlan *plan, Error *err)
+forget_others(LoadPlan *plan, Error *err)
+{
+	const char *params[] = {plan->job->slot_name};
+
+	return pg_session_exec(
+	    plan->target, err,
+	    "DELETE FROM dts.target_table WHERE slot_name = $1 AND state = 'waiting'", 1, params);
+}
+
+static bool
+store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 {
 	if (!copy_queue_begin(plan->target, plan->job, err))
 		return false;
-	if (!copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) ||
-	    !store_tables(plan, err) ||
-	    !copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err))
-	{
-		copy_queue_rollback(plan->target);
-		return false;
-	}
-	return copy_queue_commit(plan->target, err);
+	if ((schema == NULL ||
+	     copy_queue_add(plan->target, plan->job, schema->tasks, schema->count, err)) &&
+	    copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) &&
+	    store_tables(plan, err) && forget_others(plan, err) &&
+	    (plan->beside || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
+		return copy_queue_commit(plan->target, err);
+	copy_queue_rollback(plan->target);
+	return false;
 }
 
-/* Leaves out what an earlier snapshot's copy holds whole. */
+/* Leaves out what an earlier snapshot's copy holds whole; beside the stream, all that do not wait. */
 static bool
-leave_out_whole(LoadPlan *plan, Error *err)
+choose_tables(LoadPlan *plan, Error *err)
 {
 	Catalog *catalog = &plan->catalog;
 	CopyTables known;
@@ -421,36 +433,56 @@ leave_out_whole(LoadPlan *plan, Error *err)
 
 	if (!copy_tables_read(&known, plan->target, plan->job, plan->arena, err))
 		return false;
+	plan->states = arena_zalloc(plan->arena, sizeof(TargetTable) * ((size_t) catalog->count + 1));
 	for (int i = 0; i < catalog->count; i++)
 	{
 		const GateTable *t = copy_tables_find(&known, catalog->tables[i].oid);
 
-		if (t == NULL || t->state == GATE_WAITING)
-			catalog->tables[left++] = catalog->tables[i];
+		if (t == NULL ? plan->beside : t->state != GATE_WAITING)
+			continue;
+		plan->states[left].empty = t != NULL && known.to_empty[t - known.tables];
+		catalog->tables[left++] = catalog->tables[i];
 	}
 	catalog->count = left;
 	return true;
+}
+
+static bool
+make_plan(LoadPlan *plan, PgSession *source, const CopyTasks *schema, WorkerOrder *order,
+          Error *err)
+{
+	bool ok;
+
+	*order = ORDER_GO_ON;
+	plan->arena = arena_create(256 * 1024);
+	plan->tasks.arena = plan->arena;
+	ok = copy_catalog_read(&plan->catalog, source, plan->job, plan->arena, err) &&
+	     choose_tables(plan, err) && look_at_target(plan, order, err) && check_states(plan, err);
+	if (ok)
+	{
+		add_empties(plan);
+		add_parts(plan, pg_session_version(source) >= 140000);
+		add_ending(plan);
+		ok = store(plan, schema, err);
+	}
+	arena_destroy(plan->arena);
+	return ok;
 }
 
 bool
 copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *order, Error *err)
 {
 	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target};
-	bool ok;
 
-	*order = ORDER_GO_ON;
-	plan.arena = arena_create(256 * 1024);
-	plan.tasks.arena = plan.arena;
-	ok = copy_catalog_read(&plan.catalog, source, plan.job, plan.arena, err) &&
-	     leave_out_whole(&plan, err) && look_at_target(&plan, order, err) &&
-	     check_states(&plan, err);
-	if (ok)
-	{
-		add_empties(&plan);
-		add_parts(&plan, pg_session_version(source) >= 140000);
-		add_ending(&plan);
-		ok = store(&plan, err);
-	}
-	arena_destroy(plan.arena);
-	return ok;
+	return make_plan(&plan, source, NULL, order, err);
+}
+
+bool
+copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTasks *schema,
+                      Error *err)
+{
+	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target, .beside = true};
+	WorkerOrder order;
+
+	return make_plan(&plan, source, schema, &order, err);
 }

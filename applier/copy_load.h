@@ -6,6 +6,7 @@
 #ifndef DTS_COPY_LOAD_H
 #define DTS_COPY_LOAD_H
 
+#include "copy_index.h"
 #include "pg_session.h"
 #include "worker.h"
 
@@ -16,5 +17,13 @@
  */
 bool copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *order,
                     Error *err) must_check;
+
+/*
+ * The same for the tables that wait beside the stream, and no step.  `schema` holds the tasks that
+ * make those of them that the target lacks.  Tables that the source no longer has, or that the job
+ * no longer selects, are forgotten.
+ */
+bool copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTasks *schema,
+                           Error *err) must_check;
 
 #endif /* DTS_COPY_LOAD_H */

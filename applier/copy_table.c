@@ -21,6 +21,7 @@ enum
 	COL_APPLIED,
 	COL_HOLD,
 	COL_REASON,
+	COL_TO_EMPTY,
 };
 
 static SourceLsn
@@ -59,7 +60,8 @@ copy_tables_read(CopyTables *tables, PgSession *target, const Job *job, Arena *a
 	PgRows *rows = pg_session_query(
 	    target, err,
 	    "SELECT table_oid, schema_name, table_name, state, start_lsn, start_snapshot, applied_lsn, "
-	    "hold_lsn, coalesce(reason, '') FROM dts.target_table WHERE slot_name = $1 ORDER BY "
+	    "hold_lsn, coalesce(reason, ''), to_empty FROM dts.target_table WHERE slot_name = $1 ORDER "
+	    "BY "
 	    "table_oid",
 	    1, params);
 	bool ok = rows != NULL;
@@ -70,8 +72,10 @@ copy_tables_read(CopyTables *tables, PgSession *target, const Job *job, Arena *a
 	tables->count = pg_rows_count(rows);
 	tables->tables = arena_zalloc(arena, sizeof(GateTable) * ((size_t) tables->count + 1));
 	tables->reasons = arena_zalloc(arena, sizeof(char *) * ((size_t) tables->count + 1));
+	tables->to_empty = arena_zalloc(arena, sizeof(bool) * ((size_t) tables->count + 1));
 	for (int i = 0; ok && i < tables->count; i++)
 	{
+		tables->to_empty[i] = pg_rows_bool(rows, i, COL_TO_EMPTY);
 		ok = read_row(&tables->tables[i], rows, i, arena, err);
 		tables->reasons[i] = arena_strdup(arena, pg_rows_get(rows, i, COL_REASON));
 	}
@@ -167,6 +171,12 @@ copy_tables_restart(PgSession *target, const Job *job, Error *err)
 	         "p.stage IN (%d, %d)",
 	         STAGE_DATA, STAGE_ANALYZE);
 	if (!pg_session_exec(target, err, sql, 1, params) ||
+	    !pg_session_exec(
+	        target, err,
+	        "UPDATE dts.target_part p SET state = 'todo' FROM dts.target_table t WHERE "
+	        "p.slot_name = $1 AND t.slot_name = p.slot_name AND t.table_oid = "
+	        "p.table_oid AND t.state = 'waiting' AND p.state = 'parked'",
+	        1, params) ||
 	    !pg_session_exec(target, err,
 	                     "DELETE FROM dts.target_part WHERE slot_name = $1 AND kind = 'sequences'",
 	                     1, params))

@@ -25,7 +25,8 @@
 	" table_name text NOT NULL, state text NOT NULL, start_lsn pg_lsn, start_snapshot text,"       \
 	" hold_lsn pg_lsn, applied_lsn pg_lsn, reason text, copies int NOT NULL DEFAULT 0,"            \
 	" since timestamptz NOT NULL DEFAULT clock_timestamp(), copied_at timestamptz,"                \
-	" joined_at timestamptz, PRIMARY KEY (slot_name, table_oid));"                                 \
+	" joined_at timestamptz, to_empty boolean NOT NULL DEFAULT false, PRIMARY KEY (slot_name, "    \
+	"table_oid));"                                                                                 \
 	"COMMENT ON TABLE dts.target_table IS "                                                        \
 	"'tables of a job: state, and from where on the stream is for them';"
 
@@ -33,6 +34,7 @@ typedef struct CopyTables
 {
 	GateTable *tables; /* in the order of their OIDs */
 	const char **reasons;
+	bool *to_empty; /* reloaded: whatever rows the target has go */
 	int count;
 } CopyTables;
 

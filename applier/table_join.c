@@ -39,6 +39,7 @@ typedef struct JoinTable
 	Arena *arena; /* texts and the snapshot's list */
 	Backlog *backlog;
 	Wish wish;
+	bool empty; /* with WISH_HOLD: its rows on the target go */
 	Wish doing; /* the wish that is being carried out */
 	bool told;  /* its standing has been told of */
 	/* read from the backlog and not yet taken by the target */
@@ -184,8 +185,19 @@ table_join_put(TableJoin *join, const GateTable *table)
 		drop_backlog(t);
 }
 
+static JoinTable *
+named(TableJoin *join, uint32_t oid, const char *schema, const char *name)
+{
+	const GateTable table = {.oid = oid, .schema = schema, .name = name, .state = GATE_JOINED};
+	JoinTable *t = find_or_add(join, oid);
+
+	if (t->gate.name == NULL)
+		describe(t, &table);
+	return t;
+}
+
 void
-table_join_hold(TableJoin *join, uint32_t oid, const char *schema, const char *name)
+table_join_hold(TableJoin *join, uint32_t oid, const char *schema, const char *name, bool empty)
 {
 	JoinTable *t = find_or_add(join, oid);
 
@@ -196,15 +208,13 @@ table_join_hold(TableJoin *join, uint32_t oid, const char *schema, const char *n
 		describe(t, &table);
 	}
 	t->wish = WISH_HOLD;
+	t->empty = empty;
 }
 
 void
-table_join_remove(TableJoin *join, uint32_t oid)
+table_join_remove(TableJoin *join, uint32_t oid, const char *schema, const char *name)
 {
-	JoinTable *t = find(join, oid);
-
-	if (t != NULL)
-		t->wish = WISH_REMOVE;
+	named(join, oid, schema, name)->wish = WISH_REMOVE;
 }
 
 const GateTable *
@@ -431,25 +441,31 @@ write_wish(const TableJoin *join, const JoinTable *t, Target *target, Error *err
 	if (t->doing == WISH_HOLD)
 	{
 		strbuf_puts(&sql, "INSERT INTO dts.target_table (slot_name, table_oid, schema_name, "
-		                  "table_name, state, hold_lsn) VALUES (");
+		                  "table_name, state, to_empty, hold_lsn) VALUES (");
 		strbuf_literal(&sql, join->slot_name);
 		strbuf_printf(&sql, ", %" PRIu32 ", ", t->gate.oid);
 		strbuf_literal(&sql, t->gate.schema);
 		strbuf_puts(&sql, ", ");
 		strbuf_literal(&sql, t->gate.name);
-		strbuf_puts(&sql, ", 'waiting', ");
+		strbuf_printf(&sql, ", 'waiting', %s, ", t->empty ? "true" : "false");
 		put_lsn(&sql, join->position);
 		strbuf_puts(&sql, ") ON CONFLICT (slot_name, table_oid) DO UPDATE SET state = 'waiting', "
+		                  "to_empty = excluded.to_empty, "
 		                  "hold_lsn = excluded.hold_lsn, start_lsn = NULL, start_snapshot = NULL, "
 		                  "applied_lsn = NULL, reason = NULL, copied_at = NULL, joined_at = NULL, "
 		                  "since = clock_timestamp()");
 	}
 	else
 	{
-		strbuf_puts(&sql, "UPDATE dts.target_table SET state = 'removed', since = "
-		                  "clock_timestamp() WHERE slot_name = ");
+		strbuf_puts(&sql, "INSERT INTO dts.target_table (slot_name, table_oid, schema_name, "
+		                  "table_name, state) VALUES (");
 		strbuf_literal(&sql, join->slot_name);
-		strbuf_printf(&sql, " AND table_oid = %" PRIu32, t->gate.oid);
+		strbuf_printf(&sql, ", %" PRIu32 ", ", t->gate.oid);
+		strbuf_literal(&sql, t->gate.schema);
+		strbuf_puts(&sql, ", ");
+		strbuf_literal(&sql, t->gate.name);
+		strbuf_puts(&sql, ", 'removed') ON CONFLICT (slot_name, table_oid) DO UPDATE SET state = "
+		                  "'removed', since = clock_timestamp()");
 	}
 	result = target->ops->run(target, sql.data, err);
 	strbuf_free(&sql);

@@ -46,10 +46,13 @@ void table_join_destroy(TableJoin *join); /* NULL is allowed */
  */
 void table_join_put(TableJoin *join, const GateTable *table);
 
-/* Wishes for the next boundary: to hold the table's changes from there on (state waiting), or to
- * leave it out for good (state removed). */
-void table_join_hold(TableJoin *join, uint32_t oid, const char *schema, const char *name);
-void table_join_remove(TableJoin *join, uint32_t oid);
+/*
+ * Wishes for the next boundary: to hold the table's changes from there on (state waiting; empty:
+ * its rows on the target are to go before it is copied), or to leave it out for good (removed).
+ */
+void
+table_join_hold(TableJoin *join, uint32_t oid, const char *schema, const char *name, bool empty);
+void table_join_remove(TableJoin *join, uint32_t oid, const char *schema, const char *name);
 
 /*
  * A table whose standing has changed durably since the last call (waiting, joined or removed), or

@@ -176,6 +176,8 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 	t->status.answers++;
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
 	{
+		if (request->kind == REQUEST_CHANGE)
+			t->status.failed = ((const RelationEntry *) request->relation)->relation;
 		target_pg_error(t, request, result, err);
 		return false;
 	}

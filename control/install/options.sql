@@ -45,7 +45,9 @@ INSERT INTO dts.option_spec
 	(20, '$.retry.connection_minutes', '{integer}', false, 10, 1440, NULL, '720',
 		'after the loss of a connection, in minutes'),
 	(21, '$.retry.other_minutes', '{integer}', false, 1, 1440, NULL, '10',
-		'after any other error that may pass, in minutes; less than connection_minutes');
+		'after any other error that may pass, in minutes; less than connection_minutes'),
+	(22, '$.on_table_error', '{string}', false, NULL, NULL, '{stop,quarantine}', '"stop"',
+		'what an error that concerns one table does: stop the job, or put that table aside and go on without it');
 
 -- What a path may hold, in words.
 CREATE FUNCTION dts.option_expected(s dts.option_spec) RETURNS pg_catalog.text
