@@ -26,14 +26,14 @@ my $load = DtsWorkload->start(conninfo => $t->conninfo('source'), sessions => 2,
 
 # Somebody's transaction elsewhere in the cluster holds nothing up.
 my $elsewhere = $t->session('source', 'postgres');
-$elsewhere->query('BEGIN; SELECT pg_current_xact_id()');
+$elsewhere->do('BEGIN; SELECT pg_current_xact_id()');
 $t->sql_target("UPDATE public.big SET v = 'spoilt' WHERE id <= 10; DELETE FROM public.big WHERE id > 99000");
 my $asked = time;
 is(answered(change("SELECT dts_reload_table('j', 'public.big')")), 'done', 'a reload is accepted');
 $t->wait_for('the copy to begin', sub { table_state('public.big') =~ /^(?:copying|copied|joined)$/ });
 cmp_ok(time - $asked, '<', 5, 'it begins within five seconds beside an open transaction of another database');
 joined('public.big');
-$elsewhere->query('COMMIT');
+$elsewhere->do('COMMIT');
 is($t->sql_target("SELECT copies FROM dts.target_table WHERE table_name = 'big'"), 2, 'it was copied again, once');
 is($t->sql_target("SELECT max(copies) FROM dts.target_table WHERE table_name <> 'big'"), 1, 'and no other');
 for my $table (qw(wl.keyed wl.pair wl.bag wl.part wl.ident wl.child))
