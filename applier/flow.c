@@ -196,6 +196,8 @@ wants_event(const Flow *flow)
 {
 	if (flow->source_idle || flow->blocked)
 		return false;
+	if (flow->paused && !flow->batch.in_transaction)
+		return false;
 	return !flow->finishing || flow->batch.in_transaction;
 }
 
@@ -206,7 +208,7 @@ take_events(Flow *flow, Error *err)
 
 	flow->source_idle = false;
 	flow->blocked = false;
-	if (flow->finishing)
+	if (flow->finishing || flow->paused)
 		result = move_tables(flow, err);
 	if (result != TARGET_OK)
 	{

@@ -38,6 +38,7 @@ typedef struct Flow
 	bool again;         /* answers came in after they were asked for: do not wait */
 	bool idle_sent;     /* the commit in flight is one of idle progress */
 	bool finishing;     /* take no new transaction */
+	bool paused;        /* for the owner to set: take no event, only move tables */
 	bool source_failed; /* an error was the source's, not the target's */
 } Flow;
 

@@ -28,6 +28,7 @@
 #define WAIT_MS            1000
 #define RELEASE_SLOT_MS    3000
 #define FINISH_US          (2 * 1000000LL)  /* for the transaction at hand to become whole */
+#define SETTLE_US          (5 * 1000000LL)  /* for requests about tables to be followed first */
 #define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
 #define EVENT_EVERY_US     (10 * 1000000LL)
 #define PROTOCOL_RETRIES   3
@@ -224,7 +225,7 @@ wait_for_work(Incremental *inc)
 	struct pollfd fds[2 + TABLE_LOAD_FDS];
 	int timeout_ms = WAIT_MS;
 	int n = 0;
-	bool stopped = flow->finishing && !flow->batch.in_transaction;
+	bool stopped = (flow->finishing || flow->paused) && !flow->batch.in_transaction;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
 
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
@@ -301,13 +302,26 @@ put_aside(Incremental *inc, PhaseResult result, Error *err)
 	return true;
 }
 
+/*
+ * Requests that wait when the stream begins come before its first transaction: it may be one that
+ * cannot be applied until its table is taken out or loaded again.
+ */
+static void
+settle(Incremental *inc, int64_t since_us, int64_t now_us)
+{
+	if (inc->flow.paused)
+		inc->flow.paused = now_us - since_us < SETTLE_US && table_load_requested(inc->load);
+}
+
 static PhaseResult
 stream(Incremental *inc, StreamEnd *end, Error *err)
 {
 	PhaseResult result = PHASE_YIELDED;
+	int64_t since_us = worker_now_us(inc->w);
 	int64_t yield_since_us = 0;
 
 	*end = STREAM_ENDED;
+	inc->flow.paused = table_load_requested(inc->load);
 	for (;;)
 	{
 		WorkerOrder order = wait_for_work(inc);
@@ -320,6 +334,7 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 			flow_finish(&inc->flow);
 			yield_since_us = now_us;
 		}
+		settle(inc, since_us, now_us);
 		if (!flow_step(&inc->flow, now_us, err))
 		{
 			result = incremental_classify(err, inc->flow.source_failed);

@@ -255,6 +255,14 @@ table_load_detach(TableLoad *load)
 }
 
 bool
+table_load_requested(const TableLoad *load)
+{
+	WorkerChange change;
+
+	return load->request != REQUEST_NONE || worker_change_wanted(load->w, &change);
+}
+
+bool
 table_load_busy(const TableLoad *load)
 {
 	return load->request != REQUEST_NONE || (load->join && table_join_holding(load->join) > 0);

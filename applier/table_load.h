@@ -48,6 +48,9 @@ TableLoadStep table_load_step(TableLoad *load, Error *err) must_check;
 bool table_load_quarantine(TableLoad *load, uint32_t oid, const char *schema, const char *name,
                            const Error *reason, Error *err) must_check;
 
+/* Whether a request waits to be followed. */
+bool table_load_requested(const TableLoad *load);
+
 /* Whether there is anything under way that caught_up has to wait for. */
 bool table_load_busy(const TableLoad *load);
 

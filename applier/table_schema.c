@@ -4,7 +4,8 @@
  *
  * The archive is judged twice: as if the job were these tables alone, and for the whole job.  The
  * first says what belongs to them; the second finds the links between them and tables that the
- * target has already: foreign keys, and partitions to be attached.
+ * target has already: foreign keys, and partitions to be attached.  What either judgement warns of
+ * concerns the other tables, and was said when the job was loaded.
  */
 #include "table_schema.h"
 
@@ -161,6 +162,14 @@ choose(Worker *w, const Missing *missing, const Archive *archive, CopySelection 
 		return false;
 	leave_out_inherited(archive, narrow, &wide);
 	add_links(archive, narrow, &wide);
+	/* every database has it */
+	for (int i = 0; i < archive->count; i++)
+	{
+		const ArchiveEntry *e = &archive->entries[i];
+
+		if (strcmp(e->desc, "SCHEMA") == 0 && strcmp(e->tag, "public") == 0)
+			narrow->verdict[e->id] = ENTRY_EXISTS;
+	}
 	return true;
 }
 
@@ -187,7 +196,5 @@ table_schema_plan(Worker *w, PgSession *source, PgSession *target, const char *s
 	     choose(w, &missing, &archive, &selection, target, tasks->arena, err) &&
 	     copy_index_plan(tasks, &archive, &selection, program, &order, err);
 	copy_program_close(program);
-	for (int i = 0; ok && i < selection.warning_count; i++)
-		worker_event(w, "warning", "schema", "%s", selection.warnings[i]);
 	return ok;
 }

@@ -83,8 +83,15 @@ BEGIN
 	IF p_action = 'add' THEN
 		SELECT format('%I.%I', t.x ->> 'schema', t.x ->> 'name') INTO bad
 			FROM jsonb_array_elements(p_tables) t(x)
-			JOIN dts.job_table jt ON jt.schema_name = t.x ->> 'schema' AND jt.table_name = t.x ->> 'name'
-			WHERE jt.job_id = j.id LIMIT 1;
+			WHERE EXISTS (SELECT FROM dts.job_table jt WHERE jt.job_id = j.id
+					AND jt.schema_name = t.x ->> 'schema' AND jt.table_name = t.x ->> 'name')
+				OR EXISTS (SELECT FROM jsonb_array_elements(nullif(dts.options_objects(j.options -> 'objects'), 'null')) e(o)
+					WHERE e.o ->> 'schema' = t.x ->> 'schema'
+						AND e.o -> 'tables' @> jsonb_build_array(jsonb_build_object('name', t.x -> 'name')))
+				AND NOT EXISTS (SELECT FROM jsonb_array_elements(nullif(dts.options_objects(j.options -> 'exclude'), 'null')) e(o)
+					WHERE e.o ->> 'schema' = t.x ->> 'schema'
+						AND e.o -> 'tables' @> jsonb_build_array(jsonb_build_object('name', t.x -> 'name')))
+			LIMIT 1;
 		IF FOUND THEN
 			RAISE EXCEPTION 'table % is already in job "%"', bad, j.name
 				USING ERRCODE = 'duplicate_object',
