@@ -36,6 +36,9 @@ INSERT INTO surface VALUES
 	('dts_isolate_job', 'job text', 'text', 'dts_operator'),
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
+	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
+	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
+	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'IN job text, IN until text, IN timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 SELECT set_eq($$SELECT proname::text, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
@@ -43,7 +46,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_arguments(oid), pg_get_fun
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_state_names'], 'the views of the surface, and no others, lie there');
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_job_changes', 'dts_state_names'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
