@@ -273,7 +273,13 @@ BEGIN
 		RETURN true; -- answered before, or void
 	END IF;
 	IF refusal IS NULL AND c.action = 'add' THEN
-		UPDATE dts.job SET options = dts.options_with_tables(options, c.tables) WHERE id = j.id;
+		-- a partition that was left out with its table comes back with it
+		UPDATE dts.job SET options = dts.options_with_tables(options, c.tables || coalesce((
+				SELECT jsonb_agg(e.t) FROM jsonb_array_elements(daemon_change.tables) e(t),
+						jsonb_array_elements(nullif(dts.options_objects(options -> 'exclude'), 'null')) x(o)
+					WHERE x.o ->> 'schema' = e.t ->> 'schema'
+						AND x.o -> 'tables' @> jsonb_build_array(jsonb_build_object('name', e.t -> 'name'))), '[]'))
+			WHERE id = j.id;
 	ELSIF refusal IS NULL AND c.action = 'remove' THEN
 		-- the tables named, and those with rows that they stand for
 		UPDATE dts.job SET options = dts.options_without_tables(options, (SELECT jsonb_agg(DISTINCT x.t) FROM (
@@ -285,9 +291,10 @@ BEGIN
 	END IF;
 	PERFORM dts.job_log(j, CASE WHEN refusal IS NULL THEN 'info' ELSE 'warning' END,
 		'tables_' || c.action || CASE WHEN refusal IS NULL THEN '' ELSE '_refused' END, NULL, NULL,
-		dts.lease_owner(job_id), coalesce(format('%s. %s %s', refusal ->> 'message', refusal ->> 'detail', refusal ->> 'hint'),
-			(SELECT string_agg(format('%I.%I', e.t ->> 'schema', e.t ->> 'name'), ', ')
-				FROM jsonb_array_elements(daemon_change.tables) e(t)), 'done'));
+		dts.lease_owner(job_id), CASE WHEN refusal IS NULL THEN coalesce('done: ' || (
+				SELECT string_agg(format('%I.%I', e.t ->> 'schema', e.t ->> 'name'), ', ')
+					FROM jsonb_array_elements(daemon_change.tables) e(t)), 'done')
+			ELSE concat_ws(' ', (refusal ->> 'message') || '.', refusal ->> 'detail', refusal ->> 'hint') END);
 	RETURN true;
 END
 $$;

@@ -61,8 +61,8 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_hello', 'version text'),
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
-	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint'),
+	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
@@ -70,6 +70,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_progress', 'job_id bigint, epoch bigint, progress jsonb'),
 	('daemon_tables', 'job_id bigint, epoch bigint, tables jsonb'),
 	('daemon_checks', 'job_id bigint, epoch bigint, checks jsonb'),
+	('daemon_change', 'job_id bigint, epoch bigint, change_id bigint, tables jsonb, refusal jsonb'),
 	('daemon_event', 'job_id bigint, epoch bigint, severity text, event text, message text'),
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
 	('daemon_destroyed', 'job_id bigint, epoch bigint')$$, 'the functions that the daemon calls');
