@@ -127,7 +127,8 @@ target_apply(Target *base, const TxnHeader *header, const Change *change, Error 
 	TargetResult result = target_operation(t, err);
 
 	if (result == TARGET_OK)
-		strbuf_printf(&t->said, "%s(%u) ", names[change->kind], header->xid);
+		strbuf_printf(&t->said, "%s%s(%u) ", names[change->kind],
+		              change->by_delete ? "-by-delete" : "", header->xid);
 	return result;
 }
 
