@@ -20,6 +20,7 @@
 	X(ORDER_PARTITIONED, "partitioned") /* the target's table is partitioned */                    \
 	X(ORDER_IDENTITY, "identity")       /* GENERATED ALWAYS column outside of the key */           \
 	X(ORDER_TRUNCATE, "truncate")                                                                  \
+	X(ORDER_FEW, "few")               /* too few changes for it to pay */                          \
 	X(ORDER_FAILED, "failed")         /* the batch failed and was repeated in order */             \
 	X(ORDER_REMEMBERED, "remembered") /* the table's batches have failed a short while ago */
 
