@@ -21,7 +21,9 @@ BEGIN
 	# Before PostgreSQL::Test::Utils reads it: data folders and logs of each test apart.
 	my ($name) = $0 =~ m{([^/]+?)\.pl$};
 	$ENV{TESTDIR} = "$ENV{DTS_TMP}/run/" . ($name // 'test');
-	make_path($ENV{TESTDIR});
+	$ENV{TESTDATADIR} = "$ENV{TESTDIR}/tmp_check";
+	$ENV{TESTLOGDIR} = "$ENV{TESTDATADIR}/log";
+	make_path($ENV{TESTDIR}, $ENV{TESTLOGDIR});
 }
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
