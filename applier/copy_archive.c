@@ -121,6 +121,7 @@ read_entry(Reader *r, ArchiveEntry *e)
 	e->tag = read_text(r, NULL);
 	e->desc = read_text(r, NULL);
 	e->section = (ArchiveSection) read_int(r);
+	e->definition_at = ftell(r->file);
 	e->definition = read_text(r, NULL);
 	read_text(r, NULL); /* DROP statement */
 	read_text(r, NULL); /* COPY statement */
@@ -129,6 +130,7 @@ read_entry(Reader *r, ArchiveEntry *e)
 	read_text(r, NULL); /* table access method */
 	if (r->minor >= 16)
 		read_int(r); /* relkind */
+	e->owner_at = ftell(r->file);
 	e->owner = read_text(r, NULL);
 	read_text(r, NULL); /* WITH OIDS, never true any more */
 	read_depends(r, e);
@@ -217,8 +219,75 @@ copy_archive_read(Archive *archive, const char *path, Arena *arena, Error *err)
 		return false;
 	}
 	archive->count = count;
+	archive->int_size = r.int_size;
 	archive->by_id = arena_zalloc(arena, sizeof(ArchiveEntry *) * ((size_t) archive->max_id + 1));
 	for (int i = 0; i < count; i++)
 		archive->by_id[archive->entries[i].id] = &archive->entries[i];
 	return true;
+}
+
+static bool
+copy_bytes(FILE *from, FILE *to, long count)
+{
+	char buffer[65536];
+
+	while (count > 0)
+	{
+		size_t want = count < (long) sizeof(buffer) ? (size_t) count : sizeof(buffer);
+
+		if (fread(buffer, 1, want, from) != want || fwrite(buffer, 1, want, to) != want)
+			return false;
+		count -= (long) want;
+	}
+	return true;
+}
+
+/* Copies up to the text at this place, and puts another in its stead. */
+static bool
+replace_text(FILE *from, FILE *to, int int_size, long at, const char *old, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!copy_bytes(from, to, at - ftell(from)))
+		return false;
+	putc(0, to);
+	for (int i = 0; i < int_size; i++)
+		putc(i < (int) sizeof(len) ? (int) (len >> (8 * i)) & 0xff : 0, to);
+	return fwrite(text, 1, len, to) == len &&
+	       fseek(from, at + 1 + int_size + (long) strlen(old), SEEK_SET) == 0;
+}
+
+bool
+copy_archive_rewrite(const Archive *archive, const ArchiveChange *changes, const char *from_path,
+                     const char *to_path, Error *err)
+{
+	FILE *from = fopen(from_path, "re");
+	FILE *to = fopen(to_path, "we");
+	bool ok = from != NULL && to != NULL;
+	long end = 0;
+
+	if (ok)
+		ok = fseek(from, 0, SEEK_END) == 0 && (end = ftell(from)) >= 0;
+	if (ok)
+		rewind(from);
+	/* entries stand in the file as they were read, each with its definition before its owner */
+	for (int i = 0; ok && i < archive->count; i++)
+	{
+		const ArchiveEntry *e = &archive->entries[i];
+		const ArchiveChange *change = &changes[e->id];
+
+		if (change->definition != NULL)
+			ok = replace_text(from, to, archive->int_size, e->definition_at, e->definition,
+			                  change->definition);
+		if (ok && change->owner != NULL)
+			ok = replace_text(from, to, archive->int_size, e->owner_at, e->owner, change->owner);
+	}
+	ok = ok && copy_bytes(from, to, end - ftell(from));
+	if (from != NULL)
+		fclose(from);
+	if (to != NULL && fclose(to) != 0)
+		ok = false;
+	if (!ok)
+		error_set(err, ERR_DISK, "could not write the archive of pg_dump again: %m");
+	return ok;
 }

@@ -161,6 +161,7 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->name = arena_strdup(arena, name);
 		t->columns = arena_strdup(arena, pg_rows_get(rows, i, COL_LIST));
 		t->condition = arena_strdup(arena, pg_rows_get(rows, i, COL_CONDITION));
+		t->config = member;
 		t->types = arena_strdup(arena, pg_rows_get(rows, i, COL_TYPES));
 		t->binary = pg_rows_bool(rows, i, COL_PORTABLE);
 		t->rows = pg_rows_int(rows, i, COL_ROWS);

@@ -304,8 +304,9 @@ static const char sequences_query[] =
     "LEFT JOIN pg_class t ON t.oid = d.refobjid "
     "LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace "
     "WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND NOT EXISTS ("
-    " SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND "
-    " e.deptype = 'e') ORDER BY 1, 2";
+    " SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid WHERE e.classid = "
+    " 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e' AND "
+    " array_position(x.extconfig, c.oid) IS NULL) ORDER BY 1, 2";
 
 static bool
 sequence_wanted(const Job *job, const PgRows *rows, int i)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "copy_catalog.h"
+#include "source_needs.h"
 #include "strbuf.h"
 
 #define DEBIAN_ROOT "/usr/lib/postgresql"
@@ -27,6 +28,7 @@ struct CopyProgram
 	Worker *w;
 	char folder[64];
 	char archive[PATH_SIZE];
+	char edited[PATH_SIZE];
 	char dump[PATH_SIZE];
 	char restore[PATH_SIZE];
 };
@@ -158,6 +160,7 @@ copy_program_open(Worker *w, int source_version, Error *err)
 		return NULL;
 	}
 	file_in(p, p->archive, "archive");
+	file_in(p, p->edited, "edited");
 	if (!find_programs(p, source_version / 10000, err))
 	{
 		copy_program_close(p);
@@ -169,7 +172,7 @@ copy_program_open(Worker *w, int source_version, Error *err)
 void
 copy_program_close(CopyProgram *p)
 {
-	static const char *const files[] = {"archive", "version", "list", "sql", "service"};
+	static const char *const files[] = {"archive", "edited", "version", "list", "sql", "service"};
 
 	if (p == NULL)
 		return;
@@ -188,6 +191,12 @@ const char *
 copy_program_archive(const CopyProgram *p)
 {
 	return p->archive;
+}
+
+const char *
+copy_program_edited(const CopyProgram *p)
+{
+	return p->edited;
 }
 
 /* One keyword = 'value' of a conninfo string. */
@@ -249,34 +258,27 @@ write_file(const char *path, const char *text, Error *err)
 	return ok;
 }
 
-/* -n "schema" with the quoting of pg_dump's patterns; twice, since argv wants one string each. */
-static const char *
-schema_pattern(Arena *arena, const char *schema)
-{
-	StrBuf buf;
-	char *pattern;
-
-	strbuf_init(&buf);
-	strbuf_ident(&buf, schema);
-	pattern = arena_strdup(arena, buf.data);
-	strbuf_free(&buf);
-	return pattern;
-}
-
+/* Schemas and relations that the selection does not touch are passed over: they need no locks. */
 static const char **
-dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const char *conninfo,
-               Arena *arena)
+dump_arguments(CopyProgram *p, PgSession *source, const char *snapshot, const char *encoding,
+               const char *conninfo, Arena *arena, Error *err)
 {
-	const JobOptions *o = &worker_job(p->w)->options;
-	const char **argv = arena_zalloc(
-	    arena, sizeof(char *) * (24 + 2 * (size_t) (o->object_count + o->exclude_count)));
+	const Job *job = worker_job(p->w);
+	const char **argv;
+	SourceNeeds needs;
+	char **schemas, **tables;
+	int schema_count, table_count;
 	int n = 0;
 
+	if (!source_needs_read(&needs, source, job, arena, err) ||
+	    !source_needs_excludes(&needs, source, job, arena, &schemas, &schema_count, &tables,
+	                           &table_count, err))
+		return NULL;
+	argv = arena_zalloc(arena, sizeof(char *) * (24 + 2 * (size_t) (schema_count + table_count)));
 	argv[n++] = p->dump;
 	argv[n++] = "--format=custom";
 	argv[n++] = "--compress=0";
 	argv[n++] = "--schema-only";
-	argv[n++] = "--no-publications";
 	argv[n++] = "--no-subscriptions";
 	argv[n++] = "--no-password";
 	argv[n++] = "--encoding"; /* whatever role or database configure for clients */
@@ -288,17 +290,15 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const
 		argv[n++] = "--snapshot";
 		argv[n++] = snapshot;
 	}
-	for (int i = 0; i < o->object_count; i++)
+	for (int i = 0; i < schema_count; i++)
 	{
-		argv[n++] = "--schema";
-		argv[n++] = schema_pattern(arena, o->objects[i].schema);
-	}
-	for (int i = 0; i < o->exclude_count; i++)
-	{
-		if (o->exclude[i].table_count > 0)
-			continue;
 		argv[n++] = "--exclude-schema";
-		argv[n++] = schema_pattern(arena, o->exclude[i].schema);
+		argv[n++] = schemas[i];
+	}
+	for (int i = 0; i < table_count; i++)
+	{
+		argv[n++] = "--exclude-table";
+		argv[n++] = tables[i];
 	}
 	argv[n++] = "--dbname";
 	argv[n++] = conninfo;
@@ -306,14 +306,15 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const
 }
 
 bool
-copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding, WorkerOrder *order,
-                  Error *err)
+copy_program_dump(CopyProgram *p, PgSession *source, const char *snapshot, const char *encoding,
+                  WorkerOrder *order, Error *err)
 {
 	const Job *job = worker_job(p->w);
 	Arena *arena = arena_create(8192);
 	StrBuf open_part, password, service;
 	char service_path[PATH_SIZE];
 	const char *env[4] = {NULL};
+	const char **argv = NULL;
 	int n = 0;
 	bool ok;
 
@@ -333,8 +334,8 @@ copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding, Wo
 	if (password.len > 0)
 		env[n++] = password.data;
 	if (ok)
-		ok = run(p, dump_arguments(p, snapshot, encoding, open_part.data, arena), env, -1, order,
-		         err);
+		argv = dump_arguments(p, source, snapshot, encoding, open_part.data, arena, err);
+	ok = argv != NULL && run(p, argv, env, -1, order, err);
 	if (!ok)
 		error_context(err, "running pg_dump");
 	explicit_bzero(password.data, password.len);
@@ -387,21 +388,20 @@ without_guard(char *sql)
 }
 
 const char *
-copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool no_owner,
-                 Arena *arena, WorkerOrder *order, Error *err)
+copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, Arena *arena,
+                 WorkerOrder *order, Error *err)
 {
 	char list[PATH_SIZE];
 	char out[PATH_SIZE];
-	const char *argv[10] = {p->restore,
-	                        "--no-tablespaces",
-	                        "--no-privileges",
-	                        "--use-list",
-	                        list,
-	                        "--file",
-	                        out,
-	                        p->archive,
-	                        no_owner ? "--no-owner" : NULL,
-	                        NULL};
+	const char *argv[9] = {p->restore,
+	                       "--no-tablespaces",
+	                       "--no-privileges",
+	                       "--use-list",
+	                       list,
+	                       "--file",
+	                       out,
+	                       p->edited,
+	                       NULL};
 	StrBuf ids;
 	char *sql = NULL;
 	bool ok;

@@ -15,6 +15,7 @@
 
 #include "copy_catalog.h"
 #include "copy_crew.h"
+#include "copy_database.h"
 #include "copy_index.h"
 #include "copy_keeper.h"
 #include "copy_program.h"
@@ -91,20 +92,29 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	const Job *job = worker_job(w);
 	CopyTasks tasks = {.arena = arena};
 	CopySelection selection;
+	CopyRoles *roles;
 	Archive archive;
+	const char *database = NULL;
 	CopyProgram *program = copy_program_open(w, pg_session_version(source), err);
 	bool ok;
 
 	*order = ORDER_GO_ON;
 	if (program == NULL)
 		return false;
-	ok = copy_program_dump(program, snapshot, encoding, order, err) &&
+	ok = copy_program_dump(program, source, snapshot, encoding, order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), arena, err) &&
-	     copy_select(&selection, &archive, job, target, arena, err) &&
+	     (roles = copy_roles_read(job, target, arena, err)) != NULL &&
+	     (job->options.object_count > 0 ||
+	      (database = copy_database_sql(source, target, roles, arena, err)) != NULL) &&
+	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
+	     copy_archive_rewrite(&archive, selection.changes, copy_program_archive(program),
+	                          copy_program_edited(program), err) &&
 	     copy_index_plan(&tasks, &archive, &selection, program, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||
 	      plan_refresh(&tasks, &archive, &selection, source, err));
 	copy_program_close(program);
+	if (ok && database != NULL && database[0] != '\0')
+		copy_tasks_add(&tasks, STAGE_REFRESH, TASK_GRANTS)->target_sql = database;
 	if (!ok || !store_plan(target, job, &tasks, err))
 		return false;
 	for (int i = 0; i < selection.warning_count; i++)

@@ -45,39 +45,14 @@ static const char tables_sql[] =
     "n.oid OR l.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(n.oid) a))) "
     "ORDER BY 1, 2";
 
-/* The options' objects again, as JSON in the shape that the query reads. */
-static char *
-objects_json(const JobObject *objects, int count)
-{
-	json_t *array = json_array();
-	char *text;
-
-	for (int i = 0; i < count; i++)
-	{
-		json_t *object = json_pack("{s:s}", "schema", objects[i].schema);
-
-		if (objects[i].tables != NULL)
-		{
-			json_t *tables = json_array();
-
-			for (int t = 0; t < objects[i].table_count; t++)
-				json_array_append_new(tables, json_string(objects[i].tables[t]));
-			json_object_set_new(object, "tables", tables);
-		}
-		json_array_append_new(array, object);
-	}
-	text = json_dumps(array, JSON_COMPACT);
-	json_decref(array);
-	return text;
-}
-
 static void
 read_tables(Precheck *p)
 {
 	const JobOptions *options = &p->job->options;
-	char *objects = options->objects ? objects_json(options->objects, options->object_count) : NULL;
+	char *objects =
+	    options->objects ? job_objects_json(options->objects, options->object_count) : NULL;
 	char *exclude =
-	    options->exclude ? objects_json(options->exclude, options->exclude_count) : NULL;
+	    options->exclude ? job_objects_json(options->exclude, options->exclude_count) : NULL;
 	const char *params[] = {objects, exclude};
 	Error err;
 

@@ -21,6 +21,7 @@ COMMENT ON EXTENSION hstore IS 'a comment of our own';
 GRANT EXECUTE ON FUNCTION ext.similarity(text, text) TO obj_reader;
 REVOKE ALL ON FUNCTION ext.similarity(text, text) FROM PUBLIC;
 INSERT INTO conf.setting VALUES ('user', 'kept'), ('other', 'one''s own');
+SELECT setval('conf.numbers', 77);
 INSERT INTO conf.everything VALUES (2, 'added');
 CREATE TABLE obj.in_extension (id int PRIMARY KEY, h ext.hstore, c ext.citext);
 INSERT INTO obj.in_extension VALUES (1, 'a=>1', 'Text');
@@ -54,7 +55,10 @@ CREATE TYPE obj.number (INPUT = obj.number_in, OUTPUT = obj.number_out, RECEIVE 
 COMMENT ON TYPE obj.number IS 'a base type';
 
 -- Languages, access methods, operators and their classes, casts, transforms
-CREATE TRUSTED LANGUAGE obj_language HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator;
+CREATE FUNCTION obj.handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE FUNCTION obj.inline_handler(internal) RETURNS void LANGUAGE c STRICT AS '$libdir/plpgsql', 'plpgsql_inline_handler';
+CREATE FUNCTION obj.validator(oid) RETURNS void LANGUAGE c STRICT AS '$libdir/plpgsql', 'plpgsql_validator';
+CREATE TRUSTED LANGUAGE obj_language HANDLER obj.handler INLINE obj.inline_handler VALIDATOR obj.validator;
 COMMENT ON LANGUAGE obj_language IS 'plpgsql by another name';
 GRANT USAGE ON LANGUAGE obj_language TO obj_reader;
 CREATE ACCESS METHOD obj_index TYPE INDEX HANDLER gisthandler;
@@ -347,7 +351,7 @@ ALTER EVENT TRIGGER off DISABLE;
 CREATE EVENT TRIGGER always ON ddl_command_start EXECUTE FUNCTION obj.on_ddl_quiet();
 ALTER EVENT TRIGGER always ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER note_ddl IS 'notes';
-CREATE PUBLICATION chosen FOR TABLE obj.main (id, t, n) WHERE (n > 3), obj.child WITH (publish = 'insert, update');
+CREATE PUBLICATION chosen FOR TABLE obj.main (id, t, n) WHERE (n > 3), obj.child WITH (publish = 'insert');
 CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA obj;
 CREATE PUBLICATION whole FOR ALL TABLES WITH (publish_via_partition_root);
 ALTER PUBLICATION chosen OWNER TO obj_owner;
