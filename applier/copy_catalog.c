@@ -119,17 +119,23 @@ find_oid(const PgRows *rows, int64_t oid)
 	return -1;
 }
 
-/* The table, or any partitioned table above it, is selected. */
+/* The table, or any partitioned table above it, is named, and none of them excluded. */
 static bool
 is_selected(const PgRows *rows, int row, const Job *job)
 {
+	bool named = false;
+
 	for (int depth = 0; row >= 0 && depth < 1000; depth++)
 	{
-		if (job_selects(job, pg_rows_get(rows, row, COL_SCHEMA), pg_rows_get(rows, row, COL_NAME)))
-			return true;
+		const char *schema = pg_rows_get(rows, row, COL_SCHEMA);
+		const char *name = pg_rows_get(rows, row, COL_NAME);
+
+		if (job_excludes(job, schema, name))
+			return false;
+		named = named || job_names(job, schema, name);
 		row = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
 	}
-	return false;
+	return named;
 }
 
 bool

@@ -7,7 +7,6 @@
  */
 #include "copy_program.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -17,11 +16,11 @@
 #include <unistd.h>
 
 #include "copy_catalog.h"
+#include "dump_program.h"
 #include "source_needs.h"
 #include "strbuf.h"
 
-#define DEBIAN_ROOT "/usr/lib/postgresql"
-#define PATH_SIZE   512
+#define PATH_SIZE DUMP_PATH_SIZE
 
 struct CopyProgram
 {
@@ -29,8 +28,7 @@ struct CopyProgram
 	char folder[64];
 	char archive[PATH_SIZE];
 	char edited[PATH_SIZE];
-	char dump[PATH_SIZE];
-	char restore[PATH_SIZE];
+	DumpProgram found;
 };
 
 static void
@@ -75,75 +73,6 @@ run(CopyProgram *p, const char *const *argv, const char *const *env, int out_fd,
 	return ok && *order == ORDER_GO_ON;
 }
 
-/* Major version of the pg_dump at this path, or 0. */
-static int
-program_version(CopyProgram *p, const char *path)
-{
-	const char *argv[] = {path, "--version", NULL};
-	char out[PATH_SIZE];
-	char text[128] = "";
-	const char *at;
-	WorkerOrder order;
-	Error ignored = {0};
-	ssize_t got;
-	int version = 0;
-	int fd;
-
-	file_in(p, out, "version");
-	fd = open(out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return 0;
-	if (run(p, argv, NULL, fd, &order, &ignored) &&
-	    (got = pread(fd, text, sizeof(text) - 1, 0)) > 0)
-	{
-		/* pg_dump (PostgreSQL) 15.20 (...) */
-		at = strstr(text, "(PostgreSQL) ");
-		version = at == NULL ? 0 : atoi(at + 13);
-	}
-	close(fd);
-	return version;
-}
-
-/* The one on PATH when it is new enough, else the oldest that is: its SQL fits most targets. */
-static bool
-find_programs(CopyProgram *p, int major, Error *err)
-{
-	int best = 0;
-	int on_path = program_version(p, "pg_dump");
-	struct dirent *entry;
-	DIR *root;
-
-	snprintf(p->dump, sizeof(p->dump), "pg_dump");
-	snprintf(p->restore, sizeof(p->restore), "pg_restore");
-	if (on_path >= major)
-		return true;
-	root = opendir(DEBIAN_ROOT);
-	while (root != NULL && (entry = readdir(root)) != NULL)
-	{
-		int version = atoi(entry->d_name);
-		char path[PATH_SIZE];
-
-		if (version < major || (best != 0 && version > best))
-			continue;
-		snprintf(path, sizeof(path), DEBIAN_ROOT "/%d/bin/pg_dump", version);
-		if (access(path, X_OK) != 0)
-			continue;
-		best = version;
-		snprintf(p->dump, sizeof(p->dump), DEBIAN_ROOT "/%d/bin/pg_dump", version);
-		snprintf(p->restore, sizeof(p->restore), DEBIAN_ROOT "/%d/bin/pg_restore", version);
-	}
-	if (root != NULL)
-		closedir(root);
-	if (best != 0)
-		return true;
-	error_set(err, ERR_CHILD, "no pg_dump of PostgreSQL %d or newer is on the daemon's host",
-	          major);
-	if (on_path > 0)
-		error_detail(err, "The one on PATH is of version %d.", on_path);
-	error_hint(err, "Install package postgresql-client-%d, or put a newer pg_dump on PATH.", major);
-	return false;
-}
-
 CopyProgram *
 copy_program_open(Worker *w, int source_version, Error *err)
 {
@@ -161,7 +90,7 @@ copy_program_open(Worker *w, int source_version, Error *err)
 	}
 	file_in(p, p->archive, "archive");
 	file_in(p, p->edited, "edited");
-	if (!find_programs(p, source_version / 10000, err))
+	if (!dump_program_find(&p->found, source_version / 10000, err))
 	{
 		copy_program_close(p);
 		return NULL;
@@ -172,7 +101,7 @@ copy_program_open(Worker *w, int source_version, Error *err)
 void
 copy_program_close(CopyProgram *p)
 {
-	static const char *const files[] = {"archive", "edited", "version", "list", "sql", "service"};
+	static const char *const files[] = {"archive", "edited", "list", "sql", "service"};
 
 	if (p == NULL)
 		return;
@@ -275,7 +204,7 @@ dump_arguments(CopyProgram *p, PgSession *source, const char *snapshot, const ch
 	                           &table_count, err))
 		return NULL;
 	argv = arena_zalloc(arena, sizeof(char *) * (24 + 2 * (size_t) (schema_count + table_count)));
-	argv[n++] = p->dump;
+	argv[n++] = p->found.dump;
 	argv[n++] = "--format=custom";
 	argv[n++] = "--compress=0";
 	argv[n++] = "--schema-only";
@@ -393,7 +322,7 @@ copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, Arena 
 {
 	char list[PATH_SIZE];
 	char out[PATH_SIZE];
-	const char *argv[9] = {p->restore,
+	const char *argv[9] = {p->found.restore,
 	                       "--no-tablespaces",
 	                       "--no-privileges",
 	                       "--use-list",

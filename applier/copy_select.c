@@ -184,22 +184,24 @@ find_partitions(Chooser *c)
 	}
 }
 
-/* A partition is selected when its parent is, or the parent's. */
+/* A partition goes with the partitioned tables above it. */
 static void
-keep_partitions(Chooser *c)
+judge_partitions(Chooser *c)
 {
-	EntryVerdict *verdict = c->out->verdict;
-
 	for (int i = 0; i < c->archive->count; i++)
 	{
-		int id = c->archive->entries[i].id;
-		int ancestor = c->attached_to[id];
+		const ArchiveEntry *e = &c->archive->entries[i];
+		bool named = false;
+		bool excluded = false;
 
-		for (int depth = 0; ancestor != 0 && verdict[ancestor] != ENTRY_KEEP && depth < 1000;
-		     depth++)
-			ancestor = c->attached_to[ancestor];
-		if (ancestor != 0 && verdict[id] == ENTRY_DROP)
-			verdict[id] = ENTRY_KEEP;
+		if (c->attached_to[e->id] == 0 || copy_is_own(e->schema, e->tag))
+			continue;
+		for (const ArchiveEntry *at = e; at != NULL; at = c->archive->by_id[c->attached_to[at->id]])
+		{
+			named = named || job_names(c->job, at->schema, at->tag);
+			excluded = excluded || job_excludes(c->job, at->schema, at->tag);
+		}
+		c->out->verdict[e->id] = named && !excluded ? ENTRY_KEEP : ENTRY_DROP;
 	}
 }
 
@@ -508,7 +510,7 @@ copy_select(CopySelection *selection, const Archive *archive, const Job *job, Pg
 
 		selection->verdict[e->id] = is_part(&c, e) ? ENTRY_MAYBE : judge_object(&c, e);
 	}
-	keep_partitions(&c);
+	judge_partitions(&c);
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];

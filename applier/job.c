@@ -254,14 +254,24 @@ list_has(const JobObject *objects, int count, const char *schema, const char *ta
 }
 
 bool
-job_selects(const Job *job, const char *schema, const char *table)
+job_names(const Job *job, const char *schema, const char *table)
 {
 	const JobOptions *options = &job->options;
 
-	if (options->objects != NULL &&
-	    !list_has(options->objects, options->object_count, schema, table))
-		return false;
-	return !list_has(options->exclude, options->exclude_count, schema, table);
+	return options->objects == NULL ||
+	       list_has(options->objects, options->object_count, schema, table);
+}
+
+bool
+job_excludes(const Job *job, const char *schema, const char *table)
+{
+	return list_has(job->options.exclude, job->options.exclude_count, schema, table);
+}
+
+bool
+job_selects(const Job *job, const char *schema, const char *table)
+{
+	return job_names(job, schema, table) && !job_excludes(job, schema, table);
 }
 
 bool

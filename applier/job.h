@@ -86,7 +86,14 @@ typedef struct Job
 /* Reads checked options; an error here means that control and daemon differ in version. */
 bool job_options_parse(Job *job, const char *json, Error *err) must_check;
 
-/* Whether the options select this table. */
+/*
+ * Whether the options name this table among the objects (or name none), and whether they exclude it.
+ * A partition is named or excluded when it, or any partitioned table above it, is.
+ */
+bool job_names(const Job *job, const char *schema, const char *table);
+bool job_excludes(const Job *job, const char *schema, const char *table);
+
+/* Whether the options select this table, its ancestors left aside: named and not excluded. */
 bool job_selects(const Job *job, const char *schema, const char *table);
 
 /* Objects as JSON again, in the options' shape with tables as an array of names; free() it. */

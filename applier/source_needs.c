@@ -27,17 +27,17 @@
 	" AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'), "                            \
 	"relations AS MATERIALIZED (SELECT c.oid, c.relname, c.relkind, c.relispartition, n.nspname, " \
 	" c.relnamespace, "                                                                            \
-	" (o.objects IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(o.objects) x WHERE "          \
-	"  x->>'schema' = n.nspname AND (NOT x ? 'tables' OR x->'tables' ? c.relname))) AND NOT "      \
+	" o.objects IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(o.objects) x WHERE "           \
+	"  x->>'schema' = n.nspname AND (NOT x ? 'tables' OR x->'tables' ? c.relname)) AS named, "     \
 	" EXISTS (SELECT FROM jsonb_array_elements(o.exclude) x WHERE x->>'schema' = n.nspname AND "   \
-	"  (NOT x ? 'tables' OR x->'tables' ? c.relname)) AS listed "                                  \
+	"  (NOT x ? 'tables' OR x->'tables' ? c.relname)) AS excluded "                                \
 	" FROM pg_class c JOIN schemas n ON n.oid = c.relnamespace, o WHERE c.relkind IN "             \
 	" ('r', 'p', 'v', 'm', 'f', 'S') AND NOT (n.nspname = 'public' AND c.relname LIKE "            \
-	"'dts\\_%')), "                                                                                \
-	"selected AS MATERIALIZED (SELECT r.oid FROM relations r WHERE r.listed OR r.relispartition "  \
-	" AND EXISTS (SELECT FROM pg_partition_ancestors(r.oid) a JOIN relations p ON p.oid = "        \
-	"a.relid "                                                                                     \
-	" WHERE p.listed)) "
+	" 'dts\\_%')), "                                                                               \
+	"selected AS MATERIALIZED (SELECT r.oid FROM relations r WHERE CASE WHEN r.relispartition "    \
+	" THEN (SELECT bool_or(p.named) AND NOT bool_or(p.excluded) FROM "                             \
+	"pg_partition_ancestors(r.oid) "                                                               \
+	" a JOIN relations p ON p.oid = a.relid) ELSE r.named AND NOT r.excluded END) "
 
 static const char needs_sql[] =
     "WITH RECURSIVE " SELECTED_RELATIONS
@@ -107,7 +107,9 @@ static const char needs_sql[] =
     " broken b JOIN edges e ON e.tc = b.classid AND e.t = b.objid JOIN reached r ON r.classid = "
     "e.fc "
     " AND r.objid = e.fo WHERE e.hard), "
-    "listed AS (SELECT w.classid, w.objid, NOT EXISTS (SELECT FROM roots x WHERE x.classid = "
+    "listed AS (SELECT w.classid, w.objid, w.classid NOT IN ('pg_trigger'::regclass, "
+    " 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_cast'::regclass, "
+    " 'pg_transform'::regclass) AND NOT EXISTS (SELECT FROM roots x WHERE x.classid = "
     " w.classid AND x.objid = w.objid) AS outside, EXISTS (SELECT FROM broken b WHERE b.classid = "
     " w.classid AND b.objid = w.objid) AS broken FROM reached w LEFT JOIN pg_class c ON w.classid "
     "= "
