@@ -224,29 +224,44 @@ place_after(const Token *t, const Token *before, const Token *first, const Token
 	return PLACE_NONE;
 }
 
-/* A policy's roles; *at ends behind them.  False when none is left. */
+/* A policy's roles, each once; *at ends behind them.  False when none is left. */
 static bool
 put_list(CopyRoles *roles, const char **at, StrBuf *out)
 {
+	const char **seen = NULL;
 	int kept = 0;
+	int room = 0;
 
 	for (;;)
 	{
 		Token t = next_token(*at);
 		size_t len = out->len;
+		bool twice = false;
+		bool found;
 
 		strbuf_puts(out, kept > 0 ? ", " : " ");
 		*at = t.at + t.len;
-		if (put_role(roles, &t, out))
-			kept++;
-		else
+		found = put_role(roles, &t, out);
+		for (int i = 0; found && i < kept; i++)
+			twice = twice || strcmp(seen[i], out->data + len + (kept > 0 ? 2 : 1)) == 0;
+		if (!found || twice)
+		{
 			out->len = len;
+			out->data[len] = '\0';
+		}
+		else
+		{
+			if (kept == room)
+				seen = xrealloc(seen, sizeof(char *) * (size_t) (room = room * 2 + 8));
+			seen[kept] = arena_strdup(roles->arena, out->data + len + (kept > 0 ? 2 : 1));
+			kept++;
+		}
 		t = next_token(*at);
 		if (t.kind != ',')
 			break;
 		*at = t.at + t.len;
 	}
-	out->data[out->len] = '\0';
+	free(seen);
 	return kept > 0;
 }
 
@@ -271,6 +286,9 @@ put_statement(CopyRoles *roles, const char **sql, StrBuf *out, bool *mute)
 			break;
 		strbuf_add(out, at, (size_t) (t.at + t.len - at));
 		at = t.at + t.len;
+		/* two roles may have become one */
+		if (is_word(&t, "MAPPING") && is_word(&second, "USER") && is_word(&before, "USER"))
+			strbuf_puts(out, " IF NOT EXISTS");
 		if (t.kind == ';' && depth == 0)
 			break;
 		depth += t.kind == '(' ? 1 : t.kind == ')' ? -1 : 0;
