@@ -35,7 +35,9 @@ typedef struct ArchiveEntry
 	const char *definition; /* SQL */
 	const char *schema;     /* "" when it has none */
 	const char *owner;      /* "" when it has none */
-	long definition_at;     /* where the two stand in the file */
+	long begin;             /* where it stands in the file, and these two within */
+	long end;
+	long definition_at;
 	long owner_at;
 	int *depends; /* ids; some may not be in the archive */
 	int depend_count;
@@ -47,6 +49,8 @@ typedef struct Archive
 	int count;
 	int max_id;
 	int int_size;         /* bytes of an integer in the file */
+	long count_at;        /* where the number of entries stands */
+	int setup_count;      /* entries that say how to read the others */
 	ArchiveEntry **by_id; /* [0..max_id], NULL where there is none */
 } Archive;
 
@@ -61,10 +65,12 @@ typedef struct ArchiveChange
 } ArchiveChange;
 
 /*
- * Writes the archive again with other owners and definitions, by entry id.  Only for an archive
- * without data, whose table of contents names no places in the file.
+ * Writes an archive of these entries alone, in this order, and of what sets up a session, with other
+ * owners and definitions (by entry id).  pg_restore's effort goes with the size of the archive it is
+ * given.  Only for an archive without data, whose table of contents names no places in the file.
  */
-bool copy_archive_rewrite(const Archive *archive, const ArchiveChange *changes,
-                          const char *from_path, const char *to_path, Error *err) must_check;
+bool copy_archive_write(const Archive *archive, const ArchiveChange *changes,
+                        ArchiveEntry *const *entries, int count, const char *from_path,
+                        const char *to_path, Error *err) must_check;
 
 #endif /* DTS_COPY_ARCHIVE_H */

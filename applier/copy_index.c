@@ -104,6 +104,8 @@ is_grants(const ArchiveEntry *e)
 typedef struct Gather
 {
 	CopyTasks *tasks;
+	const Archive *archive;
+	const CopySelection *selection;
 	CopyProgram *program;
 	CopyStage stage;
 	ArchiveEntry *entries[CHUNK_ENTRIES];
@@ -117,7 +119,8 @@ gather_flush(Gather *g, WorkerOrder *order, Error *err)
 
 	if (g->count == 0)
 		return true;
-	sql = copy_program_sql(g->program, g->entries, g->count, g->tasks->arena, order, err);
+	sql = copy_program_sql(g->program, g->archive, g->selection->changes, g->entries, g->count,
+	                       g->tasks->arena, order, err);
 	if (sql == NULL)
 		return false;
 	copy_tasks_add(g->tasks, g->stage, TASK_SQL)->target_sql = sql;
@@ -129,7 +132,11 @@ static bool
 plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
             const CopySelection *selection, CopyProgram *program, WorkerOrder *order, Error *err)
 {
-	Gather g = {.tasks = tasks, .program = program, .stage = stage};
+	Gather g = {.tasks = tasks,
+	            .archive = archive,
+	            .selection = selection,
+	            .program = program,
+	            .stage = stage};
 
 	for (int i = 0; i < archive->count; i++)
 	{

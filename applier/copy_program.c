@@ -101,7 +101,7 @@ copy_program_open(Worker *w, int source_version, Error *err)
 void
 copy_program_close(CopyProgram *p)
 {
-	static const char *const files[] = {"archive", "edited", "list", "sql", "service"};
+	static const char *const files[] = {"archive", "edited", "sql", "service"};
 
 	if (p == NULL)
 		return;
@@ -120,12 +120,6 @@ const char *
 copy_program_archive(const CopyProgram *p)
 {
 	return p->archive;
-}
-
-const char *
-copy_program_edited(const CopyProgram *p)
-{
-	return p->edited;
 }
 
 /* One keyword = 'value' of a conninfo string. */
@@ -317,36 +311,22 @@ without_guard(char *sql)
 }
 
 const char *
-copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, Arena *arena,
-                 WorkerOrder *order, Error *err)
+copy_program_sql(CopyProgram *p, const Archive *archive, const ArchiveChange *changes,
+                 ArchiveEntry *const *entries, int count, Arena *arena, WorkerOrder *order,
+                 Error *err)
 {
-	char list[PATH_SIZE];
 	char out[PATH_SIZE];
-	const char *argv[9] = {p->found.restore,
-	                       "--no-tablespaces",
-	                       "--no-privileges",
-	                       "--use-list",
-	                       list,
-	                       "--file",
-	                       out,
-	                       p->edited,
-	                       NULL};
-	StrBuf ids;
+	const char *argv[] = {
+	    p->found.restore, "--no-tablespaces", "--no-privileges", "--file", out, p->edited, NULL};
 	char *sql = NULL;
-	bool ok;
 
-	file_in(p, list, "list");
 	file_in(p, out, "sql");
-	strbuf_init(&ids);
-	for (int i = 0; i < count; i++)
-		strbuf_printf(&ids, "%d;\n", entries[i]->id);
-	ok = write_file(list, ids.data, err) && run(p, argv, NULL, -1, order, err) &&
-	     file_read(out, arena, &sql, err);
-	strbuf_free(&ids);
-	if (!ok)
+	if (!copy_archive_write(archive, changes, entries, count, p->archive, p->edited, err) ||
+	    !run(p, argv, NULL, -1, order, err) || !file_read(out, arena, &sql, err))
+	{
 		error_context(err, "running pg_restore");
-	if (!ok)
 		return NULL;
+	}
 	sql = without_guard(sql);
 	blank_timeout(sql);
 	return sql;

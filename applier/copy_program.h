@@ -24,12 +24,15 @@ void copy_program_close(CopyProgram *p); /* removes the folder; NULL is allowed 
 bool copy_program_dump(CopyProgram *p, PgSession *source, const char *snapshot,
                        const char *encoding, WorkerOrder *order, Error *err) must_check;
 
-/* Path of the archive that the dump wrote, and of the edited one that SQL is made from. */
+/* Path of the archive that the dump wrote. */
 const char *copy_program_archive(const CopyProgram *p);
-const char *copy_program_edited(const CopyProgram *p);
 
-/* The SQL that restores these entries, in order, in the arena; without their privileges. */
-const char *copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, Arena *arena,
+/*
+ * The SQL that restores these entries of the archive, in order, with the changes' owners and
+ * definitions and without privileges; in the arena.
+ */
+const char *copy_program_sql(CopyProgram *p, const Archive *archive, const ArchiveChange *changes,
+                             ArchiveEntry *const *entries, int count, Arena *arena,
                              WorkerOrder *order, Error *err) must_check;
 
 #endif /* DTS_COPY_PROGRAM_H */

@@ -107,8 +107,6 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	     (job->options.object_count > 0 ||
 	      (database = copy_database_sql(source, target, roles, arena, err)) != NULL) &&
 	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
-	     copy_archive_rewrite(&archive, selection.changes, copy_program_archive(program),
-	                          copy_program_edited(program), err) &&
 	     copy_index_plan(&tasks, &archive, &selection, program, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||
 	      plan_refresh(&tasks, &archive, &selection, source, err));
