@@ -353,14 +353,33 @@ sequences_set(PgSession *source, PgSession *target, const StrBuf *query, Error *
 	return ok;
 }
 
-bool
-copy_sequences_run(const Job *job, PgSession *source, PgSession *target, Error *err)
+/* Those that a task names: its source_sql reads them. */
+static bool
+named_sequences_run(const char *sql, PgSession *source, PgSession *target, Error *err)
 {
-	PgRows *rows = pg_session_query(source, err, sequences_query, 0, NULL);
+	StrBuf query;
+	bool ok;
+
+	strbuf_init(&query);
+	strbuf_puts(&query, sql);
+	ok = sequences_set(source, target, &query, err);
+	strbuf_free(&query);
+	return ok;
+}
+
+bool
+copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession *target,
+                   Error *err)
+{
+	PgRows *rows;
 	StrBuf query, name;
 	int gathered = 0;
-	bool ok = rows != NULL;
+	bool ok;
 
+	if (sql[0] != '\0')
+		return named_sequences_run(sql, source, target, err);
+	rows = pg_session_query(source, err, sequences_query, 0, NULL);
+	ok = rows != NULL;
 	if (!ok)
 		return false;
 	strbuf_init(&query);

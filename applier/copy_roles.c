@@ -16,15 +16,22 @@
 
 #include "strbuf.h"
 
+/* Names in the order in which they came, each once. */
+typedef struct RoleList
+{
+	const char **names;
+	int count;
+	int room;
+} RoleList;
+
 struct CopyRoles
 {
 	const Job *job;
 	Arena *arena;
-	const char **names; /* on the target, sorted */
+	const char **names; /* on the target, sorted; an owner-to-be has a '+' behind its NUL */
 	int count;
-	const char **missing;
-	int missing_count;
-	int missing_room;
+	RoleList missing;
+	RoleList foreign;
 };
 
 /* One word, name or sign of a statement. */
@@ -45,8 +52,12 @@ CopyRoles *
 copy_roles_read(const Job *job, PgSession *target, Arena *arena, Error *err)
 {
 	CopyRoles *roles = arena_zalloc(arena, sizeof(CopyRoles));
-	PgRows *rows =
-	    pg_session_query(target, err, "SELECT rolname FROM pg_catalog.pg_roles", 0, NULL);
+	PgRows *rows = pg_session_query(
+	    target, err,
+	    "SELECT rolname, pg_catalog.pg_has_role(current_user, oid, CASE WHEN "
+	    "pg_catalog.current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' "
+	    "END) FROM pg_catalog.pg_roles",
+	    0, NULL);
 
 	if (rows == NULL)
 	{
@@ -58,50 +69,87 @@ copy_roles_read(const Job *job, PgSession *target, Arena *arena, Error *err)
 	roles->count = pg_rows_count(rows);
 	roles->names = arena_alloc(arena, sizeof(char *) * ((size_t) roles->count + 1));
 	for (int i = 0; i < roles->count; i++)
-		roles->names[i] = arena_strdup(arena, pg_rows_get(rows, i, 0));
+	{
+		const char *name = pg_rows_get(rows, i, 0);
+		size_t len = strlen(name);
+		char *entry = arena_alloc(arena, len + 2);
+
+		memcpy(entry, name, len + 1);
+		entry[len + 1] = pg_rows_bool(rows, i, 1) ? '+' : '-';
+		roles->names[i] = entry;
+	}
 	qsort(roles->names, (size_t) roles->count, sizeof(char *), compare_names);
 	pg_rows_free(rows);
 	return roles;
 }
 
 static void
-add_missing(CopyRoles *roles, const char *role)
+list_add(CopyRoles *roles, RoleList *list, const char *role)
 {
-	for (int i = 0; i < roles->missing_count; i++)
+	for (int i = 0; i < list->count; i++)
 	{
-		if (strcmp(roles->missing[i], role) == 0)
+		if (strcmp(list->names[i], role) == 0)
 			return;
 	}
-	if (roles->missing_count == roles->missing_room)
+	if (list->count == list->room)
 	{
-		int room = roles->missing_room == 0 ? 16 : roles->missing_room * 2;
+		int room = list->room == 0 ? 16 : list->room * 2;
 		const char **more = arena_alloc(roles->arena, sizeof(char *) * (size_t) room);
 
-		if (roles->missing_count > 0)
-			memcpy(more, roles->missing, sizeof(char *) * (size_t) roles->missing_count);
-		roles->missing = more;
-		roles->missing_room = room;
+		if (list->count > 0)
+			memcpy(more, list->names, sizeof(char *) * (size_t) list->count);
+		list->names = more;
+		list->room = room;
 	}
-	roles->missing[roles->missing_count++] = arena_strdup(roles->arena, role);
+	list->names[list->count++] = arena_strdup(roles->arena, role);
+}
+
+/* The target's role of that name, with its mark, or NULL. */
+static const char *
+find_role(const CopyRoles *roles, const char *name)
+{
+	const char **found = roles->count == 0 ? NULL
+	                                       : bsearch(&name, roles->names, (size_t) roles->count,
+	                                                 sizeof(char *), compare_names);
+
+	return found == NULL ? NULL : *found;
 }
 
 const char *
 copy_roles_name(CopyRoles *roles, const char *role)
 {
-	const char *name = job_role(roles->job, role);
+	const char *found = find_role(roles, job_role(roles->job, role));
 
-	if (roles->count > 0 &&
-	    bsearch(&name, roles->names, (size_t) roles->count, sizeof(char *), compare_names) != NULL)
-		return name;
-	add_missing(roles, role);
+	if (found == NULL)
+		list_add(roles, &roles->missing, role);
+	return found;
+}
+
+const char *
+copy_roles_owner(CopyRoles *roles, const char *role)
+{
+	const char *found = copy_roles_name(roles, role);
+
+	if (found == NULL || found[strlen(found) + 1] == '+')
+		return found;
+	/* what a role of the server's own has, its database's owner has without us */
+	if (strncmp(found, "pg_", 3) != 0)
+		list_add(roles, &roles->foreign, found);
 	return NULL;
 }
 
 int
 copy_roles_missing(const CopyRoles *roles, const char *const **names)
 {
-	*names = roles->missing;
-	return roles->missing_count;
+	*names = roles->missing.names;
+	return roles->missing.count;
+}
+
+int
+copy_roles_foreign(const CopyRoles *roles, const char *const **names)
+{
+	*names = roles->foreign.names;
+	return roles->foreign.count;
 }
 
 /* End of a quoted piece that begins here; backslashes count in E'...'. */

@@ -21,6 +21,9 @@ CopyRoles *copy_roles_read(const Job *job, PgSession *target, Arena *arena, Erro
 /* The role's name on the target, or NULL, and then it is among the missing ones. */
 const char *copy_roles_name(CopyRoles *roles, const char *role);
 
+/* The same for an owner: NULL also when our role may not make that one the owner of anything. */
+const char *copy_roles_owner(CopyRoles *roles, const char *role);
+
 /*
  * The SQL of a privilege, policy, user mapping or owner with the names that hold on the target, and
  * without what is of no use there: a statement about a missing role, a missing role in a policy's
@@ -28,7 +31,8 @@ const char *copy_roles_name(CopyRoles *roles, const char *role);
  */
 const char *copy_roles_rewrite(CopyRoles *roles, const char *sql);
 
-/* Those that were asked for and are missing, in the order of asking. */
+/* Those that were asked for and are missing, or may not be owners, in the order of asking. */
 int copy_roles_missing(const CopyRoles *roles, const char *const **names);
+int copy_roles_foreign(const CopyRoles *roles, const char *const **names);
 
 #endif /* DTS_COPY_ROLES_H */

@@ -442,7 +442,7 @@ judge_roles(Chooser *c, Error *err)
 			continue;
 		if (e->owner[0] != '\0')
 		{
-			const char *owner = copy_roles_name(c->roles, e->owner);
+			const char *owner = copy_roles_owner(c->roles, e->owner);
 
 			if (owner == NULL || strcmp(owner, e->owner) != 0)
 				change->owner = owner == NULL ? "" : owner;
@@ -465,6 +465,13 @@ judge_roles(Chooser *c, Error *err)
 		                     "target endpoint's user, its privileges, policies and user mappings "
 		                     "are left out",
 		                     names[i]));
+	count = copy_roles_foreign(c->roles, &names);
+	for (int i = 0; i < count; i++)
+		warn(c,
+		     arena_printf(c->arena,
+		                  "the target endpoint's user is no member of role \"%s\" and cannot make "
+		                  "it an owner: its objects belong to that user",
+		                  names[i]));
 	return true;
 }
 

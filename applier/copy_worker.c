@@ -251,8 +251,8 @@ run_task(CopyWorker *cw, Error *err)
 			                      err) &&
 			       run_grants(cw, err);
 		case TASK_SEQUENCES:
-			return open_source(cw, err) &&
-			       copy_sequences_run(cw->options->job, cw->source, cw->target, err);
+			return open_source(cw, err) && copy_sequences_run(cw->options->job, task->source_sql,
+			                                                  cw->source, cw->target, err);
 		case TASK_COUNT:
 			break;
 	}

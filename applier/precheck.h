@@ -47,6 +47,7 @@
 	X(TARGET_TABLES, "target_tables", "the tables exist when the schema is not copied")            \
 	X(COLUMNS, "columns", "existing target tables take the source's columns")                      \
 	X(TRIGGERS, "triggers", "nothing fires on the target when the job writes")                     \
+	X(SUPERUSER_OBJECTS, "superuser_objects", "the target's role may make what the source has")    \
 	X(ROLES, "roles", "the target has the roles that the objects name")                            \
 	X(EXTENSIONS, "extensions", "the target has the source's extensions")                          \
 	X(LARGE_OBJECTS, "large_objects", "changes to large objects are not followed")                 \

@@ -131,6 +131,13 @@ static const char roles_sql[] =
     " UNION SELECT c.relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
     "  c.relnamespace, w WHERE c.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname <> 'dts' AND "
     "  ($1::jsonb IS NULL OR n.nspname = ANY (w.schemas)) "
+    " UNION SELECT c.proowner FROM pg_catalog.pg_proc c JOIN pg_catalog.pg_namespace n ON n.oid = "
+    "  c.pronamespace, w WHERE c.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname <> 'dts' AND "
+    "  ($1::jsonb IS NULL OR n.nspname = ANY (w.schemas)) AND NOT EXISTS (SELECT FROM "
+    "  pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND "
+    "  e.objid = c.oid AND e.deptype = 'e') "
+    " UNION SELECT n.nspowner FROM pg_catalog.pg_namespace n, w WHERE n.oid >= 16384 AND n.nspname "
+    "  !~ '^pg_' AND n.nspname <> 'dts' AND ($1::jsonb IS NULL OR n.nspname = ANY (w.schemas)) "
     " UNION SELECT r.setrole FROM pg_catalog.pg_db_role_setting r, d WHERE r.setdatabase = d.oid "
     "AND "
     "  $1::jsonb IS NULL) "
@@ -237,6 +244,142 @@ check_roles(Precheck *p)
 	strbuf_free(&remedy);
 }
 
+/*
+ * Objects that only a superuser may create, by name.  Those of a selection are not told apart: only
+ * the whole database brings event triggers and publications, the others come where they are needed.
+ */
+static const char superuser_sql[] =
+    "WITH m AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'), x(c, o, "
+    "name) "
+    "AS (SELECT 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, oid, 'event trigger ' || "
+    "evtname "
+    " FROM pg_catalog.pg_event_trigger UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, "
+    " p.oid, 'function ' || p.oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc p JOIN "
+    " pg_catalog.pg_language l ON l.oid = p.prolang WHERE NOT l.lanpltrusted AND l.lanname <> "
+    "'sql' "
+    " AND p.prokind <> 'a' UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, 'type "
+    "' "
+    " || oid::pg_catalog.regtype FROM pg_catalog.pg_type WHERE typtype = 'b' AND typcategory <> "
+    "'A' "
+    " UNION ALL SELECT 'pg_catalog.pg_am'::pg_catalog.regclass, oid, 'access method ' || amname "
+    "FROM "
+    " pg_catalog.pg_am UNION ALL SELECT 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, "
+    " oid, 'foreign-data wrapper ' || fdwname FROM pg_catalog.pg_foreign_data_wrapper UNION ALL "
+    " SELECT 'pg_catalog.pg_language'::pg_catalog.regclass, oid, 'language ' || lanname FROM "
+    " pg_catalog.pg_language UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, oid, "
+    " 'operator class ' || opcname FROM pg_catalog.pg_opclass UNION ALL SELECT "
+    " 'pg_catalog.pg_ts_parser'::pg_catalog.regclass, oid, 'text search parser ' || prsname FROM "
+    " pg_catalog.pg_ts_parser UNION ALL SELECT 'pg_catalog.pg_ts_template'::pg_catalog.regclass, "
+    " oid, 'text search template ' || tmplname FROM pg_catalog.pg_ts_template UNION ALL SELECT "
+    " 'pg_catalog.pg_publication'::pg_catalog.regclass, oid, 'publication ' || pubname FROM "
+    " pg_catalog.pg_publication WHERE puballtables) "
+    "SELECT x.name FROM x WHERE x.o >= 16384 AND NOT EXISTS (SELECT FROM m WHERE m.classid = x.c "
+    "AND "
+    "m.objid = x.o) ORDER BY 1";
+
+static bool
+list_superuser_objects(Precheck *p, NameList *list, Error *err)
+{
+	PgRows *rows = pg_session_query(p->source, err, superuser_sql, 0, NULL);
+
+	if (rows == NULL)
+		return false;
+	for (int i = 0; i < pg_rows_count(rows); i++)
+		name_list_add(list, "%s", pg_rows_get(rows, i, 0));
+	pg_rows_free(rows);
+	return true;
+}
+
+/* Roles of the source's objects that ours on the target cannot make owners. */
+static PgRows *
+foreign_roles(Precheck *p, Error *err)
+{
+	char *schemas = schemas_json(p);
+	const char *params[] = {schemas};
+	PgRows *rows = pg_session_query(p->source, err, roles_sql, 1, params);
+	PgRows *foreign;
+	char *names;
+
+	free(schemas);
+	if (rows == NULL)
+		return NULL;
+	names = role_names_json(p, rows);
+	params[0] = names;
+	foreign = pg_session_query(
+	    p->target, err,
+	    "SELECT DISTINCT r.rolname, pg_catalog.format('GRANT %I TO %I;', r.rolname, current_user) "
+	    "FROM pg_catalog.jsonb_array_elements_text($1::jsonb) x(name) JOIN pg_catalog.pg_roles r "
+	    "ON "
+	    "r.rolname = x.name WHERE NOT pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER') ORDER "
+	    "BY "
+	    "1",
+	    1, params);
+	free(names);
+	pg_rows_free(rows);
+	return foreign;
+}
+
+static void
+answer_superuser(Precheck *p, NameList *objects, NameList *foreign, const StrBuf *remedy)
+{
+	bool whole = p->job->options.object_count == 0;
+
+	if (objects->count > 0)
+		precheck_add(p, CHECK_SUPERUSER_OBJECTS, whole ? PRECHECK_FAIL : PRECHECK_WARN,
+		             "Let the endpoint's role be a superuser while the schema is copied, create "
+		             "these objects on the target beforehand, or select schemas that do not hold "
+		             "them.",
+		             "the target's role is no superuser and may not create: %s",
+		             name_list_end(objects));
+	else if (foreign->count > 0)
+		precheck_add(p, CHECK_SUPERUSER_OBJECTS, PRECHECK_WARN, remedy->data,
+		             "the target's role is no superuser and no member of these roles: objects of "
+		             "theirs will belong to it, privileges granted by them are left out: %s",
+		             name_list_end(foreign));
+	else
+		precheck_add(p, CHECK_SUPERUSER_OBJECTS, PRECHECK_PASS, "",
+		             "the target's role may make what the source has");
+}
+
+static void
+check_superuser_objects(Precheck *p)
+{
+	NameList objects = {.count = 0};
+	NameList foreign = {.count = 0};
+	StrBuf remedy;
+	Error err;
+	PgRows *rows = pg_session_query(p->target, &err,
+	                                "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = "
+	                                "current_user",
+	                                0, NULL);
+	bool ok = rows != NULL;
+	bool superuser = ok && pg_rows_count(rows) > 0 && pg_rows_bool(rows, 0, 0);
+
+	pg_rows_free(rows);
+	rows = NULL;
+	if (ok && !superuser)
+	{
+		ok = list_superuser_objects(p, &objects, &err);
+		rows = ok ? foreign_roles(p, &err) : NULL;
+		ok = rows != NULL;
+	}
+	if (!ok)
+	{
+		precheck_add_error(p, CHECK_SUPERUSER_OBJECTS, &err);
+		return;
+	}
+	strbuf_init(&remedy);
+	for (int i = 0; rows != NULL && i < pg_rows_count(rows); i++)
+	{
+		name_list_add(&foreign, "\"%s\"", pg_rows_get(rows, i, 0));
+		if (i < 20)
+			strbuf_printf(&remedy, "%s%s", i > 0 ? " " : "", pg_rows_get(rows, i, 1));
+	}
+	pg_rows_free(rows);
+	answer_superuser(p, &objects, &foreign, &remedy);
+	strbuf_free(&remedy);
+}
+
 /* $1: schema and name of tables as JSON; $2: whether event triggers count. */
 static const char triggers_sql[] =
     "WITH x AS (SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name FROM "
@@ -339,6 +482,9 @@ target_check_objects(Precheck *p)
 		check_other_jobs(p);
 	}
 	if (p->job->options.phases[PHASE_SCHEMA])
+	{
+		check_superuser_objects(p);
 		check_roles(p);
+	}
 	check_extensions(p);
 }

@@ -57,7 +57,7 @@ SQL
 my $rows = <<'SQL';
 INSERT INTO other.x VALUES (1);
 INSERT INTO app.t (id, m, p, h, t, one) SELECT i, 'sad', ARRAY[('(ok,' || i || ')')::lib.pair], 'a=>1', 't' || i, ('(sad,' || i || ')')::lib.pair FROM generate_series(1, 50) i;
-INSERT INTO app.own VALUES (1); INSERT INTO app.keyed VALUES (1, 1);
+INSERT INTO app.own VALUES (1); SELECT setval('lib.numbers', 4711); INSERT INTO app.keyed VALUES (1, 1);
 INSERT INTO app.part SELECT i, i % 3 FROM generate_series(1, 200) i;
 SQL
 my $later = "INSERT INTO app.part VALUES (50, 7), (60, 1), (900, 1); DELETE FROM app.part WHERE id = 10; INSERT INTO app.t (id) VALUES (100); UPDATE app.t SET t = 'new' WHERE id = 3";
@@ -95,6 +95,7 @@ like($events, qr/FK CONSTRAINT .*is left out/, 'and the foreign key');
 $t->stop_job('by_schema');
 $t->clean('nothing is left behind');
 $t->compare('the same holds of comments', '--table', 'app.t');
+is($t->sql_target('SELECT last_value FROM lib.numbers'), '4711', 'a sequence that came along stands where it stood when it was copied');
 is($t->sql_target("SELECT obj_description('lib.pair'::regtype)"), 'came along', 'what comes along brings its comment');
 
 # By table

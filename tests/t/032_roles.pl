@@ -87,4 +87,28 @@ $t->wait_job('fail', 'incremental');
 is(facts(), 'all_of_them:{public} default:New Owner:reader f:reader mapping:reader of_the_last=New Owner only_gone:{"New Owner",reader} plain:reader:SELECT plain=New Owner setting:reader t.v:reader t:reader:SELECT t=New Owner two:{reader}',
 	'map: other roles take their places');
 $t->stop_job('fail');
+
+# A target without a superuser
+$t->database('plain_role');
+$t->_sql('target', 'postgres', 'CREATE ROLE plain LOGIN; GRANT SET ON PARAMETER session_replication_role TO plain; GRANT CREATE ON DATABASE plain_role TO plain; GRANT "New Owner" TO plain');
+$t->sql_target('GRANT CREATE ON SCHEMA public TO plain; GRANT ALL ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_drop(text), pg_replication_origin_session_setup(text), pg_replication_origin_session_reset(), pg_replication_origin_xact_setup(pg_lsn, timestamptz), pg_replication_origin_xact_reset(), pg_replication_origin_progress(text, boolean), pg_replication_origin_oid(text), pg_replication_origin_session_progress(boolean) TO plain');
+$t->sql_source('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 1); ALTER TABLE t OWNER TO reader; GRANT SELECT ON t TO gone; CREATE FUNCTION quiet() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$; CREATE EVENT TRIGGER watch ON sql_drop EXECUTE FUNCTION quiet()');
+(my $plain = $t->conninfo('target')) =~ s/user=\S+/user=plain/;
+$t->create_job('plain', target_conninfo => $plain);
+ok(!eval { $t->check_job('plain'); 1 }, 'objects that need a superuser fail the precheck of another role');
+like(answer('plain', 'superuser_objects'), qr/^fail: .*event trigger watch/, 'and are named');
+$t->sql_source('DROP EVENT TRIGGER watch');
+ok(eval { $t->check_job('plain'); 1 }, 'without them it passes') or diag($@);
+like(answer('plain', 'superuser_objects'), qr/^warn: .*"reader".*GRANT .* TO plain; GRANT reader TO plain;/, 'but owners that it is no member of are named');
+$t->_sql('target', 'postgres', 'GRANT reader TO plain');
+$t->check_job('plain');
+unlike(answer('plain', 'superuser_objects'), qr/reader/, 'and not when it is');
+$t->start_job('plain');
+$t->wait_job('plain', 'incremental');
+$t->sql_source('INSERT INTO t VALUES (2, 2)');
+$t->equal('plain', 'then the job runs without a superuser');
+is($t->sql_target("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 't'"), 'reader', 'with the owner as it was');
+is($t->sql_target("SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE proname = 'quiet'"), 'plain', 'where it can be');
+like($t->sql_ctl("SELECT string_agg(message, E'\\n') FROM dts_job_events WHERE job = 'plain' AND severity = 'warning'"), qr/no member of role "$me"/, 'and an event that says where not');
+$t->stop_job('plain');
 done_testing;

@@ -48,6 +48,15 @@ pg_rows_get(const PgRows *rows, int row, int column)
 	return target_roles[row];
 }
 
+/* Ours is no member of the reader. */
+bool
+pg_rows_bool(const PgRows *rows, int row, int column)
+{
+	(void) rows;
+	(void) column;
+	return strcmp(target_roles[row], "reader") != 0;
+}
+
 void
 pg_rows_free(PgRows *rows)
 {
@@ -182,6 +191,21 @@ missing_roles_are_counted_once(void **state)
 }
 
 static void
+owners_are_roles_that_ours_is_a_member_of(void **state)
+{
+	const char *const *names;
+
+	(void) state;
+	assert_string_equal(copy_roles_owner(roles, "admin"), "admin");
+	assert_string_equal(copy_roles_owner(roles, "older"), "owner");
+	assert_null(copy_roles_owner(roles, "reader"));
+	assert_null(copy_roles_owner(roles, "gone"));
+	assert_int_equal(copy_roles_missing(roles, &names), 1);
+	assert_int_equal(copy_roles_foreign(roles, &names), 1);
+	assert_string_equal(names[0], "reader");
+}
+
+static void
 broken_sql_ends(void **state)
 {
 	(void) state;
@@ -202,6 +226,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(policies, setup, teardown),
 	    cmocka_unit_test_setup_teardown(mappings_and_settings, setup, teardown),
 	    cmocka_unit_test_setup_teardown(missing_roles_are_counted_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(owners_are_roles_that_ours_is_a_member_of, setup, teardown),
 	    cmocka_unit_test_setup_teardown(broken_sql_ends, setup, teardown),
 	};
 
