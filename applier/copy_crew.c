@@ -14,13 +14,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "strbuf.h"
 
-#define CREW_MAX        64
+#define CREW_MAX        CREW_FDS_MAX
 #define CREW_DEATHS_MAX 20
 #define CREW_TICK_MS    1000
 
@@ -35,20 +36,21 @@ typedef struct Member
 	CopyMessage message;
 } Member;
 
-typedef struct Crew
+struct CopyCrew
 {
 	Worker *w;
-	const CopyCrewOptions *options;
+	CopyCrewOptions options;
 	Member members[CREW_MAX];
 	int count;
 	int deaths; /* since a task was last done */
 	bool failed;
 	bool snapshot_lost;
-	Error *err;
-} Crew;
+	int64_t last_tick_us;
+	Error *err; /* of the step under way */
+};
 
 static bool
-member_start(Crew *crew, Member *m)
+member_start(CopyCrew *crew, Member *m)
 {
 	int ends[2];
 	pid_t pid;
@@ -62,9 +64,9 @@ member_start(Crew *crew, Member *m)
 	if (pid == 0)
 	{
 		CopyWorkerOptions options = {.job = worker_job(crew->w),
-		                             .encoding = crew->options->encoding,
-		                             .snapshot = crew->options->snapshot,
-		                             .last = crew->options->last,
+		                             .encoding = crew->options.encoding,
+		                             .snapshot = crew->options.snapshot,
+		                             .last = crew->options.last,
 		                             .workers = crew->count,
 		                             .pipe = ends[1]};
 
@@ -86,7 +88,7 @@ member_start(Crew *crew, Member *m)
 }
 
 static void
-note_failure(Crew *crew, const Error *error)
+note_failure(CopyCrew *crew, const Error *error)
 {
 	if (!crew->failed)
 		*crew->err = *error; /* the first one; the others mostly follow from it */
@@ -94,7 +96,7 @@ note_failure(Crew *crew, const Error *error)
 }
 
 static bool
-member_said(Crew *crew, Member *m)
+member_said(CopyCrew *crew, Member *m)
 {
 	const CopyMessage *message = &m->message;
 
@@ -117,12 +119,12 @@ member_said(Crew *crew, Member *m)
 			note_failure(crew, &message->error);
 			break;
 	}
-	return crew->options->heard(crew->options->arg, message, crew->err);
+	return crew->options.heard(crew->options.arg, message, crew->err);
 }
 
 /* Reads what the pipe holds.  False: the listener failed. */
 static bool
-member_hear(Crew *crew, Member *m)
+member_hear(CopyCrew *crew, Member *m)
 {
 	while (m->pipe >= 0)
 	{
@@ -151,7 +153,7 @@ member_hear(Crew *crew, Member *m)
 
 /* Replaces the dead.  *running: how many are at work. */
 static bool
-reap(Crew *crew, int *running)
+reap(CopyCrew *crew, int *running)
 {
 	*running = 0;
 	for (int i = 0; i < crew->count; i++)
@@ -192,7 +194,7 @@ reap(Crew *crew, int *running)
 /* Ends backends that may not have noticed that their client is gone, e.g. while building an index.
  */
 static void
-end_backends(Crew *crew, PgSession *session, bool on_target)
+end_backends(CopyCrew *crew, PgSession *session, bool on_target)
 {
 	StrBuf sql;
 	Error ignored = {0};
@@ -218,7 +220,7 @@ end_backends(Crew *crew, PgSession *session, bool on_target)
 }
 
 static void
-end_all(Crew *crew, PgSession *target, bool touch_servers)
+end_all(CopyCrew *crew, PgSession *target, bool touch_servers)
 {
 	Error ignored = {0};
 	PgSession *source;
@@ -244,7 +246,8 @@ end_all(Crew *crew, PgSession *target, bool touch_servers)
 	}
 	if (!touch_servers)
 		return;
-	end_backends(crew, target, true);
+	if (target != NULL)
+		end_backends(crew, target, true);
 	source = pg_session_open(worker_job(crew->w)->source_conninfo, PG_SESSION_SOURCE,
 	                         worker_job(crew->w)->slot_name, NULL, &ignored);
 	if (source == NULL)
@@ -253,62 +256,107 @@ end_all(Crew *crew, PgSession *target, bool touch_servers)
 	pg_session_close(source);
 }
 
-/* Waits for something to be said.  Fills the order in force. */
-static bool
-listen_once(Crew *crew, WorkerOrder *order, int64_t *last_tick)
+CopyCrew *
+copy_crew_start(Worker *w, const CopyCrewOptions *options, Error *err)
 {
-	struct pollfd fds[CREW_MAX];
-	int who[CREW_MAX];
+	CopyCrew *crew = xcalloc(1, sizeof(*crew));
+	bool ok = true;
+
+	crew->w = w;
+	crew->options = *options;
+	crew->err = err;
+	crew->count = options->workers < 1 ? 1 : options->workers;
+	if (crew->count > CREW_MAX)
+		crew->count = CREW_MAX;
+	for (int i = 0; i < crew->count; i++)
+		crew->members[i].pipe = -1;
+	for (int i = 0; ok && i < crew->count; i++)
+		ok = member_start(crew, &crew->members[i]);
+	if (ok)
+		return crew;
+	/* none of them has a backend that we know of yet */
+	copy_crew_end(crew, NULL, false);
+	return NULL;
+}
+
+int
+copy_crew_poll(const CopyCrew *crew, struct pollfd *fds, int *timeout_ms)
+{
 	int n = 0;
 
 	for (int i = 0; i < crew->count; i++)
 	{
-		if (crew->members[i].pipe < 0)
-			continue;
-		fds[n] = (struct pollfd){.fd = crew->members[i].pipe, .events = POLLIN};
-		who[n++] = i;
+		if (crew->members[i].pipe >= 0)
+			fds[n++] = (struct pollfd){.fd = crew->members[i].pipe, .events = POLLIN};
 	}
-	/* with every pipe closed we only wait for the exits */
-	*order = worker_wait(crew->w, fds, n, n > 0 ? CREW_TICK_MS : 20);
-	for (int k = 0; k < n; k++)
+	/* with every pipe closed only the exits are left to wait for */
+	if (*timeout_ms < 0 || *timeout_ms > (n > 0 ? CREW_TICK_MS : 20))
+		*timeout_ms = n > 0 ? CREW_TICK_MS : 20;
+	return n;
+}
+
+static bool
+listen_to_all(CopyCrew *crew)
+{
+	for (int i = 0; i < crew->count; i++)
 	{
-		if (fds[k].revents != 0 && !member_hear(crew, &crew->members[who[k]]))
+		if (crew->members[i].pipe >= 0 && !member_hear(crew, &crew->members[i]))
 			return false;
 	}
-	if (worker_now_us(crew->w) - *last_tick < CREW_TICK_MS * 1000)
+	if (worker_now_us(crew->w) - crew->last_tick_us < CREW_TICK_MS * 1000)
 		return true;
-	*last_tick = worker_now_us(crew->w);
-	return crew->options->heard(crew->options->arg, NULL, crew->err);
+	crew->last_tick_us = worker_now_us(crew->w);
+	return crew->options.heard(crew->options.arg, NULL, crew->err);
+}
+
+CrewResult
+copy_crew_step(CopyCrew *crew, Error *err)
+{
+	int running = 0;
+	bool ok;
+
+	crew->err = err;
+	ok = listen_to_all(crew);
+	if (ok && !crew->failed)
+		ok = reap(crew, &running);
+	if (ok && !crew->failed)
+		return running > 0 ? CREW_WORKING : CREW_DONE;
+	if (crew->failed && strcmp(err->sqlstate, ERR_FENCED) == 0)
+		return CREW_YIELDED;
+	return crew->snapshot_lost ? CREW_SNAPSHOT_LOST : CREW_FAILED;
+}
+
+void
+copy_crew_end(CopyCrew *crew, PgSession *target, bool touch_servers)
+{
+	if (crew == NULL)
+		return;
+	end_all(crew, target, touch_servers);
+	free(crew);
 }
 
 CrewResult
 copy_crew_run(Worker *w, const CopyCrewOptions *options, PgSession *target, Error *err)
 {
-	Crew crew = {.w = w, .options = options, .err = err};
+	CopyCrew *crew = copy_crew_start(w, options, err);
+	CrewResult result = CREW_WORKING;
 	WorkerOrder order = ORDER_GO_ON;
-	int64_t last_tick = 0;
-	bool ok = true;
-	int running = 1;
 
-	crew.count = options->workers < 1 ? 1 : options->workers;
-	if (crew.count > CREW_MAX)
-		crew.count = CREW_MAX;
-	for (int i = 0; i < crew.count; i++)
-		crew.members[i].pipe = -1;
-	for (int i = 0; ok && i < crew.count; i++)
-		ok = member_start(&crew, &crew.members[i]);
-	while (ok && running > 0 && !crew.failed && order == ORDER_GO_ON)
+	if (crew == NULL)
+		return CREW_FAILED;
+	while (result == CREW_WORKING && order == ORDER_GO_ON)
 	{
-		ok = listen_once(&crew, &order, &last_tick);
-		if (ok && !crew.failed && order == ORDER_GO_ON)
-			ok = reap(&crew, &running);
+		struct pollfd fds[CREW_FDS_MAX];
+		int timeout_ms = CREW_TICK_MS;
+		int n = copy_crew_poll(crew, fds, &timeout_ms);
+
+		order = worker_wait(w, fds, n, timeout_ms);
+		if (order == ORDER_GO_ON)
+			result = copy_crew_step(crew, err);
 	}
-	if (ok && running == 0 && !crew.failed)
-		return CREW_DONE;
-	end_all(&crew, target, order != ORDER_LEAVE);
-	if (order != ORDER_GO_ON)
-		return CREW_YIELDED;
-	if (crew.failed && strcmp(err->sqlstate, ERR_FENCED) == 0)
-		return CREW_YIELDED;
-	return crew.snapshot_lost ? CREW_SNAPSHOT_LOST : CREW_FAILED;
+	if (result == CREW_DONE)
+		copy_crew_end(crew, NULL, false);
+	else
+		copy_crew_end(crew, target, order != ORDER_LEAVE);
+	return order != ORDER_GO_ON ? CREW_YIELDED : result;
 }

@@ -167,6 +167,7 @@ work(FullLoad *full, Error *err)
 		case CREW_SNAPSHOT_LOST:
 			return PHASE_LOST; /* the caller makes a new one */
 		case CREW_FAILED:
+		case CREW_WORKING:
 			break;
 	}
 	return failed(err);

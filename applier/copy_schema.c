@@ -153,6 +153,7 @@ create(Worker *w, PgSession *target, const char *encoding, Error *err)
 			return PHASE_YIELDED;
 		case CREW_SNAPSHOT_LOST:
 		case CREW_FAILED:
+		case CREW_WORKING:
 			break;
 	}
 	return failed(err);
