@@ -101,7 +101,7 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	ok = copy_program_dump(program, snapshot, encoding, order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), arena, err) &&
 	     copy_select(&selection, &archive, job, target, arena, err) &&
-	     copy_index_plan(&tasks, &archive, &selection, program, order, err) &&
+	     copy_index_plan(&tasks, &archive, &selection, program, source, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||
 	      plan_refresh(&tasks, &archive, &selection, source, err));
 	copy_program_close(program);
