@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "copy_watch.h"
 #include "strbuf.h"
 
 #define CREW_MAX        CREW_FDS_MAX
@@ -43,8 +44,9 @@ struct CopyCrew
 	CopyCrewOptions options;
 	Member members[CREW_MAX];
 	int count;
-	int deaths; /* since a task was last done */
-	bool news;  /* a task was done: what waited for it can begin */
+	pid_t watcher; /* 0: none, nothing is locked on the source */
+	int deaths;    /* since a task was last done */
+	bool news;     /* a task was done: what waited for it can begin */
 	bool failed;
 	bool snapshot_lost;
 	int64_t last_tick_us;
@@ -87,6 +89,20 @@ member_start(CopyCrew *crew, Member *m)
 	m->pid = pid;
 	m->pipe = ends[0];
 	return true;
+}
+
+/* Without it nothing is wrong but that others may wait: the next step tries again. */
+static void
+watch(CopyCrew *crew)
+{
+	int status;
+
+	if (crew->options.snapshot[0] == '\0' ||
+	    (crew->watcher > 0 && !worker_child_exited(crew->w, crew->watcher, &status)))
+		return;
+	crew->watcher = worker_fork(crew->w);
+	if (crew->watcher == 0)
+		copy_watch_main(worker_job(crew->w));
 }
 
 static void
@@ -245,6 +261,8 @@ end_all(CopyCrew *crew, PgSession *target, bool touch_servers)
 	PgSession *source;
 	int status;
 
+	if (crew->watcher > 0)
+		kill(crew->watcher, SIGKILL);
 	for (int i = 0; i < crew->count; i++)
 	{
 		Member *m = &crew->members[i];
@@ -252,6 +270,8 @@ end_all(CopyCrew *crew, PgSession *target, bool touch_servers)
 		if (m->pid > 0)
 			kill(m->pid, SIGKILL);
 	}
+	while (crew->watcher > 0 && !worker_child_exited(crew->w, crew->watcher, &status))
+		usleep(2000);
 	for (int i = 0; i < crew->count; i++)
 	{
 		Member *m = &crew->members[i];
@@ -339,6 +359,7 @@ listen_to_all(CopyCrew *crew)
 	if (worker_now_us(crew->w) - crew->last_tick_us < CREW_TICK_MS * 1000)
 		return true;
 	crew->last_tick_us = worker_now_us(crew->w);
+	watch(crew);
 	return crew->options.heard(crew->options.arg, NULL, crew->err);
 }
 

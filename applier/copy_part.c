@@ -41,9 +41,9 @@ source_failed(Error *err, CopyPartEnd *end, const CopyTask *task)
 		return table_changed(err, end, task,
 		                     "It, or a column of it, no longer exists under that name on the "
 		                     "source.");
-	/* cancelled for somebody who waits, or waiting itself for somebody who has the table */
-	*end = strcmp(err->sqlstate, "57014") == 0 || strcmp(err->sqlstate, "55P03") == 0 ||
-	               strcmp(err->sqlstate, "40P01") == 0
+	/* cancelled or ended for somebody who waits, or waiting itself for somebody who has the table */
+	*end = strcmp(err->sqlstate, "57014") == 0 || strcmp(err->sqlstate, "57P01") == 0 ||
+	               strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0
 	           ? PART_GAVE_WAY
 	           : PART_FAILED;
 	return false;

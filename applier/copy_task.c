@@ -73,7 +73,10 @@ run_grants(const CopyTaskRun *run, const CopyTask *task, Error *err)
 	return true;
 }
 
-/* TRUNCATE refuses a table that foreign keys point to; then its rows are deleted. */
+/*
+ * TRUNCATE refuses a table that foreign keys point to; then its rows are deleted.  A table that is
+ * gone (or has another name by now) has none.
+ */
 static bool
 run_empty(const CopyTaskRun *run, const CopyTask *task, Error *err)
 {
@@ -95,6 +98,11 @@ run_empty(const CopyTaskRun *run, const CopyTask *task, Error *err)
 		     pg_session_exec(run->target, err, sql.data, 0, NULL);
 	}
 	strbuf_free(&sql);
+	if (!ok && (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0))
+	{
+		error_clear(err);
+		ok = pg_session_exec(run->target, err, "ROLLBACK TO dts_empty", 0, NULL);
+	}
 	return ok;
 }
 

@@ -389,7 +389,7 @@ goes_on(CopyWorker *cw, int *deadlocks, Error *err)
 		else
 			avoid_table(cw, cw->task->table_oid);
 		/* a lock that is not to be had at once is nothing to tell about */
-		if (cw->end == PART_CHANGED || strcmp(err->sqlstate, "57014") == 0)
+		if (cw->end == PART_CHANGED || strncmp(err->sqlstate, "57", 2) == 0)
 			tell(cw, &message);
 		error_clear(err);
 		return true;
