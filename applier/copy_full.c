@@ -111,6 +111,9 @@ plan(FullLoad *full, Error *err)
 		return PHASE_YIELDED;
 	if (!ok && lost)
 		return PHASE_TRANSIENT;
+	/* whoever mends it may do so on the source: the next try must see that */
+	if (!ok && strcmp(err->sqlstate, ERR_RELATION_MISMATCH) == 0)
+		copy_keeper_release(full->w);
 	return ok ? PHASE_COMPLETED : failed(err);
 }
 

@@ -18,7 +18,7 @@
 #include "strbuf.h"
 
 #define SEND_BYTES     (64 * 1024)
-#define PROGRESS_BYTES (8 * 1024 * 1024)
+#define PROGRESS_BYTES (2 * 1024 * 1024)
 #define SEQUENCE_BATCH 100
 
 static bool
@@ -399,6 +399,8 @@ copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_
 
 	*rows = *bytes = 0;
 	*end = PART_FAILED;
+	if (part->task->bytes_estimated >= PROGRESS_BYTES)
+		part->progress(part->arg, 0, 0); /* it has begun */
 	ok = lock_and_look(part->task, source, end, err) &&
 	     (!part->merge || merge_begin(part->task, target, err)) &&
 	     transfer(part, source, target, rows, bytes, end, err);
