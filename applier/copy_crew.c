@@ -16,9 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "copy_watch.h"
 #include "strbuf.h"
 
 #define CREW_MAX        CREW_FDS_MAX
@@ -42,7 +44,9 @@ struct CopyCrew
 	CopyCrewOptions options;
 	Member members[CREW_MAX];
 	int count;
-	int deaths; /* since a task was last done */
+	pid_t watcher; /* 0: none, nothing is locked on the source */
+	int deaths;    /* since a task was last done */
+	bool news;     /* a task was done: what waited for it can begin */
 	bool failed;
 	bool snapshot_lost;
 	int64_t last_tick_us;
@@ -55,7 +59,7 @@ member_start(CopyCrew *crew, Member *m)
 	int ends[2];
 	pid_t pid;
 
-	if (pipe2(ends, O_CLOEXEC) != 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
 	{
 		error_set(crew->err, ERR_CHILD, "could not start a copy worker: %m");
 		return false;
@@ -87,6 +91,20 @@ member_start(CopyCrew *crew, Member *m)
 	return true;
 }
 
+/* Without it nothing is wrong but that others may wait: the next step tries again. */
+static void
+watch(CopyCrew *crew)
+{
+	int status;
+
+	if (crew->options.snapshot[0] == '\0' ||
+	    (crew->watcher > 0 && !worker_child_exited(crew->w, crew->watcher, &status)))
+		return;
+	crew->watcher = worker_fork(crew->w);
+	if (crew->watcher == 0)
+		copy_watch_main(worker_job(crew->w));
+}
+
 static void
 note_failure(CopyCrew *crew, const Error *error)
 {
@@ -110,9 +128,20 @@ member_said(CopyCrew *crew, Member *m)
 			break;
 		case COPY_DONE:
 			crew->deaths = 0;
+			crew->news = true;
 			break;
 		case COPY_NOTE:
 			worker_event(crew->w, "warning", "left_out", "%s", message->error.message);
+			break;
+		case COPY_CHANGED:
+			worker_event(crew->w, "warning", "table_changed", "%s. %s It is loaded again.",
+			             message->error.message, message->error.detail);
+			break;
+		case COPY_GAVE_WAY:
+			worker_event(crew->w, "info", "gave_way",
+			             "a part of table %" PRIu32 " is copied later: somebody waits for the "
+			             "table on the source",
+			             message->table_oid);
 			break;
 		case COPY_FAILED:
 			crew->snapshot_lost = crew->snapshot_lost || message->snapshot_lost;
@@ -128,7 +157,12 @@ member_hear(CopyCrew *crew, Member *m)
 {
 	while (m->pipe >= 0)
 	{
-		ssize_t got = read(m->pipe, (char *) &m->message + m->got, sizeof(m->message) - m->got);
+		size_t size = offsetof(CopyMessage, error); /* until the kind is known */
+		ssize_t got;
+
+		if (m->got >= size)
+			size = copy_message_size(m->message.kind);
+		got = read(m->pipe, (char *) &m->message + m->got, size - m->got);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -142,9 +176,10 @@ member_hear(CopyCrew *crew, Member *m)
 			return true;
 		}
 		m->got += (size_t) got;
-		if (m->got < sizeof(m->message))
+		if (m->got < size || m->got < copy_message_size(m->message.kind))
 			continue;
 		m->got = 0;
+		m->message.worker = (int) (m - crew->members);
 		if (!member_said(crew, m))
 			return false;
 	}
@@ -226,6 +261,8 @@ end_all(CopyCrew *crew, PgSession *target, bool touch_servers)
 	PgSession *source;
 	int status;
 
+	if (crew->watcher > 0)
+		kill(crew->watcher, SIGKILL);
 	for (int i = 0; i < crew->count; i++)
 	{
 		Member *m = &crew->members[i];
@@ -233,6 +270,8 @@ end_all(CopyCrew *crew, PgSession *target, bool touch_servers)
 		if (m->pid > 0)
 			kill(m->pid, SIGKILL);
 	}
+	while (crew->watcher > 0 && !worker_child_exited(crew->w, crew->watcher, &status))
+		usleep(2000);
 	for (int i = 0; i < crew->count; i++)
 	{
 		Member *m = &crew->members[i];
@@ -295,6 +334,19 @@ copy_crew_poll(const CopyCrew *crew, struct pollfd *fds, int *timeout_ms)
 	return n;
 }
 
+/* Those that wait for others look again. */
+static void
+pass_on(CopyCrew *crew)
+{
+	for (int i = 0; crew->news && i < crew->count; i++)
+	{
+		if (crew->members[i].pipe >= 0 &&
+		    send(crew->members[i].pipe, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EPIPE)
+			continue; /* it ends; one that has not read for long needs no further byte either */
+	}
+	crew->news = false;
+}
+
 static bool
 listen_to_all(CopyCrew *crew)
 {
@@ -303,9 +355,11 @@ listen_to_all(CopyCrew *crew)
 		if (crew->members[i].pipe >= 0 && !member_hear(crew, &crew->members[i]))
 			return false;
 	}
+	pass_on(crew);
 	if (worker_now_us(crew->w) - crew->last_tick_us < CREW_TICK_MS * 1000)
 		return true;
 	crew->last_tick_us = worker_now_us(crew->w);
+	watch(crew);
 	return crew->options.heard(crew->options.arg, NULL, crew->err);
 }
 

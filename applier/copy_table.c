@@ -178,7 +178,8 @@ copy_tables_restart(PgSession *target, const Job *job, Error *err)
 	        "p.table_oid AND t.state = 'waiting' AND p.state = 'parked'",
 	        1, params) ||
 	    !pg_session_exec(target, err,
-	                     "DELETE FROM dts.target_part WHERE slot_name = $1 AND kind = 'sequences'",
+	                     "DELETE FROM dts.target_part WHERE slot_name = $1 AND kind = "
+	                     "'sequences' AND source_sql IS NULL",
 	                     1, params))
 		return false;
 	/* what stands as "done" was empty before us or has been emptied by us: the rows are ours */

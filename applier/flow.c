@@ -122,8 +122,8 @@ take_event(Flow *flow, Error *err)
 	{
 		case SOURCE_IDLE:
 			flow->source_idle = true;
-			/* with all places taken the batch goes on growing meanwhile */
-			if (flow->status.batches_in_flight < TARGET_BATCHES_MAX)
+			/* while the target has work waiting the batch goes on growing */
+			if (flow->status.batches_in_flight < FLOW_BATCHES_EAGER)
 				batch_idle(&flow->batch);
 			break;
 		case SOURCE_BEGIN:
@@ -320,6 +320,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 	if (!acknowledge(flow, now_us, err) || !store_idle(flow, now_us, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
+	flow->progress.stream.engine = flow->status.stats;
 	flow->again = flow->status.answers != answers;
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);

@@ -23,8 +23,8 @@
 #include "table_load.h"
 #include "target_pg.h"
 
-#define BATCH_ROWS         5000
-#define BATCH_BYTES        (1 << 20)
+#define BATCH_ROWS         20000
+#define BATCH_BYTES        (4 << 20)
 #define WAIT_MS            1000
 #define RELEASE_SLOT_MS    3000
 #define FINISH_US          (2 * 1000000LL)  /* for the transaction at hand to become whole */
@@ -130,6 +130,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .conninfo = inc->job->target_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
+	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
 	};
 	TableJoinOptions join = {.slot_name = inc->job->slot_name, .work_dir = work_dir()};
 	TargetPgStored stored;
@@ -342,11 +343,11 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 				*end = STREAM_REOPEN;
 			return result;
 		}
-		if (!serve_markers(inc, err))
-			return incremental_classify(err, inc->flow.source_failed);
 		if (!inc->flow.finishing && !serve_tables(inc, end, &result, err))
 			return result;
 		report(inc, now_us);
+		if (!serve_markers(inc, err))
+			return incremental_classify(err, inc->flow.source_failed);
 		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
 			return PHASE_YIELDED;
 	}

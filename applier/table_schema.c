@@ -17,6 +17,7 @@
 #include "copy_archive.h"
 #include "copy_catalog.h"
 #include "copy_program.h"
+#include "copy_roles.h"
 #include "copy_select.h"
 #include "strbuf.h"
 
@@ -150,15 +151,18 @@ choose(Worker *w, const Missing *missing, const Archive *archive, CopySelection 
 {
 	Job all = *worker_job(w);
 	Job alone = all;
+	CopyRoles *roles = copy_roles_read(&all, target, arena, err);
 	CopySelection wide;
 
+	if (roles == NULL)
+		return false;
 	all.options.same_name_tables = alone.options.same_name_tables = SAME_NAME_KEEP;
 	alone.options.objects = missing->objects;
 	alone.options.object_count = missing->count;
 	alone.options.exclude = NULL;
 	alone.options.exclude_count = 0;
-	if (!copy_select(narrow, archive, &alone, target, arena, err) ||
-	    !copy_select(&wide, archive, &all, target, arena, err))
+	if (!copy_select(narrow, archive, &alone, target, roles, arena, err) ||
+	    !copy_select(&wide, archive, &all, target, roles, arena, err))
 		return false;
 	leave_out_inherited(archive, narrow, &wide);
 	add_links(archive, narrow, &wide);
@@ -191,10 +195,10 @@ table_schema_plan(Worker *w, PgSession *source, PgSession *target, const char *s
 	program = copy_program_open(w, pg_session_version(source), err);
 	if (program == NULL)
 		return false;
-	ok = copy_program_dump(program, snapshot, encoding, &order, err) &&
+	ok = copy_program_dump(program, source, snapshot, encoding, &order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), tasks->arena, err) &&
 	     choose(w, &missing, &archive, &selection, target, tasks->arena, err) &&
-	     copy_index_plan(tasks, &archive, &selection, program, &order, err);
+	     copy_index_plan(tasks, &archive, &selection, program, source, &order, err);
 	copy_program_close(program);
 	return ok;
 }

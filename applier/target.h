@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "change.h"
+#include "engine_stats.h"
 #include "error.h"
 
 #define TARGET_BATCHES_MAX 4 /* committed by us, not yet answered by the target */
@@ -43,6 +44,7 @@ typedef struct TargetStatus
 	const Relation *missed; /* the relation of the newest of them */
 	const Relation *failed; /* after a failure that concerns one relation alone: that one */
 	SourceLsn missed_lsn;   /* and the commit of its transaction on the source */
+	EngineStats stats;
 } TargetStatus;
 
 typedef struct Target Target;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine_stats.h"
 #include "error.h"
 #include "job.h"
 #include "lsn.h"
@@ -53,6 +54,7 @@ typedef struct StreamProgress
 	int64_t transactions; /* since the worker started */
 	int64_t rows;
 	int64_t bytes;
+	EngineStats engine; /* since the session on the target began */
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
 
@@ -106,6 +108,9 @@ typedef struct TableProgress
 	int64_t bytes_done;
 	int parts;
 	int parts_done;
+	int parts_active;       /* being copied now */
+	double rows_per_second; /* lately; 0 when nothing moves */
+	double bytes_per_second;
 	const char *error; /* NULL when none */
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);
