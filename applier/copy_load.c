@@ -344,9 +344,7 @@ add_parts(LoadPlan *plan, bool can_split)
 		const PlanPart *p = &parts[k];
 		CatalogTable *t = &plan->catalog.tables[p->table];
 		bool merge = merges(plan, p->table);
-		/* beside the stream foreign keys may stand in the way of TRUNCATE */
-		bool fresh = !plan->beside && p->only && !merge && t->bytes >= FRESH_MIN_BYTES &&
-		             t->condition[0] == '\0' &&
+		bool fresh = p->only && !merge && t->bytes >= FRESH_MIN_BYTES && t->condition[0] == '\0' &&
 		             plan->job->options.same_name_tables != SAME_NAME_KEEP;
 		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_DATA,
 		                                merge   ? TASK_MERGE
