@@ -59,14 +59,15 @@ typedef enum CopyStage
 
 /* X(symbol, name): how a task is done */
 #define COPY_KINDS(X)                                                                              \
-	X(SQL, "sql")             /* run target_sql */                                                 \
-	X(GRANTS, "grants")       /* run target_sql, leaving out what names an unknown role */         \
-	X(EMPTY, "empty")         /* remove the rows of the table */                                   \
-	X(PART, "part")           /* source_sql is COPY TO, target_sql COPY FROM */                    \
-	X(FRESH, "fresh")         /* the same for a whole table, which is emptied first; frozen */     \
-	X(MERGE, "merge")         /* the same by way of a staging table, existing keys stay */         \
-	X(CHANGED, "changed")     /* a part that no worker can do: it needs a new snapshot */          \
-	X(KEY, "key")             /* target_sql; source_sql is the same for a large table, in two */   \
+	X(SQL, "sql")         /* run target_sql */                                                     \
+	X(GRANTS, "grants")   /* run target_sql, leaving out what names an unknown role */             \
+	X(EMPTY, "empty")     /* remove the rows of the table */                                       \
+	X(PART, "part")       /* source_sql is COPY TO, target_sql COPY FROM */                        \
+	X(FRESH, "fresh")     /* the same for a whole table, which is emptied first; frozen */         \
+	X(MERGE, "merge")     /* the same by way of a staging table, existing keys stay */             \
+	X(CHANGED, "changed") /* a part that no worker can do: it needs a new snapshot */              \
+	X(KEY, "key")         /* target_sql; source_sql is the same for a large table, in two */       \
+	X(LARGE, "large")     /* large objects: source_sql lists them, target_sql is like grants */    \
 	X(SEQUENCES, "sequences") /* set to the source's values */
 
 #define COPY_KIND_ENUM(sym, name) TASK_##sym,

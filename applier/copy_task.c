@@ -12,28 +12,35 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "copy_large.h"
 #include "copy_take.h"
 #include "strbuf.h"
 
-/* Runs one statement in a savepoint; *skipped when it names a role that the target lacks. */
+/*
+ * Runs one statement in a savepoint; *skipped, with the reason in err, when it names a role that the
+ * target lacks, or asks for more than our role may.
+ */
 static bool
 run_or_skip(const CopyTaskRun *run, const char *sql, bool *skipped, Error *err)
 {
+	Error failure;
+
 	*skipped = false;
 	if (!pg_session_exec(run->target, err, "SAVEPOINT dts_grant", 0, NULL))
 		return false;
 	if (pg_session_exec(run->target, err, sql, 0, NULL))
 		return pg_session_exec(run->target, err, "RELEASE dts_grant", 0, NULL);
 	/* 42704: GRANT to an unknown role; 22023: SET SESSION AUTHORIZATION to one */
-	if (strcmp(err->sqlstate, "42704") != 0 && strcmp(err->sqlstate, "22023") != 0)
+	if (strcmp(err->sqlstate, "42704") != 0 && strcmp(err->sqlstate, "22023") != 0 &&
+	    strcmp(err->sqlstate, "42501") != 0)
 		return false;
 	*skipped = true;
-	return pg_session_exec(run->target, err, "ROLLBACK TO dts_grant", 0, NULL);
+	return pg_session_exec(run->target, &failure, "ROLLBACK TO dts_grant", 0, NULL);
 }
 
 /*
- * Privileges statement by statement.  They hold identifiers and keywords only, so a semicolon
- * outside double quotes ends a statement.  After a SET SESSION AUTHORIZATION that is skipped, so is
+ * Privileges and the like statement by statement: a semicolon outside quotes ends one; a quote
+ * within quotes is doubled.  After a SET SESSION AUTHORIZATION that is skipped, so is
  * everything until the session's own role is back.
  */
 static bool
@@ -42,16 +49,18 @@ run_grants(const CopyTaskRun *run, const CopyTask *task, Error *err)
 	static const char reset[] = "RESET SESSION AUTHORIZATION";
 	char *sql = arena_strdup(run->arena, task->target_sql);
 	char *start = sql;
-	bool quoted = false;
+	char quote = '\0';
 	bool muted = false;
 
 	for (char *at = sql; *at != '\0'; at++)
 	{
 		bool skipped = false;
 
-		if (*at == '"')
-			quoted = !quoted;
-		if (*at != ';' || quoted)
+		if (quote == '\0' && (*at == '"' || *at == '\''))
+			quote = *at;
+		else if (*at == quote)
+			quote = '\0';
+		if (*at != ';' || quote != '\0')
 			continue;
 		*at = '\0';
 		start += strspn(start, " \r\n\t");
@@ -63,8 +72,7 @@ run_grants(const CopyTaskRun *run, const CopyTask *task, Error *err)
 		{
 			char text[900];
 
-			snprintf(text, sizeof(text), "left out, a role is missing on the target: %.800s",
-			         start);
+			snprintf(text, sizeof(text), "left out (%.200s): %.600s", err->message, start);
 			run->note(run->arg, text);
 			muted = muted || strncmp(start, "SET SESSION AUTHORIZATION", 25) == 0;
 		}
@@ -227,9 +235,15 @@ copy_task_run(const CopyTaskRun *run, const CopyTask *task, int64_t *rows, int64
 			return run_part(run, task, rows, bytes, end, err);
 		case TASK_KEY:
 			return run_key(run, task, err);
+		case TASK_LARGE:
+			source = run->source(run->arg, end, err);
+			return source != NULL &&
+			       copy_large_run(task, run->job, source, run->target, rows, bytes, err) &&
+			       run_grants(run, task, err);
 		case TASK_SEQUENCES:
 			source = run->source(run->arg, NULL, err);
-			return source != NULL && copy_sequences_run(run->job, source, run->target, err);
+			return source != NULL &&
+			       copy_sequences_run(run->job, task->source_sql, source, run->target, err);
 		case TASK_CHANGED:
 		case TASK_COUNT:
 			break;
