@@ -91,7 +91,7 @@ $t->stop_job('fail');
 # A target without a superuser
 $t->database('plain_role');
 $t->_sql('target', 'postgres', 'CREATE ROLE plain LOGIN; GRANT SET ON PARAMETER session_replication_role TO plain; GRANT CREATE ON DATABASE plain_role TO plain; GRANT "New Owner" TO plain');
-$t->sql_target('GRANT CREATE ON SCHEMA public TO plain; GRANT ALL ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_drop(text), pg_replication_origin_session_setup(text), pg_replication_origin_session_reset(), pg_replication_origin_xact_setup(pg_lsn, timestamptz), pg_replication_origin_xact_reset(), pg_replication_origin_progress(text, boolean), pg_replication_origin_oid(text), pg_replication_origin_session_progress(boolean) TO plain');
+$t->sql_target('GRANT CREATE ON SCHEMA public TO plain, reader; GRANT ALL ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_drop(text), pg_replication_origin_session_setup(text), pg_replication_origin_session_reset(), pg_replication_origin_xact_setup(pg_lsn, timestamptz), pg_replication_origin_xact_reset(), pg_replication_origin_progress(text, boolean), pg_replication_origin_oid(text), pg_replication_origin_session_progress(boolean) TO plain');
 $t->sql_source('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 1); ALTER TABLE t OWNER TO reader; GRANT SELECT ON t TO gone; CREATE FUNCTION quiet() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$; CREATE EVENT TRIGGER watch ON sql_drop EXECUTE FUNCTION quiet()');
 (my $plain = $t->conninfo('target')) =~ s/user=\S+/user=plain/;
 $t->create_job('plain', target_conninfo => $plain);
