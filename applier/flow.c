@@ -122,8 +122,8 @@ take_event(Flow *flow, Error *err)
 	{
 		case SOURCE_IDLE:
 			flow->source_idle = true;
-			/* with all places taken the batch goes on growing meanwhile */
-			if (flow->status.batches_in_flight < TARGET_BATCHES_MAX)
+			/* while the target has work waiting the batch goes on growing */
+			if (flow->status.batches_in_flight < FLOW_BATCHES_EAGER)
 				batch_idle(&flow->batch);
 			break;
 		case SOURCE_BEGIN:

@@ -22,8 +22,8 @@
 #include "source_stream.h"
 #include "target_pg.h"
 
-#define BATCH_ROWS         5000
-#define BATCH_BYTES        (1 << 20)
+#define BATCH_ROWS         20000
+#define BATCH_BYTES        (4 << 20)
 #define WAIT_MS            1000
 #define RELEASE_SLOT_MS    3000
 #define FINISH_US          (2 * 1000000LL)  /* for the transaction at hand to become whole */
@@ -119,6 +119,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .conninfo = inc->job->target_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
+	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
 	};
 	TargetPgStored stored;
 

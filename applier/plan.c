@@ -110,8 +110,10 @@ bind_key(PlanRelation *bound, const bool *used)
 			for (int i = 0; i < relation->column_count; i++)
 				within += bound->key[i] && bound->map[i] == table->uniques[u].columns[k];
 		}
-		if (within == table->uniques[u].count)
-			bound->key_unique = true;
+		if (within < table->uniques[u].count)
+			continue;
+		bound->key_unique = true;
+		bound->key_indexed |= table->uniques[u].plain;
 	}
 }
 
