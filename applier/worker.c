@@ -322,6 +322,7 @@ worker_marker_durable(Worker *w, int64_t marker)
 	char text[32];
 	const char *params[] = {w->id_text, w->epoch_text, NULL, text};
 
+	worker_control_report(w);
 	snprintf(text, sizeof(text), "%" PRId64, marker);
 	worker_control_send(w, "SELECT dts.daemon_marker($1, $2, $3, $4)", 4, params, true);
 	if (marker == w->marker)
