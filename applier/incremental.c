@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "arena.h"
 #include "decoder_options.h"
@@ -180,8 +181,12 @@ static void
 report(Incremental *inc, int64_t now_us)
 {
 	const TargetStatus *status = &inc->flow.status;
+	StreamStats *stats = worker_stream_stats(inc->w);
 
 	worker_report_stream(inc->w, &inc->flow.progress.stream);
+	stats->session = status->stats;
+	stats->bytes_spooled = (int64_t) inc->source->ops->held(inc->source);
+	stream_stats_worked(stats, now_us);
 	if (status->deletes_missed == inc->deletes_reported || now_us < inc->report_not_before_us)
 		return;
 	worker_event(inc->w, "warning", "delete_without_row",
@@ -191,6 +196,15 @@ report(Incremental *inc, int64_t now_us)
 	             status->missed->name, LSN_ARGS(status->missed_lsn));
 	inc->deletes_reported = status->deletes_missed;
 	inc->report_not_before_us = now_us + EVENT_EVERY_US;
+}
+
+static int64_t
+clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* Waits for what the flow needs next. */
@@ -205,9 +219,19 @@ wait_for_work(Incremental *inc)
 	};
 	bool stopped = flow->finishing && !flow->batch.in_transaction;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
+	StreamStats *stats = worker_stream_stats(inc->w);
+	WorkerOrder order;
 
+	if (waits)
+		stream_stats_worked(stats, clock_us());
 	/* while the target is full, what the source sends stays in the socket */
-	return worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? WAIT_MS : 0);
+	order = worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? WAIT_MS : 0);
+	if (waits)
+		stream_stats_waited(stats,
+		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
+		                                                                        : WAITS_FOR_SOURCE,
+		                    worker_now_us(inc->w));
+	return order;
 }
 
 /*
@@ -266,7 +290,9 @@ run_sessions(Worker *w, bool *moved, Error *err)
 		SourceLsn start = inc.flow.progress.stream.durable;
 
 		worker_event(w, "info", "streaming", "streaming from " LSN_FORMAT, LSN_ARGS(start));
+		stream_stats_begin(worker_stream_stats(w), clock_us());
 		result = stream(&inc, err);
+		stream_stats_end(worker_stream_stats(w), clock_us());
 		*moved = inc.flow.progress.stream.durable.value > start.value;
 	}
 	else

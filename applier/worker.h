@@ -20,6 +20,7 @@
 #include "job.h"
 #include "lsn.h"
 #include "phase.h"
+#include "stream_stats.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -55,6 +56,9 @@ typedef struct StreamProgress
 	int64_t bytes;
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
+
+/* For the stream to count in; goes along with its progress. */
+StreamStats *worker_stream_stats(Worker *w);
 
 /*
  * Markers (decision 8).  While somebody waits for caught_up, worker_marker_wanted() returns the

@@ -215,13 +215,14 @@ BEGIN
 			rows = (progress ->> 'rows')::int8,
 			bytes = (progress ->> 'bytes')::int8,
 			rows_per_second = (progress ->> 'rows_per_second')::float8,
+			stats = progress -> 'stats', stats_before = p.stats, reported_before_at = p.reported_at,
 			reported_at = clock_timestamp()
 		WHERE p.job_id = daemon_progress.job_id;
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports how far the stream has come; commit_time_us counts from 2000-01-01 UTC';
+	'reports how far the stream has come, and its measures (stats); commit_time_us counts from 2000-01-01 UTC';
 
 CREATE FUNCTION dts.daemon_tables(job_id pg_catalog.int8, epoch pg_catalog.int8, tables pg_catalog.jsonb)
 	RETURNS pg_catalog.bool

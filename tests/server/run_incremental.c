@@ -25,6 +25,7 @@ struct Worker
 	int64_t now_us;
 	int64_t marker;
 	StreamProgress progress;
+	StreamStats stats;
 };
 
 static volatile sig_atomic_t want_yield;
@@ -70,6 +71,12 @@ void
 worker_report_stream(Worker *w, const StreamProgress *progress)
 {
 	w->progress = *progress;
+}
+
+StreamStats *
+worker_stream_stats(Worker *w)
+{
+	return &w->stats;
 }
 
 bool

@@ -68,7 +68,7 @@ source_close(ChangeSource *base)
 }
 
 static const ChangeSourceOps source_ops = {
-    "fake", source_next, source_feedback, source_socket, source_end, source_encoding, source_close};
+    "fake", source_next, source_feedback, source_socket, source_end, NULL, source_encoding, source_close};
 
 void
 fake_source_init(FakeSource *source, const SourceEvent *events, int count)
