@@ -207,7 +207,8 @@ store_idle(Flow *flow, int64_t now_us, Error *err)
 	TargetResult result;
 
 	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
-	    !progress_idle_due(&flow->progress, position.end, now_us, flow->finishing))
+	    !progress_idle_due(&flow->progress, position.end, now_us,
+	                       flow->finishing || flow->synchronous))
 		return true;
 	result = flow->target->ops->begin(flow->target, err);
 	if (result == TARGET_OK)

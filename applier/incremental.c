@@ -30,6 +30,7 @@
 #define FINISH_US          (2 * 1000000LL)  /* for the transaction at hand to become whole */
 #define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
 #define EVENT_EVERY_US     (10 * 1000000LL)
+#define LOOK_EVERY_US      (2 * 1000000LL)
 #define PROTOCOL_RETRIES   3
 #define TOKEN_BYTES        16
 #define STREAMING_SINCE_PG 140000
@@ -45,6 +46,7 @@ typedef struct Incremental
 	Flow flow;
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
+	int64_t look_not_before_us;
 } Incremental;
 
 /* Whether the slot still is what the stored position belongs to. */
@@ -177,6 +179,35 @@ serve_markers(Incremental *inc, Error *err)
 	return false;
 }
 
+/*
+ * Whether the source's commits wait for this slot.  Then a position without any change for the target
+ * cannot wait for its turn, because somebody's commit may wait for it.  Asked only while there is one.
+ */
+static bool
+watch_synchronous(Incremental *inc, int64_t now_us, Error *err)
+{
+	const char *params[] = {inc->job->slot_name};
+	PgRows *rows;
+
+	if (now_us < inc->look_not_before_us ||
+	    inc->flow.batch.idle.value <= inc->flow.progress.stream.durable.value)
+		return true;
+	inc->look_not_before_us = now_us + LOOK_EVERY_US;
+	rows = pg_session_query(
+	    inc->marker_session, err,
+	    "SELECT pg_catalog.strpos(names, $1) > 0 OR pg_catalog.strpos(names, '*') > 0"
+	    " FROM pg_catalog.current_setting('synchronous_standby_names') AS names",
+	    1, params);
+	if (rows == NULL)
+	{
+		inc->flow.source_failed = true;
+		return false;
+	}
+	inc->flow.synchronous = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
 static void
 report(Incremental *inc, int64_t now_us)
 {
@@ -269,7 +300,7 @@ stream(Incremental *inc, Error *err)
 		if (!flow_step(&inc->flow, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		report(inc, now_us);
-		if (!serve_markers(inc, err))
+		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
 			return PHASE_YIELDED;
