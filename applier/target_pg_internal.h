@@ -93,6 +93,7 @@ struct Unit
 	bool ordered;   /* all of it */
 	TargetPosition position;
 	int64_t handed_us;
+	size_t held; /* bytes, when it was closed */
 
 	/* how far it is sent */
 	UnitStage stage;

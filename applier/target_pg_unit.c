@@ -93,7 +93,8 @@ target_pg_unit_close(TargetPg *t, const TargetPosition *position)
 	t->last = unit;
 	if (t->sending == NULL)
 		t->sending = unit;
-	t->held += arena_used(unit->arena);
+	unit->held = arena_used(unit->arena);
+	t->held += unit->held;
 	t->status.stats.units++;
 	t->open = NULL;
 	if (!unit->ends)
@@ -108,7 +109,7 @@ target_pg_unit_answered(TargetPg *t)
 	int64_t now = clock_us();
 
 	t->units = unit->next;
-	t->held -= arena_used(unit->arena);
+	t->held -= unit->held;
 	if (unit->ends)
 		t->status.stats.commit_wait_us += now - unit->handed_us;
 	if (t->units == NULL)
