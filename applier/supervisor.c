@@ -236,7 +236,6 @@ on_connected(void *arg)
 	Supervisor *s = arg;
 	const char *params[] = {DTS_VERSION};
 
-	control_link_greet(s->link, PG_SESSION_NO_OWN_WAIT, 0, NULL, NULL, NULL);
 	control_link_greet(s->link, "SELECT dts.daemon_hello($1)", 1, params, on_hello, s);
 	control_link_greet(s->link, "LISTEN dts_job", 0, NULL, NULL, NULL);
 }

@@ -95,7 +95,6 @@ on_connected(void *arg)
 	const char *hello[] = {DTS_VERSION};
 	const char *bind[] = {w->id_text, w->epoch_text};
 
-	control_link_greet(w->link, PG_SESSION_NO_OWN_WAIT, 0, NULL, NULL, NULL);
 	control_link_greet(w->link, "SELECT dts.daemon_hello($1)", 1, hello, on_hello, w);
 	control_link_greet(w->link, "SELECT dts.daemon_bind($1, $2)", 2, bind, on_bound, w);
 	control_link_greet(w->link, "LISTEN dts_job", 0, NULL, NULL, NULL);

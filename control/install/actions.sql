@@ -98,8 +98,8 @@ $$;
 COMMENT ON FUNCTION @extschema@.dts_configure_job(pg_catalog.text, pg_catalog.jsonb) IS
 	'replaces the options whose top-level keys are given, null resets one; the job is a draft again';
 
--- A request must not wait for the very job that it is about: where jobs are synchronous standbys of this server,
--- the transaction commits locally.
+-- Neither an operator's request nor the daemon's report may wait for the very job that it is about: where jobs are
+-- synchronous standbys of this server, the transaction commits locally.
 CREATE FUNCTION dts.commit_locally() RETURNS pg_catalog.void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$

@@ -11,6 +11,7 @@ $t->start_daemon;
 my %selected = (options => { exclude => [ { schema => 'other' } ] });
 $t->run_job('j', %selected);
 my $slot = $t->slot('j');
+$t->wait_for('the stream', sub { $t->sql_source("SELECT active FROM pg_replication_slots WHERE slot_name = '$slot'") eq 't' });
 is($t->sql_source("SELECT application_name FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = '$slot'"), $slot, 'the session bears the name of the slot');
 sub synchronous
 {
@@ -69,7 +70,12 @@ for my $round (1 .. 2)
 		push @writers, [ $pid, $from ];
 	}
 	$t->wait_for('acknowledged rows', sub { $t->sql_target("SELECT count(*) > 500 FROM k WHERE id > $round * 10000000") eq 't' });
+	my $postmaster = $t->{source}{_pid};
+	open my $children, '<', "/proc/$postmaster/task/$postmaster/children" or die "children: $!";
+	my @server = split ' ', <$children>;
+	kill KILL => $postmaster, @server;
 	$t->{source}->kill9;
+	$t->wait_for('the end of the source', sub { !kill 0, @server });
 	my @acknowledged = map { my $in = $_->[1]; my @ids = <$in>; waitpid $_->[0], 0; @ids } @writers;
 	chomp @acknowledged;
 	cmp_ok(scalar @acknowledged, '>', 100, 'commits were acknowledged (' . @acknowledged . ')');
