@@ -250,13 +250,17 @@ wait_for_work(Incremental *inc)
 	};
 	bool stopped = flow->finishing && !flow->batch.in_transaction;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
+	int wait_ms = flow->synchronous ? PROGRESS_IDLE_SOON_US / 1000 : WAIT_MS;
 	StreamStats *stats = worker_stream_stats(inc->w);
 	WorkerOrder order;
+
+	if (flow->batch.idle.value <= flow->progress.stream.durable.value)
+		wait_ms = WAIT_MS;
 
 	if (waits)
 		stream_stats_worked(stats, clock_us());
 	/* while the target is full, what the source sends stays in the socket */
-	order = worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? WAIT_MS : 0);
+	order = worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? wait_ms : 0);
 	if (waits)
 		stream_stats_waited(stats,
 		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
