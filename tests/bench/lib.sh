@@ -3,6 +3,7 @@
 #   bench_server NAME [setting...]   a throwaway server on the loopback; PORT[NAME], ROOT[NAME] (its postmaster)
 #   src, dst ARG...                  psql there; as user postgres, stops at the first error
 #   peer_create/_resume/_pause PEER  dts | native | pglogical, each into its own database b_PEER of the target
+#   catch_up PEER LSN TIMEOUT        resumes it and prints the seconds until its position is past LSN
 #   sampler_start, sampler_stop      CPU seconds and private memory of every process of servers and daemon
 #   bench_tsv, median                results
 #
@@ -13,24 +14,32 @@ run=$DTS_TMP/run
 declare -A PORT ROOT DIR ORIGIN SLOT
 DAEMON='' SAMPLER='' SERVERS=''
 CONTROL=dst # the server that holds the control database
-SOURCE_HOST=127.0.0.1 TARGET_HOST=127.0.0.1
-SERVER_PREFIX='' # a command that starts servers elsewhere, such as in a network namespace
+DST_FOR_DAEMON='' SRC_FOR_TARGET='' # ports of proxies in between, when there are any
+declare -A DELAYED
+PROXIES=''
 export PGUSER=postgres PGHOST=127.0.0.1 PGDATABASE=b LC_ALL=C.UTF-8
 unset PGOPTIONS
 
 # The checkout may be in a folder that the servers' user cannot enter.
 as() { (cd / && exec ${DTS_AS:-} "$@"); }
 
-bench_clean_up() {
-	trap - EXIT INT TERM
-	[ -z "$SAMPLER" ] || kill "$SAMPLER" 2>/dev/null || true
-	daemon_stop
+bench_stop() {
 	local name
+	[ -z "$SAMPLER" ] || kill "$SAMPLER" 2>/dev/null || true
+	SAMPLER=
+	daemon_stop
+	# shellcheck disable=SC2086
+	[ -z "$PROXIES" ] || kill $PROXIES 2>/dev/null || true
+	PROXIES=
 	for name in $SERVERS; do
 		as pg_ctl -D "${DIR[$name]}" -m immediate -w stop >/dev/null 2>&1 || true
 		rm -rf "${DIR[$name]}"
 	done
 	SERVERS=
+}
+bench_clean_up() {
+	trap - EXIT INT TERM
+	bench_stop
 }
 trap bench_clean_up EXIT
 trap 'bench_clean_up; exit 130' INT
@@ -49,7 +58,7 @@ bench_settings() {
 		"max_logical_replication_workers=10" "track_commit_timestamp=on" "log_min_messages=warning" "jit=off"
 }
 bench_say_settings() {
-	echo "PostgreSQL $(src -c 'show server_version'), $(nproc) CPUs, load $(cut -d' ' -f1-3 /proc/loadavg); both ends on this machine, TCP over $TARGET_HOST"
+	echo "PostgreSQL $(src -c 'show server_version'), $(nproc) CPUs, load $(cut -d' ' -f1-3 /proc/loadavg); both ends on this machine, TCP over the loopback"
 	echo "durability, both ends alike: $(src -c "select string_agg(name || '=' || setting, ', ' order by name) from pg_settings where name in ('fsync','full_page_writes','synchronous_commit')"); source and target agree: $([ "$(durability src)" = "$(durability dst)" ] && echo yes || echo NO)"
 	echo "applying sessions on the target: native and pglogical with their own synchronous_commit=off, dts with what it sets itself; all acknowledge only what is flushed"
 }
@@ -72,22 +81,31 @@ bench_server() {
 		echo "output_plugin_libraries='pgoutput,pglogical_output,pglogical,dts_decoder'" | as tee -a "${DIR[$name]}/postgresql.conf" >/dev/null
 	fi
 	SERVERS="$SERVERS $name"
-	(cd / && $SERVER_PREFIX ${DTS_AS:-} pg_ctl -D "${DIR[$name]}" -l "$run/$name.log" -w start >/dev/null) || fail "server $name: $(tail -3 "$run/$name.log")"
+	as pg_ctl -D "${DIR[$name]}" -l "$run/$name.log" -w start >/dev/null || fail "server $name: $(tail -3 "$run/$name.log")"
 	ROOT[$name]=$(as head -1 "${DIR[$name]}/postmaster.pid")
 }
-src() { psql -XqAt -v ON_ERROR_STOP=1 -h "$SOURCE_HOST" -p "${PORT[src]}" "$@"; }
-dst() { psql -XqAt -v ON_ERROR_STOP=1 -h "$TARGET_HOST" -p "${PORT[dst]}" "$@"; }
+src() { psql -XqAt -v ON_ERROR_STOP=1 -h "127.0.0.1" -p "${PORT[src]}" "$@"; }
+dst() { psql -XqAt -v ON_ERROR_STOP=1 -h "127.0.0.1" -p "${PORT[dst]}" "$@"; }
 ctl() { if [ "$CONTROL" = dst ]; then dst -d ctl "$@"; else src -d ctl "$@"; fi; }
-# Connection strings as the peers use them.
-source_conninfo() { echo "host=${SOURCE_FOR_TARGET:-$SOURCE_HOST} port=${PORT[src]} user=postgres dbname=b"; }
-target_conninfo() { echo "host=$TARGET_HOST port=${PORT[dst]} user=postgres dbname=$1"; }
+source_conninfo() { echo "host=127.0.0.1 port=${1:-${PORT[src]}} user=postgres dbname=b"; }
+target_conninfo() { echo "host=127.0.0.1 port=${2:-${PORT[dst]}} user=postgres dbname=$1"; }
+# A proxy in front of a server that delays what goes through; its port becomes DELAYED[NAME].
+delay_start() {
+	local port=${NEXT_PORT:-6200}
+	while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+	NEXT_PORT=$((port + 1))
+	perl "$top/tests/bench/delay" "$DELAY_MS" "$port" "${PORT[$1]}" &
+	PROXIES="$PROXIES $!"
+	DELAYED[$1]=$port
+	until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.05; done
+}
 has_pglogical() { [ -e "$("$PG_CONFIG" --pkglibdir)/pglogical.so" ]; }
 
 daemon_start() {
 	if [ "$CONTROL" = dst ]; then dst -d postgres -c "create database ctl"; else src -d postgres -c "create database ctl"; fi
 	ctl -c "create extension dts"
-	local at="host=$TARGET_HOST port=${PORT[dst]}"
-	[ "$CONTROL" = dst ] || at="host=$SOURCE_HOST port=${PORT[src]}"
+	local at="host=127.0.0.1 port=${PORT[dst]}"
+	[ "$CONTROL" = dst ] || at="host=127.0.0.1 port=${PORT[src]}"
 	(cd / && DTS_WORK_DIR=$run exec ${DTS_AS:-} dts_applier --control "$at dbname=ctl user=postgres") >>"$run/daemon.log" 2>&1 &
 	DAEMON=$!
 	ROOT[daemon]=$DAEMON
@@ -105,7 +123,7 @@ daemon_stop() {
 # The tables of the source, with their rows, in a database of its own on the target.
 target_database() {
 	dst -d postgres -c "create database b_$1"
-	pg_dump -h "$SOURCE_HOST" -p "${PORT[src]}" -n public b | dst -d "b_$1" -o /dev/null -c "set client_min_messages=error" -c "drop schema public" -f - >/dev/null
+	pg_dump -h "127.0.0.1" -p "${PORT[src]}" -n public b | dst -d "b_$1" -o /dev/null -c "set client_min_messages=error" -c "drop schema public" -f - >/dev/null
 	dst -d "b_$1" -c analyze
 }
 dts_wait() { ctl -c "call dts_wait('bench', '$1', '${2:-60 s}')" || fail "dts_wait $1: $(ctl -c "select state, error from dts_jobs" -c "select item, result, detail from dts_check_results('bench') where result <> 'pass'")"; }
@@ -116,8 +134,8 @@ peer_create() {
 	case $peer in
 		dts)
 			daemon_start
-			ctl -c "select dts_create_endpoint('s', 'postgresql', '$(SOURCE_FOR_TARGET= source_conninfo)')" \
-				-c "select dts_create_endpoint('t', 'postgresql', '$(target_conninfo b_dts)')" \
+			ctl -c "select dts_create_endpoint('s', 'postgresql', '$(source_conninfo)')" \
+				-c "select dts_create_endpoint('t', 'postgresql', '$(target_conninfo b_dts "$DST_FOR_DAEMON")')" \
 				-c "select dts_create_job('bench', 's', 't', options => '{\"phases\": [\"incremental\"], \"objects\": [{\"schema\": \"public\"}]${DTS_OPTIONS:+, $DTS_OPTIONS}}')" \
 				-c "select dts_check_job('bench')" >/dev/null
 			dts_wait checked
@@ -128,7 +146,7 @@ peer_create() {
 			;;
 		native)
 			src -c "create publication bench for table $(src -c "select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables where schemaname = 'public'")"
-			dst -d b_native -c "set client_min_messages=error" -c "create subscription bench_native connection '$(source_conninfo)' publication bench with (copy_data=false, binary=true, streaming=on)" >/dev/null
+			dst -d b_native -c "set client_min_messages=error" -c "create subscription bench_native connection '$(source_conninfo "$SRC_FOR_TARGET")' publication bench with (copy_data=false, binary=true, streaming=on)" >/dev/null
 			SLOT[native]=bench_native
 			ORIGIN[native]=pg_$(dst -d b_native -c "select oid from pg_subscription where subname = 'bench_native'")
 			;;
@@ -173,6 +191,30 @@ peer_resume() {
 		dst -d "$(peer_database "$1")" -c "$(peer_resume_sql "$1")" >/dev/null
 	fi
 	wait_for "$1" "select active from pg_replication_slots where slot_name = '${SLOT[$1]}'" src
+}
+# It waits in a database of its own: the snapshot of a waiting session must not keep dead rows in the peer's.
+catch_up() {
+	local start=(dst -d "b_$1")
+	[ "$1" != dts ] || start=(ctl)
+	"${start[@]}" -v ON_ERROR_STOP=1 <<-SQL
+		select clock_timestamp() as begun \\gset
+		\\o /dev/null
+		$(peer_resume_sql "$1")
+		\\c "host=127.0.0.1 port=${PORT[dst]} user=postgres dbname=postgres"
+		create procedure pg_temp.catch_up(begun timestamptz, inout seconds numeric) language plpgsql as \$\$
+		begin
+			for i in 1 .. 200 * $3 loop
+				if pg_replication_origin_progress('${ORIGIN[$1]}', false) >= '$2' then
+					seconds := round(extract(epoch from clock_timestamp() - begun), 3);
+					return;
+				end if;
+				perform pg_sleep(0.005);
+			end loop;
+			raise exception '$1 did not catch up within $3 s';
+		end \$\$;
+		\\o
+		call pg_temp.catch_up(:'begun', null);
+	SQL
 }
 # Waits until a query answers true: wait_for WHAT QUERY PSQL...
 wait_for() {
