@@ -21,7 +21,7 @@
 #define FLOW_MARKER_PREFIX "dts.marker"
 
 /* With so many batches in flight an idle source does not end the one at hand. */
-#define FLOW_BATCHES_EAGER 2
+#define FLOW_BATCHES_EAGER 1
 
 typedef struct Flow
 {

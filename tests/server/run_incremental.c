@@ -5,7 +5,8 @@
  *   run_incremental SOURCE-CONNINFO TARGET-CONNINFO SLOT EPOCH [SCHEMA]
  *
  * SIGTERM is the order to yield, SIGUSR1 asks for a marker.  Prints one line for the markers that
- * came back, events and the end: "result N sqlstate message".  At the end: rows and peak memory.
+ * came back, events and the end: "result N sqlstate message".  At the end: rows, peak memory and the
+ * counters of the engine.
  */
 #include <errno.h>
 #include <signal.h>
@@ -111,6 +112,18 @@ worker_event(Worker *w, const char *severity, const char *event, const char *for
 	fflush(stdout);
 }
 
+/* name=number, for every counter and every reason of order that was there */
+static void
+print_engine(const EngineStats *stats)
+{
+#define COUNTER(name, text) printf(" %s=%lld", text, (long long) stats->name);
+#define REASON(name, text)  printf(" order_%s=%lld", text, (long long) stats->ordered[name]);
+	printf("engine");
+	ENGINE_COUNTERS(COUNTER)
+	ENGINE_ORDER_REASONS(REASON)
+	printf("\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -146,5 +159,6 @@ main(int argc, char **argv)
 	       LSN_ARGS(w.progress.durable), w.progress.caught_up, usage.ru_maxrss,
 	       usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
 	           usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000);
+	print_engine(&w.progress.engine);
 	return (int) result;
 }
