@@ -14,7 +14,8 @@
  * Partitioned tables come along (without rows of their own) because a leaf is selected when an
  * ancestor is.  A column travels binary when its type, or its element's, is built in, has a send
  * function and means the same on every server: not so the reg* types, which are OIDs, rows of
- * catalogs, and xml, whose binary form carries an encoding.
+ * catalogs, xml, whose binary form carries an encoding, and tsquery, whose empty value older minor
+ * releases send but do not take.
  */
 static const char tables_query[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, "
@@ -33,7 +34,8 @@ static const char tables_query[] =
     "  AS list, " CATALOG_TYPES
     " AS types, bool_and(t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend <> 0 AND "
     "  t.oid < 10000 AND b.typtype IN ('b', 'r', 'm') AND b.typsend <> 0 AND "
-    "  b.typname !~ '^reg' AND b.typname NOT IN ('xml', 'aclitem', 'pg_node_tree')) AS portable "
+    "  b.typname !~ '^reg' AND b.typname NOT IN ('xml', 'tsquery', 'aclitem', 'pg_node_tree')) AS "
+    "portable "
     " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = "
     "  CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END "
     " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY a.attrelid"

@@ -7,6 +7,7 @@ package DtsTest;
 use strict;
 use warnings;
 use Carp;
+use File::Basename qw(dirname);
 use File::Path qw(make_path);
 use IPC::Open3;
 use JSON::PP ();
@@ -63,7 +64,10 @@ sub _server
 {
 	my ($name, @conf) = @_;
 	# Folders are named after nodes, and a test may make several pairs.
-	my $node = PostgreSQL::Test::Cluster->new($name . (@instances > 1 ? scalar @instances : ''));
+	my ($bin) = ($ENV{SOURCE_PG_CONFIG} // '') =~ m{(.*)/};
+	undef $bin if $name ne 'source';
+	my $node = PostgreSQL::Test::Cluster->new($name . (@instances > 1 ? scalar @instances : ''),
+		$bin ? (install_path => dirname($bin)) : ());
 	$node->init(extra => [ '-E', 'UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', join "\n",
 		"wal_level = logical", "max_wal_senders = 30", "max_replication_slots = 30", "max_connections = 100",
@@ -71,7 +75,8 @@ sub _server
 		"log_statement = none", "log_min_duration_statement = -1", "shared_buffers = 64MB",
 		"max_wal_size = 2GB", "wal_sender_timeout = 20s", "log_error_verbosity = verbose", '');
 	my $data = $node->data_dir;
-	if (system("postgres -C output_plugin_libraries -D '$data' >/dev/null 2>&1") == 0)
+	my $postgres = $bin ? "'$bin/postgres'" : 'postgres';
+	if (system("$postgres -C output_plugin_libraries -D '$data' >/dev/null 2>&1") == 0)
 	{
 		$node->append_conf('postgresql.conf', "output_plugin_libraries = 'pgoutput,test_decoding,dts_decoder'\n");
 	}
