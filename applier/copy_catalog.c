@@ -121,17 +121,23 @@ find_oid(const PgRows *rows, int64_t oid)
 	return -1;
 }
 
-/* The table, or any partitioned table above it, is selected. */
+/* The table, or any partitioned table above it, is named, and none of them excluded. */
 static bool
 is_selected(const PgRows *rows, int row, const Job *job)
 {
+	bool named = false;
+
 	for (int depth = 0; row >= 0 && depth < 1000; depth++)
 	{
-		if (job_selects(job, pg_rows_get(rows, row, COL_SCHEMA), pg_rows_get(rows, row, COL_NAME)))
-			return true;
+		const char *schema = pg_rows_get(rows, row, COL_SCHEMA);
+		const char *name = pg_rows_get(rows, row, COL_NAME);
+
+		if (job_excludes(job, schema, name))
+			return false;
+		named = named || job_names(job, schema, name);
 		row = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
 	}
-	return false;
+	return named;
 }
 
 bool
@@ -163,6 +169,7 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->name = arena_strdup(arena, name);
 		t->columns = arena_strdup(arena, pg_rows_get(rows, i, COL_LIST));
 		t->condition = arena_strdup(arena, pg_rows_get(rows, i, COL_CONDITION));
+		t->config = member;
 		t->types = arena_strdup(arena, pg_rows_get(rows, i, COL_TYPES));
 		t->binary = pg_rows_bool(rows, i, COL_PORTABLE);
 		t->rows = pg_rows_int(rows, i, COL_ROWS);

@@ -104,11 +104,12 @@ is_grants(const ArchiveEntry *e)
 typedef struct Gather
 {
 	CopyTasks *tasks;
+	const Archive *archive;
+	const CopySelection *selection;
 	CopyProgram *program;
 	CopyStage stage;
 	ArchiveEntry *entries[CHUNK_ENTRIES];
 	int count;
-	bool no_owner;
 } Gather;
 
 static bool
@@ -118,8 +119,8 @@ gather_flush(Gather *g, WorkerOrder *order, Error *err)
 
 	if (g->count == 0)
 		return true;
-	sql = copy_program_sql(g->program, g->entries, g->count, g->no_owner, g->tasks->arena, order,
-	                       err);
+	sql = copy_program_sql(g->program, g->archive, g->selection->changes, g->entries, g->count,
+	                       g->tasks->arena, order, err);
 	if (sql == NULL)
 		return false;
 	copy_tasks_add(g->tasks, g->stage, TASK_SQL)->target_sql = sql;
@@ -131,20 +132,21 @@ static bool
 plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
             const CopySelection *selection, CopyProgram *program, WorkerOrder *order, Error *err)
 {
-	Gather g = {.tasks = tasks, .program = program, .stage = stage};
+	Gather g = {.tasks = tasks,
+	            .archive = archive,
+	            .selection = selection,
+	            .program = program,
+	            .stage = stage};
 
 	for (int i = 0; i < archive->count; i++)
 	{
 		ArchiveEntry *e = &archive->entries[i];
-		bool no_owner = selection->no_owner[e->id];
 
 		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage ||
 		    is_grants(e))
 			continue;
-		if ((g.count == CHUNK_ENTRIES || (g.count > 0 && g.no_owner != no_owner)) &&
-		    !gather_flush(&g, order, err))
+		if (g.count == CHUNK_ENTRIES && !gather_flush(&g, order, err))
 			return false;
-		g.no_owner = no_owner;
 		g.entries[g.count++] = e;
 	}
 	return gather_flush(&g, order, err);
@@ -159,7 +161,8 @@ plan_grants(CopyTasks *tasks, CopyStage from, CopyStage stage, const Archive *ar
 		const ArchiveEntry *e = &archive->entries[i];
 
 		if (selection->verdict[e->id] == ENTRY_KEEP && is_grants(e) && stage_of(archive, e) == from)
-			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql = e->definition;
+			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql =
+			    copy_selection_definition(selection, e);
 	}
 }
 

@@ -15,6 +15,7 @@
 
 #include "copy_catalog.h"
 #include "copy_index.h"
+#include "copy_large.h"
 #include "copy_plan.h"
 #include "copy_queue.h"
 #include "strbuf.h"
@@ -181,7 +182,7 @@ check_states(LoadPlan *plan, Error *err)
 
 		if (!s->exists)
 			list = &missing;
-		else if (s->filled && !s->ours && fail && t->condition[0] == '\0')
+		else if (s->filled && !s->ours && fail && !t->config)
 			list = &filled;
 		if (list == NULL)
 			continue;
@@ -224,7 +225,7 @@ merges(const LoadPlan *plan, int i)
 
 	return s->filled && !s->ours && plan->catalog.tables[i].columns[0] != '\0' &&
 	       (plan->job->options.same_name_tables == SAME_NAME_KEEP ||
-	        plan->catalog.tables[i].condition[0] != '\0');
+	        plan->catalog.tables[i].config);
 }
 
 static const char *
@@ -287,7 +288,7 @@ add_empties(LoadPlan *plan)
 	for (int i = 0; i < plan->catalog.count; i++)
 	{
 		const TargetTable *s = &plan->states[i];
-		bool config = plan->catalog.tables[i].condition[0] != '\0';
+		bool config = plan->catalog.tables[i].config;
 		CopyTask *task;
 
 		if (s->ours || (s->filled && (!truncate || config)))
@@ -385,6 +386,10 @@ copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *ord
 	{
 		add_empties(&plan);
 		add_parts(&plan, pg_session_version(source) >= 140000);
+		ok = copy_large_plan(&plan.tasks, source, target, plan.job, err);
+	}
+	if (ok)
+	{
 		add_ending(&plan);
 		ok = store(&plan, err);
 	}

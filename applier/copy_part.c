@@ -304,8 +304,9 @@ static const char sequences_query[] =
     "LEFT JOIN pg_class t ON t.oid = d.refobjid "
     "LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace "
     "WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND NOT EXISTS ("
-    " SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND "
-    " e.deptype = 'e') ORDER BY 1, 2";
+    " SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid WHERE e.classid = "
+    " 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e' AND "
+    " array_position(x.extconfig, c.oid) IS NULL) ORDER BY 1, 2";
 
 static bool
 sequence_wanted(const Job *job, const PgRows *rows, int i)
@@ -352,14 +353,33 @@ sequences_set(PgSession *source, PgSession *target, const StrBuf *query, Error *
 	return ok;
 }
 
-bool
-copy_sequences_run(const Job *job, PgSession *source, PgSession *target, Error *err)
+/* Those that a task names: its source_sql reads them. */
+static bool
+named_sequences_run(const char *sql, PgSession *source, PgSession *target, Error *err)
 {
-	PgRows *rows = pg_session_query(source, err, sequences_query, 0, NULL);
+	StrBuf query;
+	bool ok;
+
+	strbuf_init(&query);
+	strbuf_puts(&query, sql);
+	ok = sequences_set(source, target, &query, err);
+	strbuf_free(&query);
+	return ok;
+}
+
+bool
+copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession *target,
+                   Error *err)
+{
+	PgRows *rows;
 	StrBuf query, name;
 	int gathered = 0;
-	bool ok = rows != NULL;
+	bool ok;
 
+	if (sql[0] != '\0')
+		return named_sequences_run(sql, source, target, err);
+	rows = pg_session_query(source, err, sequences_query, 0, NULL);
+	ok = rows != NULL;
 	if (!ok)
 		return false;
 	strbuf_init(&query);

@@ -29,8 +29,11 @@ typedef struct CopyPart
 bool copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows,
                    int64_t *bytes, bool *snapshot_lost, Error *err) must_check;
 
-/* Sets every selected sequence that exists on the target to its value on the source. */
-bool
-copy_sequences_run(const Job *job, PgSession *source, PgSession *target, Error *err) must_check;
+/*
+ * Sets every selected sequence that exists on the target to its value on the source; or, when sql is
+ * not "", those that it reads from the source: quoted name, last_value, is_called.
+ */
+bool copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession *target,
+                        Error *err) must_check;
 
 #endif /* DTS_COPY_PART_H */

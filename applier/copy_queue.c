@@ -300,7 +300,7 @@ copy_queue_restart_data(PgSession *target, const Job *job, Error *err)
 
 	snprintf(sql, sizeof(sql),
 	         "DELETE FROM dts.target_part WHERE slot_name = $1 AND (stage = %d OR stage = %d OR "
-	         "kind = 'sequences')",
+	         "kind = 'sequences' AND source_sql IS NULL)",
 	         STAGE_DATA, STAGE_ANALYZE);
 	if (!pg_session_exec(target, err, sql, 1, params))
 		return false;

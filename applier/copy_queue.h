@@ -58,11 +58,12 @@ typedef enum CopyStage
 
 /* X(symbol, name): how a task is done */
 #define COPY_KINDS(X)                                                                              \
-	X(SQL, "sql")             /* run target_sql */                                                 \
-	X(GRANTS, "grants")       /* run target_sql, leaving out what names an unknown role */         \
-	X(EMPTY, "empty")         /* remove the rows of the table */                                   \
-	X(PART, "part")           /* source_sql is COPY TO, target_sql COPY FROM */                    \
-	X(MERGE, "merge")         /* the same by way of a staging table, existing keys stay */         \
+	X(SQL, "sql")       /* run target_sql */                                                       \
+	X(GRANTS, "grants") /* run target_sql, leaving out what names an unknown role */               \
+	X(EMPTY, "empty")   /* remove the rows of the table */                                         \
+	X(PART, "part")     /* source_sql is COPY TO, target_sql COPY FROM */                          \
+	X(MERGE, "merge")   /* the same by way of a staging table, existing keys stay */               \
+	X(LARGE, "large")   /* large objects: source_sql lists them, target_sql is like grants */      \
 	X(SEQUENCES, "sequences") /* set to the source's values */
 
 #define COPY_KIND_ENUM(sym, name) TASK_##sym,

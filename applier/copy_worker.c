@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "copy_catalog.h"
+#include "copy_large.h"
 #include "copy_part.h"
 #include "fault.h"
 #include "pg_session.h"
@@ -131,25 +132,31 @@ open_source(CopyWorker *cw, Error *err)
 	return true;
 }
 
-/* Runs one statement in a savepoint; *skipped when it names a role that the target lacks. */
+/*
+ * Runs one statement in a savepoint; *skipped, with the reason in err, when it names a role that the
+ * target lacks, or asks for more than our role may.
+ */
 static bool
 run_or_skip(CopyWorker *cw, const char *sql, bool *skipped, Error *err)
 {
+	Error failure;
+
 	*skipped = false;
 	if (!pg_session_exec(cw->target, err, "SAVEPOINT dts_grant", 0, NULL))
 		return false;
 	if (pg_session_exec(cw->target, err, sql, 0, NULL))
 		return pg_session_exec(cw->target, err, "RELEASE dts_grant", 0, NULL);
 	/* 42704: GRANT to an unknown role; 22023: SET SESSION AUTHORIZATION to one */
-	if (strcmp(err->sqlstate, "42704") != 0 && strcmp(err->sqlstate, "22023") != 0)
+	if (strcmp(err->sqlstate, "42704") != 0 && strcmp(err->sqlstate, "22023") != 0 &&
+	    strcmp(err->sqlstate, "42501") != 0)
 		return false;
 	*skipped = true;
-	return pg_session_exec(cw->target, err, "ROLLBACK TO dts_grant", 0, NULL);
+	return pg_session_exec(cw->target, &failure, "ROLLBACK TO dts_grant", 0, NULL);
 }
 
 /*
- * Privileges statement by statement.  They hold identifiers and keywords only, so a semicolon
- * outside double quotes ends a statement.  After a SET SESSION AUTHORIZATION that is skipped, so is
+ * Privileges and the like statement by statement: a semicolon outside quotes ends one; a quote
+ * within quotes is doubled.  After a SET SESSION AUTHORIZATION that is skipped, so is
  * everything until the session's own role is back.
  */
 static bool
@@ -158,16 +165,18 @@ run_grants(CopyWorker *cw, Error *err)
 	static const char reset[] = "RESET SESSION AUTHORIZATION";
 	char *sql = arena_strdup(cw->arena, cw->task.target_sql);
 	char *start = sql;
-	bool quoted = false;
+	char quote = '\0';
 	bool muted = false;
 
 	for (char *at = sql; *at != '\0'; at++)
 	{
 		bool skipped = false;
 
-		if (*at == '"')
-			quoted = !quoted;
-		if (*at != ';' || quoted)
+		if (quote == '\0' && (*at == '"' || *at == '\''))
+			quote = *at;
+		else if (*at == quote)
+			quote = '\0';
+		if (*at != ';' || quote != '\0')
 			continue;
 		*at = '\0';
 		start += strspn(start, " \r\n\t");
@@ -179,8 +188,7 @@ run_grants(CopyWorker *cw, Error *err)
 		{
 			CopyMessage note = {.kind = COPY_NOTE};
 
-			error_set(&note.error, "01000", "left out, a role is missing on the target: %.800s",
-			          start);
+			error_set(&note.error, "01000", "left out (%.200s): %.600s", err->message, start);
 			tell(cw, &note);
 			muted = muted || strncmp(start, "SET SESSION AUTHORIZATION", 25) == 0;
 		}
@@ -236,9 +244,15 @@ run_task(CopyWorker *cw, Error *err)
 		case TASK_MERGE:
 			return open_source(cw, err) && copy_part_run(&part, cw->source, cw->target, &cw->rows,
 			                                             &cw->bytes, &cw->snapshot_lost, err);
-		case TASK_SEQUENCES:
+		case TASK_LARGE:
 			return open_source(cw, err) &&
-			       copy_sequences_run(cw->options->job, cw->source, cw->target, err);
+			       copy_large_run(task, cw->options->job, cw->source, cw->target,
+			                      cw->options->snapshot, &cw->rows, &cw->bytes, &cw->snapshot_lost,
+			                      err) &&
+			       run_grants(cw, err);
+		case TASK_SEQUENCES:
+			return open_source(cw, err) && copy_sequences_run(cw->options->job, task->source_sql,
+			                                                  cw->source, cw->target, err);
 		case TASK_COUNT:
 			break;
 	}

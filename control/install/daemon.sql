@@ -84,6 +84,22 @@ END
 $$;
 COMMENT ON FUNCTION dts.daemon_bind(pg_catalog.int8, pg_catalog.int8) IS 'makes the caller''s session the one that the lease lives with';
 
+-- Jobs between the same two databases, as far as names of endpoints and their options tell, that have not ended.
+CREATE FUNCTION dts.job_rivals(job_id pg_catalog.int8) RETURNS pg_catalog.jsonb
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH same(name, twin) AS (
+		SELECT a.srvname::text, b.srvname::text FROM pg_foreign_server a JOIN pg_foreign_server b
+			ON b.srvname = a.srvname OR b.srvfdw = a.srvfdw
+				AND ARRAY(SELECT o FROM unnest(b.srvoptions) o ORDER BY 1) = ARRAY(SELECT o FROM unnest(a.srvoptions) o ORDER BY 1))
+	SELECT coalesce(jsonb_agg(jsonb_build_object('job', r.name, 'objects', dts.options_objects(r.options -> 'objects'),
+			'exclude', dts.options_objects(r.options -> 'exclude')) ORDER BY r.name), '[]')
+		FROM dts.job j JOIN dts.job r ON r.id <> j.id AND r.footprint
+		WHERE j.id = job_id AND EXISTS (SELECT FROM same s WHERE s.name = j.source AND s.twin = r.source)
+			AND EXISTS (SELECT FROM same s WHERE s.name = j.target AND s.twin = r.target)
+$$;
+COMMENT ON FUNCTION dts.job_rivals(pg_catalog.int8) IS 'other jobs at work between the same databases, and what they select';
+
 CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OUT name pg_catalog.text,
 		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
 		OUT source_conninfo pg_catalog.text, OUT target_conninfo pg_catalog.text, OUT slot_name pg_catalog.text,
@@ -93,7 +109,8 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
-			j.slot_name, j.state, j.phase, j.step, j.wish, dts.options_complete(j.options)::text, j.footprint
+			j.slot_name, j.state, j.phase, j.step, j.wish, (dts.options_complete(j.options)
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id)))::text, j.footprint
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
 $$;
