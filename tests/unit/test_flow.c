@@ -350,6 +350,29 @@ test_idle_position_is_stored_every_ten_seconds_only(void **state)
 }
 
 static void
+test_idle_position_is_stored_soon_when_commits_wait_for_it(void **state)
+{
+	const SourceEvent events[] = {KEEPALIVE(1000)};
+	const SourceEvent more[] = {KEEPALIVE(2000)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	c.flow.synchronous = true;
+	step(&c, 0);
+	said(&c, "begin commit(1000) ");
+	fake_target_answer(&c.target, 1);
+	c.source.events = more;
+	c.source.at = 0;
+	step(&c, 19000);
+	said(&c, "begin commit(1000) ");
+	assert_int_equal(c.source.acknowledged.value, 1000);
+	step(&c, 20000);
+	said(&c, "begin commit(1000) begin commit(2000) ");
+	fake_target_free(&c.target);
+}
+
+static void
 test_empty_transaction_moves_the_idle_position(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), COMMIT(1)};
@@ -482,6 +505,7 @@ main(void)
 	    cmocka_unit_test(test_source_failure_is_told_apart),
 	    cmocka_unit_test(test_idle_position_waits_its_time_and_for_the_batches),
 	    cmocka_unit_test(test_idle_position_is_stored_every_ten_seconds_only),
+	    cmocka_unit_test(test_idle_position_is_stored_soon_when_commits_wait_for_it),
 	    cmocka_unit_test(test_empty_transaction_moves_the_idle_position),
 	    cmocka_unit_test(test_marker_is_durable_with_its_position),
 	    cmocka_unit_test(test_forged_marker_means_nothing),
