@@ -210,7 +210,9 @@ run_key(const CopyTaskRun *run, const CopyTask *task, Error *err)
 	return pg_session_exec(run->target, err,
 	                       "INSERT INTO dts.target_part (slot_name, part_id, state, stage, kind, "
 	                       "schema_name, table_name, target_sql) VALUES ($1, CAST($2 AS bigint), "
-	                       "'todo', CAST($3 AS int), 'sql', $4, $5, $6)",
+	                       "'todo', CAST($3 AS int), 'sql', $4, $5, $6) ON CONFLICT (slot_name, "
+	                       "part_id) DO UPDATE SET state = 'todo', target_sql = "
+	                       "excluded.target_sql",
 	                       6, params);
 }
 

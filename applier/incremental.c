@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "arena.h"
 #include "decoder_options.h"
@@ -31,6 +32,7 @@
 #define SETTLE_US          (5 * 1000000LL)  /* for requests about tables to be followed first */
 #define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
 #define EVENT_EVERY_US     (10 * 1000000LL)
+#define LOOK_EVERY_US      (2 * 1000000LL)
 #define PROTOCOL_RETRIES   3
 #define TOKEN_BYTES        16
 #define STREAMING_SINCE_PG 140000
@@ -46,8 +48,10 @@ typedef struct Incremental
 	Flow flow;
 	TableJoin *join;
 	TableLoad *load; /* the phase's */
+	bool aside;      /* streams under a name that no commit on the source waits for */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
+	int64_t look_not_before_us;
 } Incremental;
 
 /* Whether the slot still is what the stored position belongs to. */
@@ -91,6 +95,7 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 	    .conninfo = inc->job->source_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .start = start,
+	    .aside = inc->aside,
 	    .decoder_options = options,
 	    .work_dir = work_dir(),
 	};
@@ -150,6 +155,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	inc->join = table_join_create(&join);
 	if (!table_load_attach(inc->load, inc->join, err))
 		return false;
+	inc->aside = table_load_busy(inc->load);
 	/* tables that are being loaded need what the others have already */
 	start = table_join_ack(inc->join, stored.position);
 	*at_source = true;
@@ -199,14 +205,47 @@ serve_markers(Incremental *inc, Error *err)
 	return false;
 }
 
+/*
+ * Whether the source's commits wait for this slot.  Then a position without any change for the target
+ * cannot wait for its turn, because somebody's commit may wait for it.  Asked only while there is one.
+ */
+static bool
+watch_synchronous(Incremental *inc, int64_t now_us, Error *err)
+{
+	const char *params[] = {inc->job->slot_name};
+	PgRows *rows;
+
+	if (now_us < inc->look_not_before_us ||
+	    inc->flow.batch.idle.value <= inc->flow.progress.stream.durable.value)
+		return true;
+	inc->look_not_before_us = now_us + LOOK_EVERY_US;
+	rows = pg_session_query(
+	    inc->marker_session, err,
+	    "SELECT pg_catalog.strpos(names, $1) > 0 OR pg_catalog.strpos(names, '*') > 0"
+	    " FROM pg_catalog.current_setting('synchronous_standby_names') AS names",
+	    1, params);
+	if (rows == NULL)
+	{
+		inc->flow.source_failed = true;
+		return false;
+	}
+	inc->flow.synchronous = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
 static void
 report(Incremental *inc, int64_t now_us)
 {
 	const TargetStatus *status = &inc->flow.status;
 	StreamProgress progress = inc->flow.progress.stream;
+	StreamStats *stats = worker_stream_stats(inc->w);
 
 	progress.caught_up = progress.caught_up && !table_load_busy(inc->load);
 	worker_report_stream(inc->w, &progress);
+	stats->session = status->stats;
+	stats->bytes_spooled = (int64_t) inc->source->ops->held(inc->source);
+	stream_stats_worked(stats, now_us);
 	if (status->deletes_missed == inc->deletes_reported || now_us < inc->report_not_before_us)
 		return;
 	worker_event(inc->w, "warning", "delete_without_row",
@@ -218,24 +257,45 @@ report(Incremental *inc, int64_t now_us)
 	inc->report_not_before_us = now_us + EVENT_EVERY_US;
 }
 
+static int64_t
+clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* Waits for what the flow needs next. */
 static WorkerOrder
 wait_for_work(Incremental *inc)
 {
 	const Flow *flow = &inc->flow;
 	struct pollfd fds[2 + TABLE_LOAD_FDS];
-	int timeout_ms = WAIT_MS;
 	int n = 0;
 	bool stopped = (flow->finishing || flow->paused) && !flow->batch.in_transaction;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
+	int wait_ms = WAIT_MS;
+	StreamStats *stats = worker_stream_stats(inc->w);
+	WorkerOrder order;
 
+	if (flow->synchronous && flow->batch.idle.value > flow->progress.stream.durable.value)
+		wait_ms = PROGRESS_IDLE_SOON_US / 1000;
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
 	                           .events = inc->target->ops->events(inc->target)};
 	/* while the target is full, what the source sends stays in the socket */
 	if (!flow->blocked && !stopped)
 		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
-	n += table_load_poll(inc->load, fds + n, &timeout_ms);
-	return worker_wait(inc->w, fds, n, waits ? timeout_ms : 0);
+	n += table_load_poll(inc->load, fds + n, &wait_ms);
+	if (waits)
+		stream_stats_worked(stats, clock_us());
+	order = worker_wait(inc->w, fds, n, waits ? wait_ms : 0);
+	if (waits)
+		stream_stats_waited(stats,
+		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
+		                                                                        : WAITS_FOR_SOURCE,
+		                    worker_now_us(inc->w));
+	return order;
 }
 
 /*
@@ -260,6 +320,17 @@ typedef enum StreamEnd
 	STREAM_REOPEN, /* at once, with the job as it is now */
 } StreamEnd;
 
+/*
+ * Where commits on the source wait for the job, they must not wait for a table to be loaded: the
+ * stream has another name until all tables have joined.
+ */
+static bool
+stands_wrong(const Incremental *inc)
+{
+	return inc->flow.synchronous && !table_join_busy(inc->join) &&
+	       (inc->aside ? !table_load_busy(inc->load) : table_join_holding(inc->join) > 0);
+}
+
 /* Tables beside the stream.  False: the stream ends, with *result or to be opened anew. */
 static bool
 serve_tables(Incremental *inc, StreamEnd *end, PhaseResult *result, Error *err)
@@ -267,7 +338,10 @@ serve_tables(Incremental *inc, StreamEnd *end, PhaseResult *result, Error *err)
 	switch (table_load_step(inc->load, err))
 	{
 		case LOAD_GO_ON:
-			return true;
+			if (!stands_wrong(inc))
+				return true;
+			*end = STREAM_REOPEN;
+			return false;
 		case LOAD_REOPEN:
 			*end = STREAM_REOPEN;
 			return false;
@@ -346,7 +420,7 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		if (!inc->flow.finishing && !serve_tables(inc, end, &result, err))
 			return result;
 		report(inc, now_us);
-		if (!serve_markers(inc, err))
+		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
 			return PHASE_YIELDED;
@@ -368,7 +442,9 @@ run_sessions(Worker *w, TableLoad *load, StreamEnd *end, bool *moved, Error *err
 		SourceLsn start = inc.flow.progress.stream.durable;
 
 		worker_event(w, "info", "streaming", "streaming from " LSN_FORMAT, LSN_ARGS(start));
+		stream_stats_begin(worker_stream_stats(w), clock_us());
 		result = stream(&inc, end, err);
+		stream_stats_end(worker_stream_stats(w), clock_us());
 		*moved = inc.flow.progress.stream.durable.value > start.value;
 	}
 	else

@@ -383,6 +383,12 @@ stream_source_end(const ChangeSource *source)
 	return ((const SourceStream *) source)->source_end;
 }
 
+static uint64_t
+stream_held(const ChangeSource *source)
+{
+	return txn_spooled(((const SourceStream *) source)->txn);
+}
+
 static const char *
 stream_encoding(const ChangeSource *source)
 {
@@ -409,6 +415,7 @@ static const ChangeSourceOps stream_ops = {
     .feedback = stream_feedback,
     .socket = stream_socket,
     .source_end = stream_source_end,
+    .held = stream_held,
     .encoding = stream_encoding,
     .close = stream_close,
 };
@@ -424,11 +431,12 @@ source_stream_open(const SourceStreamOptions *options, Error *err)
 	    .memory_limit = options->memory_limit ? options->memory_limit : DEFAULT_MEMORY_LIMIT,
 	    .spool_limit = options->spool_limit ? options->spool_limit : DEFAULT_SPOOL_LIMIT,
 	};
+	char name[SOURCE_NAME_SIZE];
 
+	snprintf(name, sizeof(name), "%s%s", options->aside ? "loading " : "", options->slot_name);
 	s->base.ops = &stream_ops;
 	s->slot_name = xstrdup(options->slot_name);
-	s->session =
-	    pg_session_open(options->conninfo, PG_SESSION_REPLICATION, options->slot_name, NULL, err);
+	s->session = pg_session_open(options->conninfo, PG_SESSION_REPLICATION, name, NULL, err);
 	if (s->session != NULL)
 	{
 		s->conn = pg_session_conn(s->session);

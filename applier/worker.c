@@ -265,6 +265,12 @@ worker_report_stream(Worker *w, const StreamProgress *progress)
 	}
 }
 
+StreamStats *
+worker_stream_stats(Worker *w)
+{
+	return &w->stats;
+}
+
 static const char *
 table_phase_name(TablePhase phase)
 {

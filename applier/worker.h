@@ -21,6 +21,7 @@
 #include "job.h"
 #include "lsn.h"
 #include "phase.h"
+#include "stream_stats.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -57,6 +58,9 @@ typedef struct StreamProgress
 	EngineStats engine; /* since the session on the target began */
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
+
+/* For the stream to count in; goes along with its progress. */
+StreamStats *worker_stream_stats(Worker *w);
 
 /*
  * Markers (decision 8).  While somebody waits for caught_up, worker_marker_wanted() returns the

@@ -9,6 +9,7 @@ CREATE FUNCTION dts.lease_holds(p_job pg_catalog.int8, p_epoch pg_catalog.int8) 
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	PERFORM FROM dts.job_lease WHERE job_id = p_job AND epoch = p_epoch FOR SHARE;
 	RETURN FOUND;
 END
@@ -48,6 +49,7 @@ DECLARE
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
+	PERFORM dts.commit_locally();
 	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
 		WITH free AS (
@@ -73,6 +75,7 @@ CREATE FUNCTION dts.daemon_bind(job_id pg_catalog.int8, epoch pg_catalog.int8) R
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	UPDATE dts.job_lease l SET pid = pg_backend_pid(),
 			backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a)
 		WHERE l.job_id = daemon_bind.job_id AND l.epoch = daemon_bind.epoch AND l.owner IS NOT NULL;
@@ -128,6 +131,7 @@ BEGIN
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 	ours := FOUND;
 	IF ours AND ends < clock_timestamp() + lease * (2.0 / 3) THEN
+		PERFORM dts.commit_locally();
 		UPDATE dts.job_lease l SET until = clock_timestamp() + lease
 			WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 		ours := FOUND; -- another daemon may have claimed it since
@@ -207,6 +211,7 @@ CREATE FUNCTION dts.daemon_release(job_id pg_catalog.int8, epoch pg_catalog.int8
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	UPDATE dts.job_lease l SET owner = NULL, until = NULL, pid = NULL, backend_start = NULL
 		WHERE l.job_id = daemon_release.job_id AND l.epoch = daemon_release.epoch;
 	RETURN FOUND;
@@ -233,13 +238,14 @@ BEGIN
 			rows = (progress ->> 'rows')::int8,
 			bytes = (progress ->> 'bytes')::int8,
 			rows_per_second = (progress ->> 'rows_per_second')::float8,
+			stats = progress -> 'stats', stats_before = p.stats, reported_before_at = p.reported_at,
 			reported_at = clock_timestamp()
 		WHERE p.job_id = daemon_progress.job_id;
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports how far the stream has come; commit_time_us counts from 2000-01-01 UTC';
+	'reports how far the stream has come, and its measures (stats); commit_time_us counts from 2000-01-01 UTC';
 
 CREATE FUNCTION dts.daemon_tables(job_id pg_catalog.int8, epoch pg_catalog.int8, tables pg_catalog.jsonb)
 	RETURNS pg_catalog.bool
