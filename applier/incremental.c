@@ -48,7 +48,6 @@ typedef struct Incremental
 	Flow flow;
 	TableJoin *join;
 	TableLoad *load; /* the phase's */
-	bool aside;      /* streams under a name that no commit on the source waits for */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
 	int64_t look_not_before_us;
@@ -95,7 +94,6 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 	    .conninfo = inc->job->source_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .start = start,
-	    .aside = inc->aside,
 	    .decoder_options = options,
 	    .work_dir = work_dir(),
 	};
@@ -155,7 +153,6 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	inc->join = table_join_create(&join);
 	if (!table_load_attach(inc->load, inc->join, err))
 		return false;
-	inc->aside = table_load_busy(inc->load);
 	/* tables that are being loaded need what the others have already */
 	start = table_join_ack(inc->join, stored.position);
 	*at_source = true;
@@ -320,17 +317,6 @@ typedef enum StreamEnd
 	STREAM_REOPEN, /* at once, with the job as it is now */
 } StreamEnd;
 
-/*
- * Where commits on the source wait for the job, they must not wait for a table to be loaded: the
- * stream has another name until all tables have joined.
- */
-static bool
-stands_wrong(const Incremental *inc)
-{
-	return inc->flow.synchronous && !table_join_busy(inc->join) &&
-	       (inc->aside ? !table_load_busy(inc->load) : table_join_holding(inc->join) > 0);
-}
-
 /* Tables beside the stream.  False: the stream ends, with *result or to be opened anew. */
 static bool
 serve_tables(Incremental *inc, StreamEnd *end, PhaseResult *result, Error *err)
@@ -338,10 +324,7 @@ serve_tables(Incremental *inc, StreamEnd *end, PhaseResult *result, Error *err)
 	switch (table_load_step(inc->load, err))
 	{
 		case LOAD_GO_ON:
-			if (!stands_wrong(inc))
-				return true;
-			*end = STREAM_REOPEN;
-			return false;
+			return true;
 		case LOAD_REOPEN:
 			*end = STREAM_REOPEN;
 			return false;

@@ -431,12 +431,11 @@ source_stream_open(const SourceStreamOptions *options, Error *err)
 	    .memory_limit = options->memory_limit ? options->memory_limit : DEFAULT_MEMORY_LIMIT,
 	    .spool_limit = options->spool_limit ? options->spool_limit : DEFAULT_SPOOL_LIMIT,
 	};
-	char name[SOURCE_NAME_SIZE];
 
-	snprintf(name, sizeof(name), "%s%s", options->aside ? "loading " : "", options->slot_name);
 	s->base.ops = &stream_ops;
 	s->slot_name = xstrdup(options->slot_name);
-	s->session = pg_session_open(options->conninfo, PG_SESSION_REPLICATION, name, NULL, err);
+	s->session =
+	    pg_session_open(options->conninfo, PG_SESSION_REPLICATION, options->slot_name, NULL, err);
 	if (s->session != NULL)
 	{
 		s->conn = pg_session_conn(s->session);

@@ -26,7 +26,6 @@ typedef struct SourceStreamOptions
 	const char *conninfo;
 	const char *slot_name; /* also the session's application_name */
 	SourceLsn start;       /* the stored position; transactions before it are refused */
-	bool aside;            /* the session is named otherwise: it is no synchronous standby */
 	bool streaming;        /* ask for transactions in progress */
 
 	/* Besides protocol_version and streaming, which are set by themselves. */
