@@ -192,6 +192,7 @@ on_polled(void *arg, const ControlReply *reply)
 	w->view.waiters = control_reply_bool(reply, 0, 2);
 	w->view.marker_begun =
 	    control_reply_get(reply, 0, 3) != NULL ? control_reply_int(reply, 0, 3) : 0;
+	worker_change_take(w, control_reply_get(reply, 0, 4));
 	begin_marker(w);
 }
 
@@ -303,9 +304,10 @@ worker_control_tick(Worker *w)
 	if (!worker_control_is_up(w) || w->poll_under_way)
 		return;
 	w->poll_under_way = true;
-	control_link_send(w->link,
-	                  "SELECT ours, wish, waiters, marker_begun FROM dts.daemon_poll($1, $2, $3)",
-	                  3, params, false, on_polled, w);
+	control_link_send(
+	    w->link,
+	    "SELECT ours, wish, waiters, marker_begun, change FROM dts.daemon_poll($1, $2, $3)", 3,
+	    params, false, on_polled, w);
 }
 
 /*
@@ -401,7 +403,7 @@ worker_control_read(Worker *w)
 		w->view.read_done = false;
 		control_link_send(w->link,
 		                  "SELECT name, kind, source, target, source_conninfo, target_conninfo, "
-		                  "slot_name, state, phase, step, wish, options, footprint "
+		                  "slot_name, state, phase, step, wish, options, footprint, change "
 		                  "FROM dts.daemon_job($1, $2)",
 		                  2, params, false, on_read, w);
 		while (!w->view.read_done && !w->leave)
@@ -567,7 +569,7 @@ worker_set_step(Worker *w, const char *step)
 	const char *params[] = {w->id_text, w->epoch_text, step};
 	Answer answer;
 
-	if (w->leave)
+	if (w->leave || w->link == NULL)
 		return;
 	if (!worker_control_is_up(w))
 		worker_control_send(w, "SELECT dts.daemon_set_step($1, $2, $3)", 3, params, true);
