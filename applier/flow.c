@@ -204,10 +204,13 @@ static bool
 store_idle(Flow *flow, int64_t now_us, Error *err)
 {
 	const TargetPosition position = {flow->batch.idle, 0};
+	const IdleHaste haste = flow->finishing     ? IDLE_NOW
+	                        : flow->synchronous ? IDLE_SOON
+	                                            : IDLE_IN_TIME;
 	TargetResult result;
 
 	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
-	    !progress_idle_due(&flow->progress, position.end, now_us, flow->finishing))
+	    !progress_idle_due(&flow->progress, position.end, now_us, haste))
 		return true;
 	result = flow->target->ops->begin(flow->target, err);
 	if (result == TARGET_OK)

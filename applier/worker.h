@@ -21,6 +21,7 @@
 #include "job.h"
 #include "lsn.h"
 #include "phase.h"
+#include "stream_stats.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -58,6 +59,9 @@ typedef struct StreamProgress
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
 
+/* For the stream to count in; goes along with its progress. */
+StreamStats *worker_stream_stats(Worker *w);
+
 /*
  * Markers (decision 8).  While somebody waits for caught_up, worker_marker_wanted() returns the
  * number of a marker to commit on the source, once for each number; the stream calls
@@ -88,6 +92,9 @@ typedef struct TableProgress
 	int64_t bytes_done;
 	int parts;
 	int parts_done;
+	int parts_active;       /* being copied now */
+	double rows_per_second; /* lately; 0 when nothing moves */
+	double bytes_per_second;
 	const char *error; /* NULL when none */
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);

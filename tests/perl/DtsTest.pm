@@ -21,7 +21,9 @@ BEGIN
 	# Before PostgreSQL::Test::Utils reads it: data folders and logs of each test apart.
 	my ($name) = $0 =~ m{([^/]+?)\.pl$};
 	$ENV{TESTDIR} = "$ENV{DTS_TMP}/run/" . ($name // 'test');
-	make_path($ENV{TESTDIR});
+	$ENV{TESTDATADIR} = "$ENV{TESTDIR}/tmp_check";
+	$ENV{TESTLOGDIR} = "$ENV{TESTDATADIR}/log";
+	make_path($ENV{TESTDIR}, $ENV{TESTLOGDIR});
 }
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -101,6 +103,9 @@ sub conninfo
 	return sprintf "host=%s port=%d dbname=%s user=%s", $node->host, $node->port, $database // $self->{database},
 		$self->{user};
 }
+
+# The server's major version.
+sub version { my ($self, $end) = @_; return int($self->_sql($end, 'postgres', 'SHOW server_version_num') / 10000); }
 
 # SQL that must succeed; text of the result.
 sub sql_source { my $self = shift; return $self->_sql('source', $self->{database}, @_); }
@@ -274,12 +279,25 @@ sub wait_state
 sub compare
 {
 	my ($self, $what, @args) = @_;
+	push @args, '--like', $self->schema_of_source if grep({ $_ eq '--schema' } @args) && $self->version('source') != $self->version('target');
 	my $command = join ' ', map { s/'/'\\''/gr =~ s/(.*)/'$1'/sr } 'perl', "$ENV{DTS_TMP}/tests/compare/dts_compare",
 		@args, $self->conninfo('source'), $self->conninfo('target');
 	my $out = `$command 2>&1`;
 	my $equal = $? == 0;
 	ok($equal, $what) or diag($out);
 	return $equal;
+}
+# A database on the target's server that psql made from the source's schema: conninfo.
+sub schema_of_source
+{
+	my $self = shift;
+	my $name = "$self->{database}_like";
+	$self->_sql('target', 'postgres', "DROP DATABASE IF EXISTS $name");
+	$self->_sql('target', 'postgres', "CREATE DATABASE $name");
+	my ($from, $to) = ($self->conninfo('source'), $self->conninfo('target', $name));
+	my $out = `PGOPTIONS='-c search_path=pg_catalog' pg_dump --schema-only --no-publications --no-subscriptions -d '$from' | grep -v -x 'CREATE SCHEMA public;' | psql -Xq -v ON_ERROR_STOP=1 -d '$to' 2>&1`;
+	croak "the source's schema could not be restored: $out" if $?;
+	return $to;
 }
 # Waits until all is there, then compares.
 sub equal
