@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define CHUNK_ENTRIES 200
+#define CHUNK_ENTRIES 500
 
 CopyTask *
 copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind)
