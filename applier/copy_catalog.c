@@ -21,11 +21,12 @@ static const char tables_query[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, "
     " coalesce((SELECT i.inhparent FROM pg_inherits i WHERE c.relispartition AND "
     "           i.inhrelid = c.oid LIMIT 1), 0), "
-    " greatest(c.reltuples, 0)::bigint, coalesce(pg_relation_size(c.oid), 0), "
+    " greatest(c.reltuples, 0)::bigint, coalesce(pg_table_size(c.oid), 0), "
     " coalesce(col.list, ''), coalesce(col.portable, true), "
     " e.oid IS NOT NULL, coalesce(e.extcondition[array_position(e.extconfig, c.oid)], ''), "
     " coalesce(array_position(e.extconfig, c.oid), 0), "
-    " current_setting('block_size')::int, coalesce(col.types, '') "
+    " coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int, "
+    " coalesce(col.types, ''), EXISTS (SELECT FROM pg_statistic_ext x WHERE x.stxrelid = c.oid) "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND "
     " d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass "
@@ -58,8 +59,9 @@ enum
 	COL_MEMBER,
 	COL_CONDITION,
 	COL_CONFIG,
-	COL_BLOCK_SIZE,
+	COL_PAGES,
 	COL_TYPES,
+	COL_STATISTICS,
 };
 
 bool
@@ -158,7 +160,6 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		const char *schema = pg_rows_get(rows, i, COL_SCHEMA);
 		const char *name = pg_rows_get(rows, i, COL_NAME);
 		bool member = pg_rows_bool(rows, i, COL_MEMBER);
-		int64_t block = pg_rows_int(rows, i, COL_BLOCK_SIZE);
 		CatalogTable *t = &catalog->tables[catalog->count];
 
 		if (strcmp(pg_rows_get(rows, i, COL_KIND), "r") != 0 || copy_is_own(schema, name) ||
@@ -174,7 +175,8 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->binary = pg_rows_bool(rows, i, COL_PORTABLE);
 		t->rows = pg_rows_int(rows, i, COL_ROWS);
 		t->bytes = pg_rows_int(rows, i, COL_BYTES);
-		t->pages = block > 0 ? t->bytes / block : 0;
+		t->pages = pg_rows_int(rows, i, COL_PAGES);
+		t->late_statistics = pg_rows_bool(rows, i, COL_STATISTICS);
 		catalog->count++;
 	}
 	pg_rows_free(rows);

@@ -25,8 +25,9 @@ typedef struct CatalogTable
 	const char *types;     /* names and types of the columns, to be compared with the target's */
 	bool binary;           /* every column travels binary between servers */
 	int64_t rows;          /* estimated, 0 when unknown */
-	int64_t bytes;
+	int64_t bytes;         /* with what is stored out of line */
 	int64_t pages;
+	bool late_statistics; /* has extended statistics, which follow the data */
 } CatalogTable;
 
 typedef struct Catalog

@@ -179,23 +179,18 @@ copy_group(PgSession *source, PgSession *target, const char *oids, int from, boo
 
 bool
 copy_large_run(const CopyTask *task, const Job *job, PgSession *source, PgSession *target,
-               const char *snapshot, int64_t *rows, int64_t *bytes, bool *snapshot_lost, Error *err)
+               int64_t *rows, int64_t *bytes, Error *err)
 {
 	bool keep = job->options.same_name_tables == SAME_NAME_KEEP;
-	Error ignored = {0};
 	StrBuf oids;
 	bool ok;
 
 	*rows = *bytes = 0;
 	strbuf_init(&oids);
 	strbuf_printf(&oids, "{%s}", task->source_sql);
-	ok = copy_snapshot_begin(source, snapshot, snapshot_lost, err) &&
-	     (keep || remove_old(target, oids.data, err));
+	ok = keep || remove_old(target, oids.data, err);
 	for (int from = 0; ok && from < TASK_OBJECTS; from += GROUP)
 		ok = copy_group(source, target, oids.data, from, keep, rows, bytes, err);
 	strbuf_free(&oids);
-	/* a session that cannot roll back is gone, and its transaction with it */
-	if (!pg_session_exec(source, ok ? err : &ignored, ok ? "COMMIT" : "ROLLBACK", 0, NULL))
-		ok = false;
 	return ok;
 }

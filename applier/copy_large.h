@@ -21,9 +21,8 @@
 bool copy_large_plan(CopyTasks *tasks, PgSession *source, PgSession *target, const Job *job,
                      Error *err) must_check;
 
-/* Copies those of one task.  The target's transaction is the caller's. */
+/* Copies those of one task.  Both transactions are the caller's, the source's on the snapshot. */
 bool copy_large_run(const CopyTask *task, const Job *job, PgSession *source, PgSession *target,
-                    const char *snapshot, int64_t *rows, int64_t *bytes, bool *snapshot_lost,
-                    Error *err) must_check;
+                    int64_t *rows, int64_t *bytes, Error *err) must_check;
 
 #endif /* DTS_COPY_LARGE_H */

@@ -144,7 +144,7 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	     (job->options.object_count > 0 ||
 	      (database = copy_database_sql(source, target, roles, arena, err)) != NULL) &&
 	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
-	     copy_index_plan(&tasks, &archive, &selection, program, order, err) &&
+	     copy_index_plan(&tasks, &archive, &selection, program, source, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||
 	      plan_refresh(&tasks, &archive, &selection, source, err));
 	copy_program_close(program);
@@ -200,6 +200,7 @@ create(Worker *w, PgSession *target, const char *encoding, Error *err)
 			return PHASE_YIELDED;
 		case CREW_SNAPSHOT_LOST:
 		case CREW_FAILED:
+		case CREW_WORKING:
 			break;
 	}
 	return failed(err);

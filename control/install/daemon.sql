@@ -256,23 +256,26 @@ BEGIN
 		RETURN false;
 	END IF;
 	INSERT INTO dts.job_table AS t (job_id, schema_name, table_name, phase, rows_estimated, rows_done,
-				bytes_estimated, bytes_done, parts, parts_done, error)
+				bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error)
 		SELECT DISTINCT ON (r.x ->> 'schema', r.x ->> 'table') daemon_tables.job_id, r.x ->> 'schema',
 				r.x ->> 'table', r.x ->> 'phase', (r.x ->> 'rows_estimated')::int8, (r.x ->> 'rows_done')::int8,
 				(r.x ->> 'bytes_estimated')::int8, (r.x ->> 'bytes_done')::int8, (r.x ->> 'parts')::int4,
-				(r.x ->> 'parts_done')::int4, r.x ->> 'error'
+				(r.x ->> 'parts_done')::int4, (r.x ->> 'parts_active')::int4, (r.x ->> 'rows_per_second')::float8,
+				(r.x ->> 'bytes_per_second')::float8, r.x ->> 'error'
 			FROM jsonb_array_elements(daemon_tables.tables) WITH ORDINALITY r(x, ord)
 			ORDER BY r.x ->> 'schema', r.x ->> 'table', r.ord DESC
 		ON CONFLICT (job_id, schema_name, table_name) DO UPDATE SET phase = excluded.phase,
 			rows_estimated = excluded.rows_estimated, rows_done = excluded.rows_done,
 			bytes_estimated = excluded.bytes_estimated, bytes_done = excluded.bytes_done,
-			parts = excluded.parts, parts_done = excluded.parts_done, error = excluded.error,
+			parts = excluded.parts, parts_done = excluded.parts_done, parts_active = excluded.parts_active,
+			rows_per_second = excluded.rows_per_second, bytes_per_second = excluded.bytes_per_second,
+			error = excluded.error,
 			updated_at = clock_timestamp();
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, error}';
+	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error}';
 
 CREATE FUNCTION dts.daemon_checks(job_id pg_catalog.int8, epoch pg_catalog.int8, checks pg_catalog.jsonb)
 	RETURNS pg_catalog.bool

@@ -114,6 +114,34 @@ test_batch_closes_at_the_limit_but_never_inside_a_transaction(void **state)
 	fake_target_free(&c.target);
 }
 
+/* While the target is busy what arrives joins one batch, though the source is idle in between. */
+static void
+test_batch_grows_while_the_target_has_work(void **state)
+{
+	const SourceEvent events[] = {ONE(1)};
+	const SourceEvent more[] = {ONE(2), ONE(3)};
+	const SourceEvent last[] = {ONE(4)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) ");
+	c.source.events = more;
+	c.source.at = 0;
+	c.source.count = sizeof(more) / sizeof(more[0]);
+	step(&c, 0);
+	c.source.events = last;
+	c.source.at = 0;
+	c.source.count = sizeof(last) / sizeof(last[0]);
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) begin insert(2) insert(3) insert(4) ");
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) begin insert(2) insert(3) insert(4) commit(410) ");
+	fake_target_free(&c.target);
+}
+
 static void
 test_idle_inside_a_transaction_commits_nothing(void **state)
 {
@@ -465,6 +493,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whole_transactions_share_a_batch_until_idle),
 	    cmocka_unit_test(test_batch_closes_at_the_limit_but_never_inside_a_transaction),
+	    cmocka_unit_test(test_batch_grows_while_the_target_has_work),
 	    cmocka_unit_test(test_idle_inside_a_transaction_commits_nothing),
 	    cmocka_unit_test(test_acknowledges_only_what_is_durable),
 	    cmocka_unit_test(test_stored_transactions_are_skipped),
