@@ -114,10 +114,12 @@ cleanup_run(const Job *job, void *arg, json_t *result, Error *err)
 	             target_ok ? "" : "target: ", target_ok ? "" : target_err.message);
 	error_hint(err,
 	           "Stop the job again when the server can be reached, or remove by hand what is left."
-	           "%s%.64s%s%s%.64s%s%.64s%s%.64s%s%.64s%s",
+	           "%s%.64s%s%s%.64s%s%.64s%s%.64s%s%.64s%s%.64s%s",
 	           source_ok ? "" : " On the source: SELECT pg_drop_replication_slot('",
 	           source_ok ? "" : job->slot_name, source_ok ? "" : "');",
 	           target_ok ? "" : " On the target: DELETE FROM dts.target_part WHERE slot_name = '",
+	           target_ok ? "" : job->slot_name,
+	           target_ok ? "" : "'; DELETE FROM dts.target_table WHERE slot_name = '",
 	           target_ok ? "" : job->slot_name,
 	           target_ok ? "" : "'; DELETE FROM dts.target_progress WHERE slot_name = '",
 	           target_ok ? "" : job->slot_name,

@@ -11,7 +11,10 @@
 
 #include <string.h>
 
+#include "strbuf.h"
+
 #define CHUNK_ENTRIES 500
+#define CHUNK_GRANTS  50
 
 CopyTask *
 copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind)
@@ -79,7 +82,9 @@ stage_of(const Archive *archive, const ArchiveEntry *e)
 	const ArchiveEntry *table;
 
 	if (section_of(archive, e) == ARCHIVE_SECTION_PRE_DATA)
-		return strcmp(e->desc, "ACL") == 0 ? STAGE_PRIVILEGES : STAGE_PRE_DATA;
+		return strcmp(e->desc, "ACL") == 0 || strcmp(e->desc, "SECURITY LABEL") == 0
+		           ? STAGE_PRIVILEGES
+		           : STAGE_PRE_DATA;
 	if (strcmp(e->desc, "INDEX ATTACH") == 0)
 		return STAGE_ATTACH;
 	if (strcmp(e->desc, "FK CONSTRAINT") == 0)
@@ -94,10 +99,12 @@ stage_of(const Archive *archive, const ArchiveEntry *e)
 	return STAGE_POST_DATA;
 }
 
+/* What may have to be left out, statement by statement: it needs a role or a label provider. */
 static bool
 is_grants(const ArchiveEntry *e)
 {
-	return strcmp(e->desc, "ACL") == 0 || strcmp(e->desc, "DEFAULT ACL") == 0;
+	return strcmp(e->desc, "ACL") == 0 || strcmp(e->desc, "DEFAULT ACL") == 0 ||
+	       strcmp(e->desc, "SECURITY LABEL") == 0;
 }
 
 /* Entries of a serial stage, gathered as long as they can share one pg_restore run. */
@@ -152,18 +159,34 @@ plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
 	return gather_flush(&g, order, err);
 }
 
+/* Some dozens at a time: each statement gets a savepoint of its own. */
 static void
 plan_grants(CopyTasks *tasks, CopyStage from, CopyStage stage, const Archive *archive,
             const CopySelection *selection)
 {
+	StrBuf sql;
+	int gathered = 0;
+
+	strbuf_init(&sql);
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];
 
 		if (selection->verdict[e->id] == ENTRY_KEEP && is_grants(e) && stage_of(archive, e) == from)
+		{
+			strbuf_puts(&sql, copy_selection_definition(selection, e));
+			strbuf_putc(&sql, '\n');
+			gathered++;
+		}
+		if (gathered == CHUNK_GRANTS || (gathered > 0 && i == archive->count - 1))
+		{
 			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql =
-			    copy_selection_definition(selection, e);
+			    arena_strdup(tasks->arena, sql.data);
+			strbuf_reset(&sql);
+			gathered = 0;
+		}
 	}
+	strbuf_free(&sql);
 }
 
 /*

@@ -233,14 +233,16 @@ role_of(const CopyRoles *roles, const Token *t)
 static bool
 put_role(CopyRoles *roles, const Token *t, StrBuf *out)
 {
+	const char *role = role_of(roles, t);
 	const char *name;
 
-	if (is_word(t, "PUBLIC"))
+	/* no role can be called that, quoted or not */
+	if (strcasecmp(role, "public") == 0)
 	{
 		strbuf_puts(out, "PUBLIC");
 		return true;
 	}
-	name = copy_roles_name(roles, role_of(roles, t));
+	name = copy_roles_name(roles, role);
 	if (name != NULL)
 		strbuf_ident(out, name);
 	return name != NULL;

@@ -254,7 +254,7 @@ judge_parts(Chooser *c, bool last_time)
 			const ArchiveEntry *d = depends_on(c, e, k);
 
 			if (d != NULL && verdict[d->id] == ENTRY_DROP)
-				missing = d;
+				missing = missing == NULL || is_relation(d) ? d : missing;
 			else if (d != NULL && verdict[d->id] == ENTRY_KEEP)
 				kept = d;
 		}
@@ -332,13 +332,17 @@ belongs_to_existing(const Chooser *c, const ArchiveEntry *e)
 	    "DEFAULT", "TABLE ATTACH", "INDEX ATTACH",      "COMMENT",        "ROW SECURITY",
 	    "ACL",     "SEQUENCE",     "SEQUENCE OWNED BY", "SECURITY LABEL", NULL};
 
-	if (!is_one_of(e->desc, list))
+	bool published = strncmp(e->desc, "PUBLICATION TABLE", 17) == 0;
+
+	if (!published && !is_one_of(e->desc, list))
 		return false;
 	for (int i = 0; i < e->depend_count; i++)
 	{
 		const ArchiveEntry *d = depends_on(c, e, i);
 
-		if (d != NULL && strcmp(d->desc, "SCHEMA") != 0 && c->out->verdict[d->id] == ENTRY_EXISTS)
+		if (d != NULL && strcmp(d->desc, "SCHEMA") != 0 &&
+		    (!published || strcmp(d->desc, "PUBLICATION") == 0) &&
+		    c->out->verdict[d->id] == ENTRY_EXISTS)
 			return true;
 	}
 	return false;

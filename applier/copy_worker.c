@@ -420,6 +420,7 @@ turn(CopyWorker *cw, Error *err)
 	strbuf_init(&avoid);
 	list_avoided(cw, &avoid, &wait_ms);
 	cw->task = NULL;
+	error_clear(err); /* what an earlier task got over must not be taken for this one's */
 	cw->end = PART_FAILED;
 	take = copy_queue_begin(cw->target, cw->options->job, err) ? do_batch(cw, avoid.data, err)
 	                                                           : TAKE_FAILED;

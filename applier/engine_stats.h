@@ -32,7 +32,6 @@
 	X(deletes, "deletes")                                                                          \
 	X(truncates, "truncates")                                                                      \
 	X(rows_net, "rows_net")               /* net rows sent in the batch path */                    \
-	X(rows_copied, "rows_copied")         /* of these through COPY */                              \
 	X(rows_single, "rows_single")         /* of these by a statement of their own */               \
 	X(rows_ordered, "rows_ordered")       /* changes sent in order */                              \
 	X(units, "units")                     /* pieces of transactions, repeated as a whole */        \

@@ -54,7 +54,8 @@ typedef struct JobOptions
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
-	bool streaming; /* ask for transactions in progress */
+	bool quarantine; /* a table that fails is put aside; otherwise the job stops */
+	bool streaming;  /* ask for transactions in progress */
 	bool missing_roles_fail;
 	JobRole *roles;
 	int role_count;

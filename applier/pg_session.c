@@ -159,6 +159,12 @@ pg_session_open(const char *conninfo, PgSessionKind kind, const char *applicatio
 	}
 	session = xmalloc(sizeof(*session));
 	session->conn = conn;
+	if (kind == PG_SESSION_TARGET &&
+	    !pg_session_exec(session, err, PG_SESSION_NO_OWN_WAIT, 0, NULL))
+	{
+		pg_session_close(session);
+		return NULL;
+	}
 	return session;
 }
 

@@ -111,6 +111,8 @@ typedef struct PlanRelation
 	bool key_unique; /* the target has a unique index within them */
 	bool key_exists;
 	bool key_indexed; /* a comparison of the key's columns can use that index */
+	int *key_order;   /* the relation's columns in the order of that index */
+	int key_order_count;
 	uint8_t *scratch; /* for the shape of the change at hand */
 } PlanRelation;
 

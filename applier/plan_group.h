@@ -30,7 +30,6 @@ typedef struct GroupPlan
 	GroupKind kind;
 	const bool *writes; /* which of the relation's columns an update or insert writes */
 	const char *sql;    /* NULL: rows of this shape need a statement each */
-	const char *copy;   /* COPY of the same columns, when all are binary; inserts only */
 	int column_count;   /* arrays, in order */
 	int *columns;       /* of the relation */
 } GroupPlan;

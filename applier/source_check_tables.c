@@ -65,7 +65,7 @@ read_tables(Precheck *p)
 	free(exclude);
 }
 
-/* Whether the source has the schema (table NULL) or the table, of any kind. */
+/* Whether the source has the schema (table NULL) or the table or view, of any kind. */
 static bool
 on_source(Precheck *p, const char *schema, const char *table, bool *exists, Error *err)
 {
@@ -74,7 +74,7 @@ on_source(Precheck *p, const char *schema, const char *table, bool *exists, Erro
 	    p->source, err,
 	    "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = $1 AND ($2::text "
 	    "IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND "
-	    "c.relname = $2 AND c.relkind IN ('r', 'p'))))",
+	    "c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))))",
 	    2, params);
 
 	if (rows == NULL)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net_sort.h"
 #include "target_pg_internal.h"
 
 #define GROUP_ROWS  8192
@@ -101,6 +102,27 @@ compare_groups(const void *a, const void *b)
 	return (int) ((const Group *) a)->kind - (int) ((const Group *) b)->kind;
 }
 
+/*
+ * Rows that are looked up go in the order of the key's index.  With a further unique index they stay
+ * as they came, because there values may be handed on from one to the next.
+ */
+static void
+sort_lookups(TargetPg *t, Unit *unit)
+{
+	const RelationEntry *entry = unit->table->subject->owner;
+	const PlanRelation *bound = entry->bound;
+
+	for (int i = 0; i < unit->group_count; i++)
+	{
+		Group *group = &unit->groups[i];
+
+		if (group->kind == GROUP_DELETE ||
+		    (group->kind == GROUP_UPDATE && entry->table->unique_count == 1))
+			net_sort_rows(t->scratch, entry->relation, bound->key_order, bound->key_order_count,
+			              group->rows, group->count);
+	}
+}
+
 /* Shares the table's rows out.  A replaced row is in two groups. */
 static void
 share_out(TargetPg *t, Unit *unit)
@@ -135,6 +157,7 @@ share_out(TargetPg *t, Unit *unit)
 		}
 	}
 	qsort(unit->groups, (size_t) unit->group_count, sizeof(Group), compare_groups);
+	sort_lookups(t, unit);
 }
 
 static bool

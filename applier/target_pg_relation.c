@@ -55,7 +55,7 @@ const char target_relation_uniques_sql[] =
                " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[k.n]"
                " JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[k.n]"
                " WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL"
-               " AND i.indexprs IS NULL ORDER BY 1";
+               " AND i.indexprs IS NULL ORDER BY 1, k.n";
 
 static bool
 is_true(const PGresult *result, int row, int column)

@@ -73,8 +73,19 @@ target_pg_unit_open(TargetPg *t, bool begins)
 	unit->arena = arena;
 	unit->number = ++t->unit_number;
 	unit->begins = begins;
+	unit->commands_end = &unit->commands;
 	net_run_init(&unit->run, arena);
 	t->open = unit;
+}
+
+void
+target_pg_unit_command(TargetPg *t, const char *sql)
+{
+	UnitCommand *command = arena_zalloc(t->open->arena, sizeof(*command));
+
+	command->sql = arena_strdup(t->open->arena, sql);
+	*t->open->commands_end = command;
+	t->open->commands_end = &command->next;
 }
 
 void
@@ -386,6 +397,11 @@ send_ordered(TargetPg *t, Unit *unit, Error *err)
 static bool
 send_end(TargetPg *t, Unit *unit, Error *err)
 {
+	for (const UnitCommand *c = unit->commands; c != NULL; c = c->next)
+	{
+		if (!send_command(t, REQUEST_COMMAND, c->sql, err))
+			return false;
+	}
 	if (unit->ends)
 	{
 		if (!target_pg_send_end(t, &unit->position, err))

@@ -21,6 +21,7 @@
 #include "job.h"
 #include "lsn.h"
 #include "phase.h"
+#include "stream_stats.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -58,6 +59,9 @@ typedef struct StreamProgress
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
 
+/* For the stream to count in; goes along with its progress. */
+StreamStats *worker_stream_stats(Worker *w);
+
 /*
  * Markers (decision 8).  While somebody waits for caught_up, worker_marker_wanted() returns the
  * number of a marker to commit on the source, once for each number; the stream calls
@@ -65,6 +69,25 @@ void worker_report_stream(Worker *w, const StreamProgress *progress);
  */
 bool worker_marker_wanted(Worker *w, int64_t *marker);
 void worker_marker_durable(Worker *w, int64_t marker);
+
+/* A marker that was under way is lost with its session: another one is wanted. */
+void worker_marker_again(Worker *w);
+
+/*
+ * Requests about the job's tables, oldest first.  A request stays the same until it is answered;
+ * worker_change_answer() is to be called until it returns true.  tables: JSON of those with rows
+ * that it stood for; refusal: why it is not followed, or NULL.  Afterwards the job's options may be
+ * others: worker_reread() makes them worker_job()'s, which frees all that came from the old ones.
+ */
+typedef struct WorkerChange
+{
+	int64_t id;
+	const char *action;
+	const char *tables; /* JSON */
+} WorkerChange;
+bool worker_change_wanted(const Worker *w, WorkerChange *change);
+bool worker_change_answer(Worker *w, int64_t id, const char *tables, const Error *refusal);
+bool worker_reread(Worker *w) must_check;
 
 /* Progress of one table; sent with the next report.  Estimates may be 0 when unknown. */
 typedef enum TablePhase
@@ -74,6 +97,7 @@ typedef enum TablePhase
 	TABLE_INDEXING,
 	TABLE_COPIED,
 	TABLE_INCREMENTAL,
+	TABLE_QUARANTINED,
 	TABLE_ERROR,
 } TablePhase;
 

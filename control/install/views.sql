@@ -51,6 +51,12 @@ CREATE VIEW @extschema@.dts_job_tables AS
 			CASE WHEN t.phase = 'copying' AND j.state = 'running' THEN t.bytes_per_second END AS bytes_per_second) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
 
+CREATE VIEW @extschema@.dts_job_changes AS
+	SELECT j.name AS job, c.id, c.action, c.tables, c.state, c.message, c.hint, c.asked_by, c.asked_at, c.answered_at
+		FROM dts.job_change c JOIN dts.job j ON j.id = c.job_id;
+COMMENT ON VIEW @extschema@.dts_job_changes IS
+	'requests to add, remove or reload tables: asked, done, refused (and why) or void';
+
 CREATE VIEW @extschema@.dts_job_events AS
 	SELECT e.id, e.job, e.at, e.severity, e.event, e.from_state, e.to_state, e.phase, e.who, e.message
 		FROM dts.job_event e;

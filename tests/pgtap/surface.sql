@@ -36,6 +36,10 @@ INSERT INTO surface VALUES
 	('dts_isolate_job', 'job text', 'text', 'dts_operator'),
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
+	('dts_job_stats', 'job text, OUT measure text, OUT total numeric, OUT per_second numeric, OUT unit text, OUT meaning text', 'SETOF record', 'dts_viewer'),
+	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
+	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
+	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
@@ -43,7 +47,7 @@ SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(o
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_state_names'], 'the views of the surface, and no others, lie there');
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_job_changes', 'dts_state_names'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
@@ -58,8 +62,8 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_hello', 'version text'),
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
-	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint'),
+	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
@@ -67,6 +71,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_progress', 'job_id bigint, epoch bigint, progress jsonb'),
 	('daemon_tables', 'job_id bigint, epoch bigint, tables jsonb'),
 	('daemon_checks', 'job_id bigint, epoch bigint, checks jsonb'),
+	('daemon_change', 'job_id bigint, epoch bigint, change_id bigint, tables jsonb, refusal jsonb'),
 	('daemon_event', 'job_id bigint, epoch bigint, severity text, event text, message text'),
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
 	('daemon_destroyed', 'job_id bigint, epoch bigint')$$, 'the functions that the daemon calls');

@@ -26,6 +26,7 @@ struct Worker
 	int64_t now_us;
 	int64_t marker;
 	StreamProgress progress;
+	StreamStats stats;
 };
 
 static volatile sig_atomic_t want_yield;
@@ -71,6 +72,12 @@ void
 worker_report_stream(Worker *w, const StreamProgress *progress)
 {
 	w->progress = *progress;
+}
+
+StreamStats *
+worker_stream_stats(Worker *w)
+{
+	return &w->stats;
 }
 
 bool
