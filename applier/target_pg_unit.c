@@ -68,7 +68,6 @@ target_pg_unit_open(TargetPg *t, bool begins)
 		unit->arena = arena_create(ARENA_BLOCK);
 	}
 	arena = unit->arena;
-	arena_reset(arena);
 	memset(unit, 0, sizeof(*unit));
 	unit->arena = arena;
 	unit->number = ++t->unit_number;
@@ -114,6 +113,7 @@ target_pg_unit_answered(TargetPg *t)
 		t->status.stats.commit_wait_us += now - unit->handed_us;
 	if (t->units == NULL)
 		t->status.stats.busy_us += now - t->busy_since_us;
+	arena_reset(unit->arena);
 	unit->next = t->spare;
 	t->spare = unit;
 }
@@ -528,6 +528,8 @@ repeat_units(TargetPg *t, Error *err)
 	t->status.stats.units_repeated++;
 	t->status.stats.ordered[ORDER_FAILED]++;
 	t->position = t->status.durable.end;
+	/* set in front of BEGIN, and so undone with the transaction */
+	t->encoding[0] = '\0';
 	for (Unit *unit = failed; unit != NULL; unit = unit->next)
 	{
 		unit->stage = UNIT_BEGIN;
