@@ -66,7 +66,7 @@ struct ControlLink
 	Queue requests;
 	Request *under_way; /* no longer in a queue */
 	bool under_way_greets;
-	bool has_error; /* error of the request under way */
+	bool unfinished; /* the server has not yet said that it is ready for the next request */
 	Error error;
 	int64_t now_us;
 };
@@ -211,7 +211,7 @@ control_link_drop(ControlLink *link, const Error *err)
 	link->conn = NULL;
 	link->state = LINK_WAITING;
 	link->deadline = 0;
-	link->has_error = false;
+	link->unfinished = false;
 	link->retry_at = link->now_us + (int64_t) link->pause_ms * 1000;
 	link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
 	requests_lost(link, &reason);
@@ -292,13 +292,14 @@ send_next(ControlLink *link)
 	Request *request;
 	Error err;
 
-	if (link->state != LINK_OPEN || link->under_way != NULL)
+	if (link->state != LINK_OPEN || link->under_way != NULL || link->unfinished)
 		return;
 	link->under_way_greets = link->greetings.head != NULL;
 	request = queue_pop(link->under_way_greets ? &link->greetings : &link->requests);
 	if (request == NULL)
 		return;
 	link->under_way = request;
+	link->unfinished = true;
 	link->deadline = link->now_us + CONTROL_ANSWER_MS * INT64_C(1000);
 	if (!PQsendQueryParams(link->conn, request->sql, request->nparams, NULL,
 	                       (const char *const *) request->params, NULL, NULL, 0) ||
@@ -362,6 +363,7 @@ receive(ControlLink *link)
 		{
 			PGconn *before = link->conn;
 
+			link->unfinished = false;
 			if (PQtransactionStatus(link->conn) == PQTRANS_UNKNOWN)
 			{
 				pg_session_error(&err, link->conn, NULL);

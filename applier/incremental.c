@@ -242,9 +242,11 @@ stream(Incremental *inc, Error *err)
 			flow_finish(&inc->flow);
 			yield_since_us = now_us;
 		}
-		if (!flow_step(&inc->flow, now_us, err) || !serve_markers(inc, err))
+		if (!flow_step(&inc->flow, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		report(inc, now_us);
+		if (!serve_markers(inc, err))
+			return incremental_classify(err, inc->flow.source_failed);
 		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
 			return PHASE_YIELDED;
 	}

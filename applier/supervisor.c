@@ -29,10 +29,13 @@
 #include "pg_session.h"
 #include "version.h"
 
-#define CLAIM_US        1000000
-#define BACKOFF_MIN_US  INT64_C(1000000)
-#define BACKOFF_MAX_US  INT64_C(30000000)
-#define FORGET_CRASH_US INT64_C(120000000)
+#define SQLSTATE_NO_SCHEMA   "3F000"
+#define SQLSTATE_NO_FUNCTION "42883"
+
+#define CLAIM_US             1000000
+#define BACKOFF_MIN_US       INT64_C(1000000)
+#define BACKOFF_MAX_US       INT64_C(30000000)
+#define FORGET_CRASH_US      INT64_C(120000000)
 
 typedef struct Child
 {
@@ -197,6 +200,7 @@ static void
 on_hello(void *arg, const ControlReply *reply)
 {
 	Supervisor *s = arg;
+	Error err;
 
 	if (reply->err == NULL)
 	{
@@ -211,7 +215,12 @@ on_hello(void *arg, const ControlReply *reply)
 	}
 	if (sqlstate_is_transient(reply->err->sqlstate))
 		return;
-	log_error(LOG_ERROR, "the control database refuses this daemon", reply->err);
+	err = *reply->err;
+	if (strcmp(err.sqlstate, SQLSTATE_NO_SCHEMA) == 0 ||
+	    strcmp(err.sqlstate, SQLSTATE_NO_FUNCTION) == 0)
+		error_hint(&err, "Run CREATE EXTENSION dts (or ALTER EXTENSION dts UPDATE) in that "
+		                 "database, or name another one with --control.");
+	log_error(LOG_ERROR, "the control database refuses this daemon", &err);
 	/* at the start that is a mistake of whoever started us; later it may be an upgrade under way */
 	if (!s->ready)
 	{

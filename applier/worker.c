@@ -278,12 +278,13 @@ worker_report_table(Worker *w, const TableProgress *p)
 
 	strbuf_init(&key);
 	strbuf_qualified(&key, p->schema, p->table);
-	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:s?}", "schema", p->schema,
-	                "table", p->table, "phase", table_phase_name(p->phase), "rows_estimated",
-	                (json_int_t) p->rows_estimated, "rows_done", (json_int_t) p->rows_done,
-	                "bytes_estimated", (json_int_t) p->bytes_estimated, "bytes_done",
-	                (json_int_t) p->bytes_done, "parts", p->parts, "parts_done", p->parts_done,
-	                "error", p->error);
+	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:f, s:f, s:s?}", "schema",
+	                p->schema, "table", p->table, "phase", table_phase_name(p->phase),
+	                "rows_estimated", (json_int_t) p->rows_estimated, "rows_done",
+	                (json_int_t) p->rows_done, "bytes_estimated", (json_int_t) p->bytes_estimated,
+	                "bytes_done", (json_int_t) p->bytes_done, "parts", p->parts, "parts_done",
+	                p->parts_done, "parts_active", p->parts_active, "rows_per_second",
+	                p->rows_per_second, "bytes_per_second", p->bytes_per_second, "error", p->error);
 	if (row != NULL)
 		json_object_set_new(w->tables, key.data, row);
 	strbuf_free(&key);
@@ -322,6 +323,7 @@ worker_marker_durable(Worker *w, int64_t marker)
 	char text[32];
 	const char *params[] = {w->id_text, w->epoch_text, NULL, text};
 
+	worker_control_report(w);
 	snprintf(text, sizeof(text), "%" PRId64, marker);
 	worker_control_send(w, "SELECT dts.daemon_marker($1, $2, $3, $4)", 4, params, true);
 	if (marker == w->marker)

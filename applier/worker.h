@@ -88,6 +88,9 @@ typedef struct TableProgress
 	int64_t bytes_done;
 	int parts;
 	int parts_done;
+	int parts_active;       /* being copied now */
+	double rows_per_second; /* lately; 0 when nothing moves */
+	double bytes_per_second;
 	const char *error; /* NULL when none */
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);

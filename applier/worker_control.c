@@ -261,8 +261,8 @@ report_tables(Worker *w)
 	}
 }
 
-static void
-report(Worker *w)
+void
+worker_control_report(Worker *w)
 {
 	/* while the control database is away the newest state is kept here, not queued over and over */
 	if (!worker_control_is_up(w))
@@ -279,7 +279,7 @@ worker_control_tick(Worker *w)
 	const char *params[] = {w->id_text, w->epoch_text, w->lease_text};
 
 	if (w->now_us >= w->next_report_us)
-		report(w);
+		worker_control_report(w);
 	if (w->now_us < w->next_poll_us || w->leave)
 		return;
 	w->next_poll_us = w->now_us + POLL_US;
@@ -446,6 +446,8 @@ worker_control_event(Worker *w, JobEvent event, const JobPhase *phase, const Err
 		free(error_text);
 		return false;
 	}
+	/* whoever waits for the state also looks at the figures */
+	worker_control_report(w);
 	/* the database drops a wish that the new state has no use for by itself */
 	if (w->view.has_wish && job_fsm_wish(w->view.wish, &wish_event) && wish_event == event)
 		consumed = job_action_name(w->view.wish);
@@ -562,7 +564,7 @@ worker_control_flush(Worker *w)
 {
 	int64_t until = w->now_us + 1000000;
 
-	report(w);
+	worker_control_report(w);
 	while (!w->leave && worker_control_is_up(w) && control_link_backlog(w->link) > 0 &&
 	       w->now_us < until)
 		worker_wait(w, NULL, 0, 20);

@@ -95,7 +95,8 @@ struct Worker
 
 /* worker_control.c */
 void worker_control_open(Worker *w);
-void worker_control_tick(Worker *w); /* polls and reports when it is time */
+void worker_control_tick(Worker *w);   /* polls and reports when it is time */
+void worker_control_report(Worker *w); /* at once */
 
 /* Reads the job anew.  False: not ours any more, or the worker has to leave. */
 bool worker_control_read(Worker *w) must_check;

@@ -343,6 +343,16 @@ phase_failed(Worker *w, PhaseResult result, const Error *err)
 	return STEP_ON;
 }
 
+static const char *
+phase_result_text(PhaseResult result)
+{
+#define PHASE_RESULT_TEXT(sym, text) [PHASE_##sym] = (text),
+	static const char *const texts[] = {PHASE_RESULTS(PHASE_RESULT_TEXT)};
+#undef PHASE_RESULT_TEXT
+
+	return texts[result];
+}
+
 /*
  * Runs the phase the job is in.  *attached: both ends are ours since no more than this worker has
  * lost them.
@@ -371,7 +381,7 @@ do_phase(Worker *w, bool *attached)
 	since = w->now_us;
 	log_info("phase %s begins", job_phase_name(w->job.phase));
 	result = run_phase(w, &err);
-	log_info("phase %s ended (%d)", job_phase_name(w->job.phase), (int) result);
+	log_info("phase %s %s", job_phase_name(w->job.phase), phase_result_text(result));
 	if (w->now_us - since > STEADY_US)
 		retry_succeeded(&w->retry);
 	if (w->leave)

@@ -208,8 +208,8 @@ add_option(Engine engine, const char *name, const char *value, List **server, Li
 		*server = lappend(*server, option);
 }
 
-pg_attribute_noreturn() static void conninfo_invalid(Engine engine, const char *conninfo,
-                                                     const char *why)
+static void __attribute__((noreturn))
+conninfo_invalid(Engine engine, const char *conninfo, const char *why)
 {
 	/* What the library says repeats pieces of the string: shown only where no secret can be. */
 	bool harmless = strstr(conninfo, "pass") == NULL && strchr(conninfo, '@') == NULL;

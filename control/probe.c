@@ -18,7 +18,6 @@
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "options.h"
 
@@ -64,7 +63,7 @@ probe_message(Probe *probe, const char *message)
 	return text.data;
 }
 
-pg_attribute_noreturn() static void probe_fail(Probe *probe, const char *detail)
+static void __attribute__((noreturn)) probe_fail(Probe *probe, const char *detail)
 {
 	char *message = probe_message(probe, detail);
 

@@ -16,6 +16,10 @@
 #include "varatt.h"
 #endif
 
+/* Its header, utils/pg_locale.h, wants those of ICU, which a package of the server's headers need not
+ * bring along. */
+extern PGDLLIMPORT char *locale_monetary;
+
 #define COMPAT_HAS_STREAMING (PG_VERSION_NUM >= 140000)
 #define COMPAT_HAS_TWO_PHASE (PG_VERSION_NUM >= 140000)
 
@@ -35,9 +39,6 @@
 #elif PG_VERSION_NUM >= 150000
 #define compat_txn_time(txn)                 ((txn)->xact_time.commit_time)
 #define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx, skipped)
-#elif PG_VERSION_NUM >= 140000
-#define compat_txn_time(txn)                 ((txn)->xact_time.commit_time)
-#define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx)
 #else
 #define compat_txn_time(txn)                 ((txn)->commit_time)
 #define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx)

@@ -207,7 +207,8 @@ type_is_builtin(Form_pg_type type, Oid oid)
 
 /*
  * Whether the binary form means the same on another server: reg* types carry OIDs, composite types
- * the OIDs of their columns' types.
+ * the OIDs of their columns' types; an empty tsquery is sent by all minor releases, but taken only by
+ * current ones.
  */
 static bool
 type_is_portable(Oid oid)
@@ -230,6 +231,7 @@ type_is_portable(Oid oid)
 		case REGDICTIONARYOID:
 		case REGNAMESPACEOID:
 		case REGROLEOID:
+		case TSQUERYOID:
 			return false;
 		default:
 			break;

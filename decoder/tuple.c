@@ -23,7 +23,6 @@
 #include "utils/datetime.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
-#include "utils/pg_locale.h"
 
 /* A record of more bytes than this sends all but its shortest values as fragments. */
 #define RECORD_LIMIT (1024 * 1024)

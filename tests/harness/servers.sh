@@ -4,12 +4,12 @@
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=$("${PG_CONFIG:-pg_config}" --bindir)
-if [ "$(id -u)" = 0 ]; then as="runuser -u postgres --"; else as=; fi
+if [ "$(id -u)" = 0 ]; then as="env -C / runuser -u postgres --"; else as=; fi
 base=$(mktemp -d "${DTS_TMP:-${TMPDIR:-/tmp}}/copy.XXXXXX")
 chmod 755 "$base"
 [ -z "$as" ] || chown postgres "$base"
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport, "\n"'; }
 stop_servers() {
 	for s in source target; do
 		[ -d "$base/$s" ] && $as "$bin/pg_ctl" -D "$base/$s" -m immediate -w stop >/dev/null 2>&1 || true

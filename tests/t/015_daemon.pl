@@ -45,7 +45,8 @@ unlike($out, qr/s3cret/, 'a connection string that cannot be read is not shown')
 my $empty = $t->conninfo('target', 'postgres');
 ($status, $out) = run_daemon("--control '$empty'");
 is($status, 1, 'a database without the extension is refused');
-like($out, qr/refuses this daemon.*daemon_hello|refuses this daemon.*schema "dts"/, '... with the reason');
+like($out, qr/refuses this daemon.*(?:daemon_hello|schema "dts").*hint: Run CREATE EXTENSION dts/, '... with the reason and the remedy');
+unlike($out, qr/is away/, '... and the session is used on after an error');
 
 # --- A start that fails leaves nothing, and can be tried again.
 $t->sql_source('CREATE TABLE k (id int PRIMARY KEY, v text); INSERT INTO k SELECT i, md5(i::text) FROM generate_series(1, 1000) i');

@@ -107,6 +107,7 @@ test_batch_closes_at_the_limit_but_never_inside_a_transaction(void **state)
 	START(&c, events, 2, 0);
 	step(&c, 0);
 	said(&c, "begin insert(1) insert(1) insert(1) commit(110) begin insert(2) ");
+	/* idle, but the target still has work: the batch may grow until it has none */
 	fake_target_answer(&c.target, 1);
 	step(&c, 0);
 	said(&c, "begin insert(1) insert(1) insert(1) commit(110) begin insert(2) commit(210) ");
