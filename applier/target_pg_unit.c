@@ -248,17 +248,23 @@ receive(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
 	return TARGET_OK;
 }
 
+static bool
+must_wait(const TargetPg *t)
+{
+	return t->repeating || t->stuck || t->held >= HELD_BYTES;
+}
+
 TargetResult
 target_pg_apply(Target *target, const TxnHeader *header, const Change *change, Error *err)
 {
 	TargetPg *t = (TargetPg *) target;
 	TargetResult result;
 
-	if (t->repeating || t->held >= HELD_BYTES)
+	if (must_wait(t))
 	{
 		if (!target_pg_work(t, err))
 			return TARGET_FAILED;
-		if (t->repeating || t->held >= HELD_BYTES)
+		if (must_wait(t))
 			return TARGET_WAIT;
 	}
 	result = receive(t, header, change, err);
@@ -503,6 +509,7 @@ target_pg_repeat(TargetPg *t, Error *err)
 	if (!t->repeat)
 		return false;
 	t->repeat = false;
+	t->stuck = false;
 	if (!pipeline_discard(&t->pipeline, lost, &trouble))
 	{
 		*err = trouble;
@@ -540,6 +547,21 @@ repeat_units(TargetPg *t, Error *err)
 	return true;
 }
 
+/*
+ * A change that cannot even be sent.  What is before it may fail too, and then that is the first
+ * error; or it commits, and then it should be seen to.
+ */
+static bool
+get_stuck(TargetPg *t, Error *err)
+{
+	if (t->pipeline.failed || t->stuck)
+		return false;
+	t->stuck = true;
+	t->stuck_error = *err;
+	error_clear(err);
+	return pipeline_flush(&t->pipeline, err);
+}
+
 bool
 target_pg_work(TargetPg *t, Error *err)
 {
@@ -549,12 +571,19 @@ target_pg_work(TargetPg *t, Error *err)
 
 		if (ok && t->repeating && !t->pipeline.discarding)
 			ok = repeat_units(t, err);
-		if (ok && !t->repeating && (t->sending == NULL || pipeline_full(&t->pipeline)))
-			return true;
 		if (ok && t->repeating)
 			return true;
+		if (ok && t->stuck)
+		{
+			if (t->pipeline.count > 0)
+				return true;
+			*err = t->stuck_error;
+			return false;
+		}
+		if (ok && (t->sending == NULL || pipeline_full(&t->pipeline)))
+			return true;
 		if (ok)
-			ok = send_some(t, err);
+			ok = send_some(t, err) || (!t->repeat && get_stuck(t, err));
 		if (!ok && !target_pg_repeat(t, err))
 			return false;
 	}
