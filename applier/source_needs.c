@@ -192,7 +192,7 @@ source_needs_read(SourceNeeds *needs, PgSession *source, const Job *job, Arena *
  */
 static const char relations_sql[] =
     "WITH " SELECTED_RELATIONS "SELECT s.nspname, r.relname, EXISTS (SELECT FROM selected x WHERE "
-                               "x.oid = r.oid) OR EXISTS (SELECT "
+    "x.oid = r.oid) OR EXISTS (SELECT "
     " FROM pg_constraint k JOIN selected x ON x.oid = k.conrelid WHERE k.contype = 'f' AND "
     " k.confrelid = r.oid), s.whole "
     "FROM schemas s LEFT JOIN relations r ON r.relnamespace = s.oid AND r.relkind <> 'S' "
