@@ -38,6 +38,9 @@ INSERT INTO surface VALUES
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'IN job text, IN until text, IN timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
+INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
+	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
+		('dts_destroy_job', ''), ('dts_start_job', ''), ('dts_stop_job', ''), ('dts_configure_job', 'options jsonb, ')) v(f, more);
 SELECT set_eq($$SELECT proname::text, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
@@ -94,7 +97,7 @@ SELECT is_empty($$SELECT r.oid::regclass, a.* FROM relation r, aclexplode(coales
 	'PUBLIC may read nothing');
 SELECT is_empty($$SELECT a.* FROM pg_namespace n, aclexplode(n.nspacl) a WHERE nspname = 'dts' AND a.grantee = 0$$, 'PUBLIC may not use schema dts');
 SELECT is_empty($$SELECT s.name, r.role, has_function_privilege(r.role, p.oid, 'EXECUTE')
-	FROM surface s JOIN routine p ON p.proname = s.name,
+	FROM surface s JOIN routine p ON p.proname = s.name AND pg_get_function_arguments(p.oid) = s.arguments,
 		(VALUES ('dts_viewer', 1), ('dts_operator', 2), ('dts_admin', 3), ('dts_daemon', 0)) r(role, rank)
 	WHERE has_function_privilege(r.role, p.oid, 'EXECUTE') <>
 		(r.rank >= CASE s.role WHEN 'dts_viewer' THEN 1 WHEN 'dts_operator' THEN 2 WHEN 'dts_admin' THEN 3 END)$$,

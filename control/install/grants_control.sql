@@ -1,0 +1,15 @@
+-- grants_control: whoever may act on one job may act on many.
+DO $grants$
+DECLARE
+	routine pg_catalog.text;
+BEGIN
+	FOR routine IN SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text FROM pg_catalog.pg_proc p
+		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+		JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND e.oid = d.refobjid
+		WHERE e.extname = 'dts' AND p.pronamespace = '@extschema@'::pg_catalog.regnamespace
+			AND p.proargtypes[0] = 'pg_catalog.text[]'::pg_catalog.regtype
+	LOOP
+		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO dts_operator', routine);
+	END LOOP;
+END
+$grants$;
