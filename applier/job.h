@@ -38,6 +38,7 @@ typedef struct JobOptions
 	JobObject *exclude;
 	int exclude_count;
 	bool streaming; /* ask for transactions in progress */
+	bool force;     /* no option: the stop that is wanted leaves behind what it cannot remove */
 	int retry_connection_minutes;
 	int retry_other_minutes;
 } JobOptions;

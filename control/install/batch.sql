@@ -86,3 +86,44 @@ CREATE FUNCTION @extschema@.dts_configure_job(jobs pg_catalog.text[], options pg
 	AS $$ SELECT * FROM dts.job_batch('dts_configure_job', jobs, ARRAY[options::text]) $$;
 COMMENT ON FUNCTION @extschema@.dts_configure_job(pg_catalog.text[], pg_catalog.jsonb) IS
 	'the same for each job of an array: one row per job, with accepted and message';
+
+-- Those that take more than the name.
+CREATE FUNCTION @extschema@.dts_start_job(jobs pg_catalog.text[], at pg_catalog.timestamptz DEFAULT NULL,
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_start_job', jobs, ARRAY[at::text]) $$;
+COMMENT ON FUNCTION @extschema@.dts_start_job(pg_catalog.text[], pg_catalog.timestamptz) IS
+	'the same for each job of an array: one row per job, with accepted and message';
+
+CREATE FUNCTION @extschema@.dts_stop_job(jobs pg_catalog.text[], force pg_catalog.bool DEFAULT false,
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_stop_job', jobs, ARRAY[force::text]) $$;
+COMMENT ON FUNCTION @extschema@.dts_stop_job(pg_catalog.text[], pg_catalog.bool) IS
+	'the same for each job of an array: one row per job, with accepted and message';
+
+CREATE FUNCTION @extschema@.dts_complete_job(jobs pg_catalog.text[], mode pg_catalog.text DEFAULT 'wait_for_sync',
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_complete_job', jobs, ARRAY[mode]) $$;
+COMMENT ON FUNCTION @extschema@.dts_complete_job(pg_catalog.text[], pg_catalog.text) IS
+	'the same for each job of an array: one row per job, with accepted and message';
+
+CREATE FUNCTION @extschema@.dts_resize_job(jobs pg_catalog.text[], workers pg_catalog.int4,
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_resize_job', jobs, ARRAY[workers::text]) $$;
+COMMENT ON FUNCTION @extschema@.dts_resize_job(pg_catalog.text[], pg_catalog.int4) IS
+	'the same for each job of an array: one row per job, with accepted and message';
+
+CREATE FUNCTION @extschema@.dts_ignore_check(jobs pg_catalog.text[], item pg_catalog.text,
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_ignore_check', jobs, ARRAY[item]) $$;
+COMMENT ON FUNCTION @extschema@.dts_ignore_check(pg_catalog.text[], pg_catalog.text) IS
+	'the same for each job of an array: one row per job, with accepted and message';

@@ -26,9 +26,9 @@ GRANT EXECUTE ON FUNCTION @extschema@.dts_check_results(pg_catalog.text),
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_create_job(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_configure_job(pg_catalog.text, pg_catalog.jsonb),
-	@extschema@.dts_check_job(pg_catalog.text), @extschema@.dts_start_job(pg_catalog.text),
+	@extschema@.dts_check_job(pg_catalog.text), @extschema@.dts_start_job(pg_catalog.text, pg_catalog.timestamptz),
 	@extschema@.dts_pause_job(pg_catalog.text), @extschema@.dts_resume_job(pg_catalog.text),
-	@extschema@.dts_retry_job(pg_catalog.text), @extschema@.dts_stop_job(pg_catalog.text),
+	@extschema@.dts_retry_job(pg_catalog.text), @extschema@.dts_stop_job(pg_catalog.text, pg_catalog.bool),
 	@extschema@.dts_isolate_job(pg_catalog.text), @extschema@.dts_recover_job(pg_catalog.text),
 	@extschema@.dts_destroy_job(pg_catalog.text), @extschema@.dts_test_endpoint(pg_catalog.text)
 	TO dts_operator;

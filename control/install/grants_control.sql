@@ -13,3 +13,17 @@ BEGIN
 	END LOOP;
 END
 $grants$;
+
+GRANT SELECT ON @extschema@.dts_leftovers TO dts_viewer;
+
+GRANT EXECUTE ON FUNCTION
+	@extschema@.dts_unschedule_job(pg_catalog.text), @extschema@.dts_ignore_check(pg_catalog.text, pg_catalog.text),
+	@extschema@.dts_resize_job(pg_catalog.text, pg_catalog.int4),
+	@extschema@.dts_complete_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_reset_job(pg_catalog.text),
+	@extschema@.dts_clone_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_forget_leftovers(pg_catalog.text)
+	TO dts_operator;
+
+GRANT EXECUTE ON FUNCTION
+	dts.daemon_wish_failed(pg_catalog.int8, pg_catalog.int8, pg_catalog.text, pg_catalog.text),
+	dts.daemon_leftovers(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb)
+	TO dts_daemon;

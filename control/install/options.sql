@@ -45,7 +45,11 @@ INSERT INTO dts.option_spec
 	(20, '$.retry.connection_minutes', '{integer}', false, 10, 1440, NULL, '720',
 		'after the loss of a connection, in minutes'),
 	(21, '$.retry.other_minutes', '{integer}', false, 1, 1440, NULL, '10',
-		'after any other error that may pass, in minutes; less than connection_minutes');
+		'after any other error that may pass, in minutes; less than connection_minutes'),
+	(101, '$.ready_lag_seconds', '{integer}', false, 1, 86400, NULL, '10',
+		'a migration whose stream lags no more than this is ready to be completed, in seconds'),
+	(102, '$.retention_days', '{integer}', false, 1, 3650, NULL, '7',
+		'how long an isolated job is kept before it is destroyed, in days');
 
 -- What a path may hold, in words.
 CREATE FUNCTION dts.option_expected(s dts.option_spec) RETURNS pg_catalog.text

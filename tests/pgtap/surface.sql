@@ -27,12 +27,19 @@ INSERT INTO surface VALUES
 	('dts_create_job', 'job text, source text, target text, kind text DEFAULT ''sync''::text, options jsonb DEFAULT ''{}''::jsonb', 'text', 'dts_operator'),
 	('dts_configure_job', 'job text, options jsonb', 'text', 'dts_operator'),
 	('dts_check_job', 'job text', 'text', 'dts_operator'),
-	('dts_check_results', 'job text, OUT item text, OUT result text, OUT detail text, OUT remedy text', 'SETOF record', 'dts_viewer'),
-	('dts_start_job', 'job text', 'text', 'dts_operator'),
+	('dts_check_results', 'job text, OUT item text, OUT result text, OUT detail text, OUT remedy text, OUT ignored boolean', 'SETOF record', 'dts_viewer'),
+	('dts_start_job', 'job text, at timestamp with time zone DEFAULT NULL::timestamp with time zone', 'text', 'dts_operator'),
+	('dts_unschedule_job', 'job text', 'text', 'dts_operator'),
+	('dts_ignore_check', 'job text, item text', 'text', 'dts_operator'),
+	('dts_resize_job', 'job text, workers integer', 'text', 'dts_operator'),
+	('dts_complete_job', 'job text, mode text DEFAULT ''wait_for_sync''::text', 'text', 'dts_operator'),
+	('dts_reset_job', 'job text', 'text', 'dts_operator'),
+	('dts_clone_job', 'job text, name text', 'text', 'dts_operator'),
+	('dts_forget_leftovers', 'job text', 'text', 'dts_operator'),
 	('dts_pause_job', 'job text', 'text', 'dts_operator'),
 	('dts_resume_job', 'job text', 'text', 'dts_operator'),
 	('dts_retry_job', 'job text', 'text', 'dts_operator'),
-	('dts_stop_job', 'job text', 'text', 'dts_operator'),
+	('dts_stop_job', 'job text, force boolean DEFAULT false', 'text', 'dts_operator'),
 	('dts_isolate_job', 'job text', 'text', 'dts_operator'),
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
@@ -40,13 +47,15 @@ INSERT INTO surface VALUES
 	('dts_wait', 'IN job text, IN until text, IN timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
-		('dts_destroy_job', ''), ('dts_start_job', ''), ('dts_stop_job', ''), ('dts_configure_job', 'options jsonb, ')) v(f, more);
+		('dts_destroy_job', ''), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
+		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
+		('dts_resize_job', 'workers integer, '), ('dts_ignore_check', 'item text, ')) v(f, more);
 SELECT set_eq($$SELECT proname::text, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_state_names'], 'the views of the surface, and no others, lie there');
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_state_names', 'dts_leftovers'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
@@ -62,7 +71,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
 	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT workers integer'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
@@ -72,6 +81,8 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_checks', 'job_id bigint, epoch bigint, checks jsonb'),
 	('daemon_event', 'job_id bigint, epoch bigint, severity text, event text, message text'),
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
+	('daemon_wish_failed', 'job_id bigint, epoch bigint, wish text, message text'),
+	('daemon_leftovers', 'job_id bigint, epoch bigint, leftovers jsonb'),
 	('daemon_destroyed', 'job_id bigint, epoch bigint')$$, 'the functions that the daemon calls');
 
 -- every object says what it is
