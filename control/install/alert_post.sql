@@ -73,7 +73,7 @@ DECLARE
 	a dts.alert;
 	seconds int8 := floor(extract(epoch FROM clock_timestamp()));
 	millis text := seconds || '000';
-	host text;
+	to_host text;
 BEGIN
 	FOR d IN SELECT * FROM dts.alert_delivery o WHERE o.state = 'pending' AND o.next_at <= clock_timestamp()
 		ORDER BY o.next_at, o.id LIMIT 5 FOR UPDATE SKIP LOCKED
@@ -84,7 +84,7 @@ BEGIN
 			CONTINUE;
 		END IF;
 		BEGIN
-			host := dts.alert_url_host(a.url);
+			to_host := dts.alert_url_host(a.url);
 		EXCEPTION WHEN insufficient_privilege OR invalid_parameter_value THEN
 			UPDATE dts.alert_delivery o SET state = 'failed', error = sqlerrm, done_at = clock_timestamp() WHERE o.id = d.id;
 			CONTINUE;
@@ -93,7 +93,7 @@ BEGIN
 		id := d.id;
 		url := a.url;
 		headers := '';
-		internal := (SELECT h.internal FROM dts.alert_host h WHERE h.host = host);
+		internal := (SELECT h.internal FROM dts.alert_host h WHERE h.host = to_host);
 		checks_code := a.method <> 'webhook';
 		CASE a.method
 			WHEN 'webhook' THEN

@@ -14,16 +14,28 @@ BEGIN
 END
 $grants$;
 
-GRANT SELECT ON @extschema@.dts_leftovers TO dts_viewer;
+GRANT SELECT ON @extschema@.dts_leftovers, @extschema@.dts_slots, @extschema@.dts_alert_hosts, @extschema@.dts_alerts,
+	@extschema@.dts_alert_log, @extschema@.dts_health, @extschema@.dts_metrics TO dts_viewer;
+GRANT EXECUTE ON FUNCTION @extschema@.dts_metrics_text() TO dts_viewer;
 
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_unschedule_job(pg_catalog.text), @extschema@.dts_ignore_check(pg_catalog.text, pg_catalog.text),
 	@extschema@.dts_resize_job(pg_catalog.text, pg_catalog.int4),
 	@extschema@.dts_complete_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_reset_job(pg_catalog.text),
-	@extschema@.dts_clone_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_forget_leftovers(pg_catalog.text)
+	@extschema@.dts_clone_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_forget_leftovers(pg_catalog.text),
+	@extschema@.dts_set_alert(pg_catalog.text, pg_catalog.jsonb), @extschema@.dts_drop_alert(pg_catalog.text),
+	@extschema@.dts_test_alert(pg_catalog.text)
 	TO dts_operator;
 
 GRANT EXECUTE ON FUNCTION
+	@extschema@.dts_allow_alert_host(pg_catalog.text, pg_catalog.bool, pg_catalog.bool),
+	@extschema@.dts_refuse_alert_host(pg_catalog.text), @extschema@.dts_purge_events(pg_catalog.interval)
+	TO dts_admin;
+
+GRANT EXECUTE ON FUNCTION
 	dts.daemon_wish_failed(pg_catalog.int8, pg_catalog.int8, pg_catalog.text, pg_catalog.text),
-	dts.daemon_leftovers(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb)
+	dts.daemon_leftovers(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
+	dts.daemon_slots_due(pg_catalog.interval), dts.daemon_slot(pg_catalog.int8, pg_catalog.jsonb),
+	dts.daemon_alert_watch(), dts.daemon_alert_next(),
+	dts.daemon_alert_done(pg_catalog.int8, pg_catalog.bool, pg_catalog.int4, pg_catalog.text, pg_catalog.bool)
 	TO dts_daemon;

@@ -391,7 +391,14 @@ sub workers
 {
 	my $self = shift;
 	open my $in, '<', "/proc/$self->{pid}/task/$self->{pid}/children" or return;
-	return split ' ', <$in> // '';
+	return grep { !_watches($_) } split ' ', <$in> // '';
+}
+# Processes beside the jobs.
+sub _watches
+{
+	my $pid = shift;
+	open my $in, '<', "/proc/$pid/comm" or return 0;
+	return (<$in> // '') =~ /^dts_(?:slots|alerts)$/;
 }
 sub kill9
 {
