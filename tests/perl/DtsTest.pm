@@ -144,7 +144,7 @@ sub session
 
 # --- Daemons
 
-# Options: lease (seconds), fault ("name=kill,..."), env (hash).  Faults are hit once per test object
+# Options: lease (seconds), args (array, more of the command line), fault ("name=kill,..."), env (hash).  Faults are hit once per test object
 # and name, unless fault_dir says otherwise.
 sub start_daemon
 {
@@ -155,6 +155,7 @@ sub start_daemon
 	make_path($faults);
 	my @command = ('dts_applier', '--control', $self->conninfo('target', 'ctl'), '--log-level', 'debug');
 	push @command, '--lease', $opt{lease} if $opt{lease};
+	push @command, @{ $opt{args} // [] };
 	my $pid = fork // die "fork: $!";
 	if (!$pid)
 	{
