@@ -134,8 +134,8 @@ INSERT INTO dts.option_spec
 	(908, '$alert.frequency_seconds', '{integer}', false, 60, 604800, NULL, '600',
 		'for so long a reason that has alerted does not alert again, in seconds'),
 	(909, '$alert.method', '{string}', true, NULL, NULL, '{webhook,dingtalk,lark,pg_notify}', NULL, 'how the alert goes out'),
-	(910, '$alert.url', '{string,"null"}', false, NULL, NULL, NULL, 'null', 'where webhook, dingtalk and lark post to; shown to nobody'),
-	(911, '$alert.secret', '{string,"null"}', false, NULL, NULL, NULL, 'null', 'signs what is posted; shown to nobody'),
+	(910, '$alert.url', '{string}', false, NULL, NULL, NULL, 'null', 'where webhook, dingtalk and lark post to; shown to nobody'),
+	(911, '$alert.secret', '{string}', false, NULL, NULL, NULL, 'null', 'signs what is posted; shown to nobody'),
 	(912, '$alert.channel', '{name,"null"}', false, NULL, NULL, NULL, 'null', 'channel of pg_notify');
 
 -- The host of a URL that may be posted to, or an error.  The URL itself is not repeated: it may hold a token.

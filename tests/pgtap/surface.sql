@@ -36,6 +36,13 @@ INSERT INTO surface VALUES
 	('dts_reset_job', 'job text', 'text', 'dts_operator'),
 	('dts_clone_job', 'job text, name text', 'text', 'dts_operator'),
 	('dts_forget_leftovers', 'job text', 'text', 'dts_operator'),
+	('dts_set_alert', 'job text, rule jsonb', 'text', 'dts_operator'),
+	('dts_drop_alert', 'job text', 'text', 'dts_operator'),
+	('dts_test_alert', 'job text', 'text', 'dts_operator'),
+	('dts_allow_alert_host', 'host text, plain_http boolean DEFAULT false, internal boolean DEFAULT false', 'text', 'dts_admin'),
+	('dts_refuse_alert_host', 'host text', 'text', 'dts_admin'),
+	('dts_purge_events', 'older_than interval', 'bigint', 'dts_admin'),
+	('dts_metrics_text', '', 'text', 'dts_viewer'),
 	('dts_pause_job', 'job text', 'text', 'dts_operator'),
 	('dts_resume_job', 'job text', 'text', 'dts_operator'),
 	('dts_retry_job', 'job text', 'text', 'dts_operator'),
@@ -49,13 +56,14 @@ INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT acce
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
 		('dts_destroy_job', ''), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
 		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
-		('dts_resize_job', 'workers integer, '), ('dts_ignore_check', 'item text, ')) v(f, more);
+		('dts_resize_job', 'workers integer, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_state_names', 'dts_leftovers'], 'the views of the surface, and no others, lie there');
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_state_names', 'dts_leftovers',
+		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
@@ -81,6 +89,11 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_checks', 'job_id bigint, epoch bigint, checks jsonb'),
 	('daemon_event', 'job_id bigint, epoch bigint, severity text, event text, message text'),
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
+	('daemon_slots_due', 'every interval, OUT job_id bigint, OUT slot_name text, OUT conninfo text'),
+	('daemon_slot', 'job_id bigint, sample jsonb'),
+	('daemon_alert_watch', ''),
+	('daemon_alert_next', 'OUT id bigint, OUT url text, OUT headers text, OUT body text, OUT internal boolean, OUT checks_code boolean'),
+	('daemon_alert_done', 'id bigint, ok boolean, http_status integer, error text, again boolean'),
 	('daemon_wish_failed', 'job_id bigint, epoch bigint, wish text, message text'),
 	('daemon_leftovers', 'job_id bigint, epoch bigint, leftovers jsonb'),
 	('daemon_destroyed', 'job_id bigint, epoch bigint')$$, 'the functions that the daemon calls');
