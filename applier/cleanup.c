@@ -118,9 +118,10 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 		         slot);
 		left_add(left, "target", "rows of the bookkeeping", target_err,
 		         "DELETE FROM dts.target_part WHERE slot_name = '%s'; "
+		         "DELETE FROM dts.target_table WHERE slot_name = '%s'; "
 		         "DELETE FROM dts.target_progress WHERE slot_name = '%s'; "
 		         "DELETE FROM dts.target_fence WHERE slot_name = '%s';",
-		         slot, slot, slot);
+		         slot, slot, slot, slot);
 	}
 	return left;
 }

@@ -24,8 +24,9 @@
 #include "strbuf.h"
 #include "worker_internal.h"
 
-#define POLL_FDS_MAX 96
-#define MASK_MIN_LEN 4 /* a shorter secret would mask half the text */
+#define POLL_FDS_MAX  96
+#define CHILD_WAIT_MS 20
+#define MASK_MIN_LEN  4 /* a shorter secret would mask half the text */
 
 static int64_t
 monotonic_us(void)
@@ -126,12 +127,27 @@ read_signals(Worker *w)
 	}
 }
 
+/* In a child there is no lease to serve, and whoever waits for it ends it. */
+static WorkerOrder
+wait_in_child(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
+{
+	/* nothing tells of children that end */
+	if (timeout_ms < 0 || timeout_ms > CHILD_WAIT_MS)
+		timeout_ms = CHILD_WAIT_MS;
+	if (poll(fds, (nfds_t) nfds, timeout_ms) < 0 && errno != EINTR)
+		log_warn("poll failed: %s", strerror(errno));
+	w->now_us = monotonic_us();
+	return ORDER_GO_ON;
+}
+
 WorkerOrder
 worker_wait(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
 {
 	struct pollfd all[POLL_FDS_MAX];
 	int64_t until;
 
+	if (w->link == NULL)
+		return wait_in_child(w, fds, nfds, timeout_ms);
 	w->now_us = monotonic_us();
 	until = timeout_ms < 0 ? INT64_MAX : w->now_us + (int64_t) timeout_ms * 1000;
 	if (nfds > POLL_FDS_MAX - 2)
@@ -253,6 +269,12 @@ worker_report_stream(Worker *w, const StreamProgress *progress)
 	}
 }
 
+StreamStats *
+worker_stream_stats(Worker *w)
+{
+	return &w->stats;
+}
+
 static const char *
 table_phase_name(TablePhase phase)
 {
@@ -268,6 +290,8 @@ table_phase_name(TablePhase phase)
 			return "copied";
 		case TABLE_INCREMENTAL:
 			return "incremental";
+		case TABLE_QUARANTINED:
+			return "quarantined";
 		case TABLE_ERROR:
 			return "error";
 	}
@@ -282,12 +306,13 @@ worker_report_table(Worker *w, const TableProgress *p)
 
 	strbuf_init(&key);
 	strbuf_qualified(&key, p->schema, p->table);
-	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:s?}", "schema", p->schema,
-	                "table", p->table, "phase", table_phase_name(p->phase), "rows_estimated",
-	                (json_int_t) p->rows_estimated, "rows_done", (json_int_t) p->rows_done,
-	                "bytes_estimated", (json_int_t) p->bytes_estimated, "bytes_done",
-	                (json_int_t) p->bytes_done, "parts", p->parts, "parts_done", p->parts_done,
-	                "error", p->error);
+	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:f, s:f, s:s?}", "schema",
+	                p->schema, "table", p->table, "phase", table_phase_name(p->phase),
+	                "rows_estimated", (json_int_t) p->rows_estimated, "rows_done",
+	                (json_int_t) p->rows_done, "bytes_estimated", (json_int_t) p->bytes_estimated,
+	                "bytes_done", (json_int_t) p->bytes_done, "parts", p->parts, "parts_done",
+	                p->parts_done, "parts_active", p->parts_active, "rows_per_second",
+	                p->rows_per_second, "bytes_per_second", p->bytes_per_second, "error", p->error);
 	if (row != NULL)
 		json_object_set_new(w->tables, key.data, row);
 	strbuf_free(&key);
@@ -307,7 +332,8 @@ worker_event(Worker *w, const char *severity, const char *event, const char *for
 	if (!log_level_parse(severity, &level))
 		level = LOG_INFO;
 	log_line(level, "%s: %s", event, text);
-	worker_control_send(w, "SELECT dts.daemon_event($1, $2, $3, $4, $5)", 5, params, true);
+	if (w->link != NULL)
+		worker_control_send(w, "SELECT dts.daemon_event($1, $2, $3, $4, $5)", 5, params, true);
 }
 
 bool
@@ -339,6 +365,12 @@ worker_marker_reset(Worker *w)
 {
 	if (w->marker_state != MARKER_ASKED)
 		w->marker_state = MARKER_NONE;
+}
+
+void
+worker_marker_again(Worker *w)
+{
+	worker_marker_reset(w);
 }
 
 /* Overwrites each occurrence of what, when it is long enough to be told from ordinary text. */

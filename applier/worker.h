@@ -16,10 +16,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine_stats.h"
 #include "error.h"
 #include "job.h"
 #include "lsn.h"
 #include "phase.h"
+#include "stream_stats.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -53,8 +55,12 @@ typedef struct StreamProgress
 	int64_t transactions; /* since the worker started */
 	int64_t rows;
 	int64_t bytes;
+	EngineStats engine; /* since the session on the target began */
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
+
+/* For the stream to count in; goes along with its progress. */
+StreamStats *worker_stream_stats(Worker *w);
 
 /*
  * Markers (decision 8).  While somebody waits for caught_up, worker_marker_wanted() returns the
@@ -64,6 +70,25 @@ void worker_report_stream(Worker *w, const StreamProgress *progress);
 bool worker_marker_wanted(Worker *w, int64_t *marker);
 void worker_marker_durable(Worker *w, int64_t marker);
 
+/* A marker that was under way is lost with its session: another one is wanted. */
+void worker_marker_again(Worker *w);
+
+/*
+ * Requests about the job's tables, oldest first.  A request stays the same until it is answered;
+ * worker_change_answer() is to be called until it returns true.  tables: JSON of those with rows
+ * that it stood for; refusal: why it is not followed, or NULL.  Afterwards the job's options may be
+ * others: worker_reread() makes them worker_job()'s, which frees all that came from the old ones.
+ */
+typedef struct WorkerChange
+{
+	int64_t id;
+	const char *action;
+	const char *tables; /* JSON */
+} WorkerChange;
+bool worker_change_wanted(const Worker *w, WorkerChange *change);
+bool worker_change_answer(Worker *w, int64_t id, const char *tables, const Error *refusal);
+bool worker_reread(Worker *w) must_check;
+
 /* Progress of one table; sent with the next report.  Estimates may be 0 when unknown. */
 typedef enum TablePhase
 {
@@ -72,6 +97,7 @@ typedef enum TablePhase
 	TABLE_INDEXING,
 	TABLE_COPIED,
 	TABLE_INCREMENTAL,
+	TABLE_QUARANTINED,
 	TABLE_ERROR,
 } TablePhase;
 
@@ -86,6 +112,9 @@ typedef struct TableProgress
 	int64_t bytes_done;
 	int parts;
 	int parts_done;
+	int parts_active;       /* being copied now */
+	double rows_per_second; /* lately; 0 when nothing moves */
+	double bytes_per_second;
 	const char *error; /* NULL when none */
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);

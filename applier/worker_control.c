@@ -194,12 +194,30 @@ on_polled(void *arg, const ControlReply *reply)
 	w->view.waiters = control_reply_bool(reply, 0, 2);
 	w->view.marker_begun =
 	    control_reply_get(reply, 0, 3) != NULL ? control_reply_int(reply, 0, 3) : 0;
-	state = control_reply_get(reply, 0, 4);
+	state = control_reply_get(reply, 0, 5);
 	if (state != NULL && job_state_parse(state, &now) && job_state_runs(now) &&
 	    job_state_runs(w->job.state))
 		w->job.state = now;
-	w->view.workers = control_reply_get(reply, 0, 5) ? (int) control_reply_int(reply, 0, 5) : 0;
+	w->view.workers = control_reply_get(reply, 0, 6) ? (int) control_reply_int(reply, 0, 6) : 0;
+	worker_change_take(w, control_reply_get(reply, 0, 4));
 	begin_marker(w);
+}
+
+static void
+put_measure(void *json, const char *name, int64_t value)
+{
+	json_object_set_new(json, name, json_integer(value));
+}
+
+static json_t *
+stats_json(const Worker *w)
+{
+	json_t *json = json_object();
+
+	put_measure(json, "source_transactions", w->progress.transactions);
+	put_measure(json, "source_bytes", w->progress.bytes);
+	stream_stats_list(&w->stats, put_measure, json);
+	return json;
 }
 
 static void
@@ -221,11 +239,11 @@ report_progress(Worker *w)
 	snprintf(source_end, sizeof(source_end), LSN_FORMAT, LSN_ARGS(p->source_end));
 	snprintf(received, sizeof(received), LSN_FORMAT, LSN_ARGS(p->received));
 	snprintf(durable, sizeof(durable), LSN_FORMAT, LSN_ARGS(p->durable));
-	json = json_pack("{s:s, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:f}", "source_end", source_end,
+	json = json_pack("{s:s, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:f, s:o}", "source_end", source_end,
 	                 "received", received, "durable", durable, "commit_time_us",
 	                 (json_int_t) p->commit_time, "caught_up", p->caught_up ? 1 : 0, "transactions",
 	                 (json_int_t) p->transactions, "rows", (json_int_t) p->rows, "bytes",
-	                 (json_int_t) p->bytes, "rows_per_second", rate);
+	                 (json_int_t) p->bytes, "rows_per_second", rate, "stats", stats_json(w));
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (text != NULL)
 	{
@@ -294,7 +312,7 @@ worker_control_tick(Worker *w)
 		return;
 	w->poll_under_way = true;
 	control_link_send(w->link,
-	                  "SELECT ours, wish, waiters, marker_begun, state, workers "
+	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers "
 	                  "FROM dts.daemon_poll($1, $2, $3)",
 	                  3, params, false, on_polled, w);
 }
@@ -392,7 +410,7 @@ worker_control_read(Worker *w)
 		w->view.read_done = false;
 		control_link_send(w->link,
 		                  "SELECT name, kind, source, target, source_conninfo, target_conninfo, "
-		                  "slot_name, state, phase, step, wish, options, footprint "
+		                  "slot_name, state, phase, step, wish, options, footprint, change "
 		                  "FROM dts.daemon_job($1, $2)",
 		                  2, params, false, on_read, w);
 		while (!w->view.read_done && !w->leave)
@@ -592,7 +610,7 @@ worker_set_step(Worker *w, const char *step)
 	const char *params[] = {w->id_text, w->epoch_text, step};
 	Answer answer;
 
-	if (w->leave)
+	if (w->leave || w->link == NULL)
 		return;
 	if (!worker_control_is_up(w))
 		worker_control_send(w, "SELECT dts.daemon_set_step($1, $2, $3)", 3, params, true);

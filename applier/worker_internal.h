@@ -4,6 +4,7 @@
  *
  *	worker.c			event loop, children, reports
  *	worker_control.c	what the worker says to and hears from the control database
+ *	worker_change.c		requests about its tables
  *	worker_job.c		the job as read from there
  *	worker_program.c	programs
  *	worker_call.c		blocking functions in a child
@@ -18,6 +19,7 @@
 #include "job_fsm.h"
 #include "retry.h"
 #include "worker.h"
+#include "worker_call.h"
 #include "worker_main.h"
 
 #define WORKER_CHILDREN_MAX 160
@@ -41,6 +43,10 @@ typedef struct WorkerView
 	bool waiters;
 	int64_t marker_begun;
 	int workers; /* as the options are now; 0: not heard yet */
+	/* the oldest request about tables; 0: none */
+	int64_t change_id;
+	char *change_action;
+	char *change_tables;
 } WorkerView;
 
 /* Marker for caught_up: one at a time. */
@@ -79,11 +85,17 @@ struct Worker
 
 	WorkerChild children[WORKER_CHILDREN_MAX];
 
+	/* the answer to a request about tables */
+	int64_t change_answered; /* the control database has it */
+	bool change_under_way;
+	int64_t change_again_us;
+
 	MarkerState marker_state;
 	int64_t marker;
 
 	bool progress_new;
 	StreamProgress progress;
+	StreamStats stats;
 	SourceLsn durable_before; /* at the last failure: progress since then ends a retry */
 	int64_t rate_rows;
 	int64_t rate_us;
@@ -120,6 +132,9 @@ bool worker_control_is_up(const Worker *w);
 void
 worker_control_send(Worker *w, const char *sql, int nparams, const char *const *params, bool keep);
 
+/* worker_change.c: takes the JSON of a request about tables, or NULL. */
+void worker_change_take(Worker *w, const char *json);
+
 /* worker_job.c: the row of dts.daemon_job becomes w->job. */
 bool worker_job_take(Worker *w, const ControlReply *reply, Error *err) must_check;
 
@@ -129,14 +144,6 @@ void worker_mask_secrets(const Worker *w, char *text);
 void worker_marker_reset(Worker *w);
 
 /* worker_call.c */
-typedef bool (*WorkerFunction)(const Job *job, void *arg, json_t *result, Error *err);
-typedef enum WorkerCallEnd
-{
-	CALL_OK,
-	CALL_FAILED, /* err is filled */
-	CALL_LEFT,   /* an order came first; the child has been ended */
-} WorkerCallEnd;
-
 /*
  * Runs a blocking function in a child, so that the worker goes on serving its lease.  result (may
  * be NULL) receives what the function put into its own, also when it failed.  yields: ORDER_YIELD

@@ -561,7 +561,7 @@ do_work(Worker *w, bool *attached)
 		{
 			Step step = do_start(w);
 
-			*attached = w->job.state == JOB_RUNNING;
+			*attached = job_state_runs(w->job.state);
 			return step;
 		}
 		case WORK_PHASE:

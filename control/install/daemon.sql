@@ -9,6 +9,7 @@ CREATE FUNCTION dts.lease_holds(p_job pg_catalog.int8, p_epoch pg_catalog.int8) 
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	PERFORM FROM dts.job_lease WHERE job_id = p_job AND epoch = p_epoch FOR SHARE;
 	RETURN FOUND;
 END
@@ -48,6 +49,7 @@ DECLARE
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
+	PERFORM dts.commit_locally();
 	PERFORM dts.clock_due();
 	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
@@ -74,6 +76,7 @@ CREATE FUNCTION dts.daemon_bind(job_id pg_catalog.int8, epoch pg_catalog.int8) R
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	UPDATE dts.job_lease l SET pid = pg_backend_pid(),
 			backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a)
 		WHERE l.job_id = daemon_bind.job_id AND l.epoch = daemon_bind.epoch AND l.owner IS NOT NULL;
@@ -82,17 +85,33 @@ END
 $$;
 COMMENT ON FUNCTION dts.daemon_bind(pg_catalog.int8, pg_catalog.int8) IS 'makes the caller''s session the one that the lease lives with';
 
+-- Jobs between the same two databases, as far as names of endpoints and their options tell, that have not ended.
+CREATE FUNCTION dts.job_rivals(job_id pg_catalog.int8) RETURNS pg_catalog.jsonb
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH same(name, twin) AS (
+		SELECT a.srvname::text, b.srvname::text FROM pg_foreign_server a JOIN pg_foreign_server b
+			ON b.srvname = a.srvname OR b.srvfdw = a.srvfdw
+				AND ARRAY(SELECT o FROM unnest(b.srvoptions) o ORDER BY 1) = ARRAY(SELECT o FROM unnest(a.srvoptions) o ORDER BY 1))
+	SELECT coalesce(jsonb_agg(jsonb_build_object('job', r.name, 'objects', dts.options_objects(r.options -> 'objects'),
+			'exclude', dts.options_objects(r.options -> 'exclude')) ORDER BY r.name), '[]')
+		FROM dts.job j JOIN dts.job r ON r.id <> j.id AND r.footprint
+		WHERE j.id = job_id AND EXISTS (SELECT FROM same s WHERE s.name = j.source AND s.twin = r.source)
+			AND EXISTS (SELECT FROM same s WHERE s.name = j.target AND s.twin = r.target)
+$$;
+COMMENT ON FUNCTION dts.job_rivals(pg_catalog.int8) IS 'other jobs at work between the same databases, and what they select';
+
 CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OUT name pg_catalog.text,
 		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
 		OUT source_conninfo pg_catalog.text, OUT target_conninfo pg_catalog.text, OUT slot_name pg_catalog.text,
 		OUT state pg_catalog.text, OUT phase pg_catalog.text, OUT step pg_catalog.text, OUT wish pg_catalog.text,
-		OUT options pg_catalog.text, OUT footprint pg_catalog.bool)
+		OUT options pg_catalog.text, OUT footprint pg_catalog.bool, OUT change pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
-			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j),
-			(dts.options_complete(j.options) || jsonb_build_object('force', j.force))::text, j.footprint
+			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id)
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
 $$;
@@ -101,7 +120,8 @@ COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
 
 CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
 		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
-		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT workers pg_catalog.int4)
+		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text,
+		OUT workers pg_catalog.int4)
 	RETURNS pg_catalog.record
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -115,11 +135,13 @@ BEGIN
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 	ours := FOUND;
 	IF ours AND ends < clock_timestamp() + lease * (2.0 / 3) THEN
+		PERFORM dts.commit_locally();
 		UPDATE dts.job_lease l SET until = clock_timestamp() + lease
 			WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 		ours := FOUND; -- another daemon may have claimed it since
 	END IF;
 	-- somebody waits for caught_up iff the lock that waiters share cannot be had alone
+	change := CASE WHEN ours THEN dts.change_next(daemon_poll.job_id) END;
 	waiters := ours AND waiters OR ours AND NOT pg_try_advisory_xact_lock(dts.wait_lock_class(), dts.wait_lock_key(daemon_poll.job_id));
 END
 $$;
@@ -193,6 +215,7 @@ CREATE FUNCTION dts.daemon_release(job_id pg_catalog.int8, epoch pg_catalog.int8
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	UPDATE dts.job_lease l SET owner = NULL, until = NULL, pid = NULL, backend_start = NULL
 		WHERE l.job_id = daemon_release.job_id AND l.epoch = daemon_release.epoch;
 	RETURN FOUND;
@@ -219,6 +242,7 @@ BEGIN
 			rows = (progress ->> 'rows')::int8,
 			bytes = (progress ->> 'bytes')::int8,
 			rows_per_second = (progress ->> 'rows_per_second')::float8,
+			stats = progress -> 'stats', stats_before = p.stats, reported_before_at = p.reported_at,
 			reported_at = clock_timestamp()
 		WHERE p.job_id = daemon_progress.job_id;
 	PERFORM dts.job_in_step(job_id);
@@ -226,7 +250,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports how far the stream has come; commit_time_us counts from 2000-01-01 UTC';
+	'reports how far the stream has come, and its measures (stats); commit_time_us counts from 2000-01-01 UTC';
 
 CREATE FUNCTION dts.daemon_tables(job_id pg_catalog.int8, epoch pg_catalog.int8, tables pg_catalog.jsonb)
 	RETURNS pg_catalog.bool
@@ -238,23 +262,74 @@ BEGIN
 		RETURN false;
 	END IF;
 	INSERT INTO dts.job_table AS t (job_id, schema_name, table_name, phase, rows_estimated, rows_done,
-				bytes_estimated, bytes_done, parts, parts_done, error)
+				bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error)
 		SELECT DISTINCT ON (r.x ->> 'schema', r.x ->> 'table') daemon_tables.job_id, r.x ->> 'schema',
 				r.x ->> 'table', r.x ->> 'phase', (r.x ->> 'rows_estimated')::int8, (r.x ->> 'rows_done')::int8,
 				(r.x ->> 'bytes_estimated')::int8, (r.x ->> 'bytes_done')::int8, (r.x ->> 'parts')::int4,
-				(r.x ->> 'parts_done')::int4, r.x ->> 'error'
+				(r.x ->> 'parts_done')::int4, (r.x ->> 'parts_active')::int4, (r.x ->> 'rows_per_second')::float8,
+				(r.x ->> 'bytes_per_second')::float8, r.x ->> 'error'
 			FROM jsonb_array_elements(daemon_tables.tables) WITH ORDINALITY r(x, ord)
 			ORDER BY r.x ->> 'schema', r.x ->> 'table', r.ord DESC
 		ON CONFLICT (job_id, schema_name, table_name) DO UPDATE SET phase = excluded.phase,
 			rows_estimated = excluded.rows_estimated, rows_done = excluded.rows_done,
 			bytes_estimated = excluded.bytes_estimated, bytes_done = excluded.bytes_done,
-			parts = excluded.parts, parts_done = excluded.parts_done, error = excluded.error,
+			parts = excluded.parts, parts_done = excluded.parts_done, parts_active = excluded.parts_active,
+			rows_per_second = excluded.rows_per_second, bytes_per_second = excluded.bytes_per_second,
+			error = excluded.error,
 			updated_at = clock_timestamp();
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, error}';
+	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error}';
+
+CREATE FUNCTION dts.daemon_change(job_id pg_catalog.int8, epoch pg_catalog.int8, change_id pg_catalog.int8,
+		tables pg_catalog.jsonb, refusal pg_catalog.jsonb)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+	j dts.job;
+	c dts.job_change;
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	SELECT * INTO j FROM dts.job o WHERE o.id = daemon_change.job_id FOR NO KEY UPDATE;
+	UPDATE dts.job_change o SET state = CASE WHEN refusal IS NULL THEN 'done' ELSE 'refused' END,
+			message = refusal ->> 'message', hint = refusal ->> 'hint', answered_at = clock_timestamp()
+		WHERE o.id = change_id AND o.job_id = j.id AND o.state = 'asked' RETURNING * INTO c;
+	IF NOT FOUND THEN
+		RETURN true; -- answered before, or void
+	END IF;
+	IF refusal IS NULL AND c.action = 'add' THEN
+		-- a partition that was left out with its table comes back with it
+		UPDATE dts.job SET options = dts.options_with_tables(options, c.tables || coalesce((
+				SELECT jsonb_agg(e.t) FROM jsonb_array_elements(daemon_change.tables) e(t),
+						jsonb_array_elements(nullif(dts.options_objects(options -> 'exclude'), 'null')) x(o)
+					WHERE x.o ->> 'schema' = e.t ->> 'schema'
+						AND x.o -> 'tables' @> jsonb_build_array(jsonb_build_object('name', e.t -> 'name'))), '[]'))
+			WHERE id = j.id;
+	ELSIF refusal IS NULL AND c.action = 'remove' THEN
+		-- the tables named, and those with rows that they stand for
+		UPDATE dts.job SET options = dts.options_without_tables(options, (SELECT jsonb_agg(DISTINCT x.t) FROM (
+				SELECT jsonb_build_object('schema', e.t -> 'schema', 'name', e.t -> 'name') AS t
+					FROM jsonb_array_elements(c.tables || coalesce(daemon_change.tables, '[]')) e(t)) x))
+			WHERE id = j.id;
+		DELETE FROM dts.job_table d USING jsonb_array_elements(coalesce(daemon_change.tables, '[]')) e(t)
+			WHERE d.job_id = j.id AND d.schema_name = e.t ->> 'schema' AND d.table_name = e.t ->> 'name';
+	END IF;
+	PERFORM dts.job_log(j, CASE WHEN refusal IS NULL THEN 'info' ELSE 'warning' END,
+		'tables_' || c.action || CASE WHEN refusal IS NULL THEN '' ELSE '_refused' END, NULL, NULL,
+		dts.lease_owner(job_id), CASE WHEN refusal IS NULL THEN coalesce('done: ' || (
+				SELECT string_agg(format('%I.%I', e.t ->> 'schema', e.t ->> 'name'), ', ')
+					FROM jsonb_array_elements(daemon_change.tables) e(t)), 'done')
+			ELSE concat_ws(' ', (refusal ->> 'message') || '.', refusal ->> 'detail', refusal ->> 'hint') END);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_change(pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb, pg_catalog.jsonb) IS
+	'answers a request about tables: those with rows that it stood for, or the error that refuses it';
 
 CREATE FUNCTION dts.daemon_checks(job_id pg_catalog.int8, epoch pg_catalog.int8, checks pg_catalog.jsonb)
 	RETURNS pg_catalog.bool

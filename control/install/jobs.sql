@@ -57,7 +57,10 @@ CREATE TABLE dts.job_progress (
 	rows_per_second pg_catalog.float8,
 	marker_begun pg_catalog.int8 NOT NULL DEFAULT 0,
 	marker_durable pg_catalog.int8 NOT NULL DEFAULT 0,
-	reported_at pg_catalog.timestamptz
+	reported_at pg_catalog.timestamptz,
+	stats pg_catalog.jsonb, -- measures, as of reported_at
+	stats_before pg_catalog.jsonb, -- and of the report before it
+	reported_before_at pg_catalog.timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE dts.job_progress IS 'how far the stream of a job has come, and its markers';
 
@@ -72,6 +75,9 @@ CREATE TABLE dts.job_table (
 	bytes_done pg_catalog.int8,
 	parts pg_catalog.int4,
 	parts_done pg_catalog.int4,
+	parts_active pg_catalog.int4,
+	rows_per_second pg_catalog.float8,
+	bytes_per_second pg_catalog.float8,
 	error pg_catalog.text,
 	started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -90,6 +96,21 @@ CREATE TABLE dts.job_check (
 	PRIMARY KEY (job_id, ord)
 );
 COMMENT ON TABLE dts.job_check IS 'results of the last precheck of a job';
+
+CREATE TABLE dts.job_change (
+	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	job_id pg_catalog.int8 NOT NULL REFERENCES dts.job ON DELETE CASCADE,
+	action pg_catalog.text NOT NULL CHECK (action IN ('add', 'remove', 'reload')),
+	tables pg_catalog.jsonb NOT NULL,
+	state pg_catalog.text NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'refused', 'void')),
+	message pg_catalog.text,
+	hint pg_catalog.text,
+	asked_by pg_catalog.text NOT NULL,
+	asked_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	answered_at pg_catalog.timestamptz
+);
+CREATE INDEX job_change_job ON dts.job_change (job_id, id);
+COMMENT ON TABLE dts.job_change IS 'requests to add, remove or reload tables of a running job, and what became of them';
 
 -- Not bound to dts.job: what happened to a destroyed job stays on record.
 CREATE TABLE dts.job_event (
@@ -235,12 +256,18 @@ BEGIN
 			error_at = CASE WHEN keeps THEN error_at WHEN p_error IS NOT NULL THEN clock_timestamp() END,
 			updated_at = clock_timestamp()
 		WHERE id = p_job RETURNING * INTO j;
+	IF p_to IN ('starting', 'failed', 'completing', 'stopping') THEN
+		UPDATE dts.job_change SET state = 'void', message = format('the job went to state "%s" first', p_to),
+				answered_at = clock_timestamp()
+			WHERE job_id = p_job AND state = 'asked';
+	END IF;
 	IF p_to = 'checking' THEN
 		DELETE FROM dts.job_check WHERE job_id = p_job;
 	ELSIF p_to = 'starting' THEN
 		DELETE FROM dts.job_table WHERE job_id = p_job;
 		UPDATE dts.job_progress SET source_end = NULL, received = NULL, durable = NULL, commit_time = NULL,
-				caught_up = false, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL
+				caught_up = false, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL,
+				stats = NULL, stats_before = NULL, reported_before_at = NULL
 			WHERE job_id = p_job;
 	END IF;
 	PERFORM dts.job_log(j, CASE WHEN p_to IN ('error', 'failed', 'start_failed', 'stop_failed') THEN 'error'
