@@ -56,6 +56,7 @@ typedef struct JobOptions
 	int exclude_count;
 	bool quarantine; /* a table that fails is put aside; otherwise the job stops */
 	bool streaming;  /* ask for transactions in progress */
+	bool force;      /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;
 	JobRole *roles;
 	int role_count;

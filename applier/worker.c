@@ -63,6 +63,10 @@ worker_order(const Worker *w)
 	if (w->view.has_wish && job_fsm_wish(w->view.wish, &event) &&
 	    job_fsm_next(w->job.state, event, &next, NULL))
 		return ORDER_YIELD;
+	/* another number of workers counts from the next beginning of the phase */
+	if (job_state_runs(w->job.state) && w->job.has_phase && w->job.phase == PHASE_FULL &&
+	    w->view.workers > 0 && w->view.workers != w->job.options.workers)
+		return ORDER_YIELD;
 	return ORDER_GO_ON;
 }
 

@@ -106,12 +106,10 @@ read_answer(const StrBuf *output, int status, json_t **result, Error *err)
 			error_detail(err, "It was ended by signal %d.", WTERMSIG(status));
 		return CALL_FAILED;
 	}
+	if (result != NULL)
+		*result = json_incref(json_object_get(answer, "result"));
 	if (json_is_true(json_object_get(answer, "ok")))
-	{
 		end = CALL_OK;
-		if (result != NULL)
-			*result = json_incref(json_object_get(answer, "result"));
-	}
 	else
 		error_from_json(err, json_object_get(answer, "error"));
 	json_decref(answer);

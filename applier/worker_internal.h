@@ -42,6 +42,7 @@ typedef struct WorkerView
 	JobAction wish;
 	bool waiters;
 	int64_t marker_begun;
+	int workers; /* as the options are now; 0: not heard yet */
 	/* the oldest request about tables; 0: none */
 	int64_t change_id;
 	char *change_action;
@@ -122,6 +123,9 @@ bool worker_control_event(Worker *w, JobEvent event, const JobPhase *phase,
 bool worker_control_footprint(Worker *w, bool footprint) must_check;
 bool worker_control_checks(Worker *w, const json_t *checks) must_check;
 bool worker_control_destroyed(Worker *w) must_check;
+bool worker_control_leftovers(Worker *w, const json_t *leftovers) must_check;
+/* The wish could not be carried out: it is dropped, and the job stays as it is. */
+bool worker_control_wish_failed(Worker *w, const Error *error) must_check;
 void worker_control_flush(Worker *w); /* sends what is left, for a second at most */
 void worker_control_release(Worker *w);
 bool worker_control_is_up(const Worker *w);
@@ -142,7 +146,8 @@ void worker_marker_reset(Worker *w);
 /* worker_call.c */
 /*
  * Runs a blocking function in a child, so that the worker goes on serving its lease.  result (may
- * be NULL) receives what the function put into its own.  yields: ORDER_YIELD ends it too.
+ * be NULL) receives what the function put into its own, also when it failed.  yields: ORDER_YIELD
+ * ends it too.
  */
 WorkerCallEnd worker_call(Worker *w, WorkerFunction function, void *arg, bool yields,
                           json_t **result, Error *err);

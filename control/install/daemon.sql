@@ -50,6 +50,7 @@ DECLARE
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
 	PERFORM dts.commit_locally();
+	PERFORM dts.clock_due();
 	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
 		WITH free AS (
@@ -109,8 +110,8 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
-			j.slot_name, j.state, j.phase, j.step, j.wish, (dts.options_complete(j.options)
-				|| jsonb_build_object('rivals', dts.job_rivals(j.id)))::text, j.footprint, dts.change_next(j.id)
+			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id)
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
 $$;
@@ -119,14 +120,17 @@ COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
 
 CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
 		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
-		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text)
+		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text,
+		OUT workers pg_catalog.int4)
 	RETURNS pg_catalog.record
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	ends timestamptz;
 BEGIN
-	SELECT l.until, j.state, j.wish, p.marker_begun INTO ends, state, wish, marker_begun
+	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (dts.options_complete(j.options) ->> 'workers')::int4,
+			j.complete_after IS NOT NULL
+		INTO ends, state, wish, marker_begun, workers, waiters
 		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 	ours := FOUND;
@@ -138,7 +142,7 @@ BEGIN
 	END IF;
 	-- somebody waits for caught_up iff the lock that waiters share cannot be had alone
 	change := CASE WHEN ours THEN dts.change_next(daemon_poll.job_id) END;
-	waiters := ours AND NOT pg_try_advisory_xact_lock(dts.wait_lock_class(), dts.wait_lock_key(daemon_poll.job_id));
+	waiters := ours AND waiters OR ours AND NOT pg_try_advisory_xact_lock(dts.wait_lock_class(), dts.wait_lock_key(daemon_poll.job_id));
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_poll(pg_catalog.int8, pg_catalog.int8, pg_catalog.interval) IS
@@ -241,6 +245,7 @@ BEGIN
 			stats = progress -> 'stats', stats_before = p.stats, reported_before_at = p.reported_at,
 			reported_at = clock_timestamp()
 		WHERE p.job_id = daemon_progress.job_id;
+	PERFORM dts.job_in_step(job_id);
 	RETURN true;
 END
 $$;

@@ -53,13 +53,13 @@ DECLARE
 	allows text := array_to_string(dts.job_allowed_functions(j.state), ', ');
 	bad text;
 BEGIN
-	IF j.state NOT IN ('running', 'retrying', 'error') OR j.phase IS DISTINCT FROM 'incremental' THEN
+	IF j.state NOT IN ('running', 'ready', 'retrying', 'error') OR j.phase IS DISTINCT FROM 'incremental' THEN
 		RAISE EXCEPTION 'the tables of job "%" cannot be changed in state "%"', j.name, j.state
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = CASE WHEN j.phase IS DISTINCT FROM 'incremental' AND j.state IN ('running', 'retrying', 'error')
+				DETAIL = CASE WHEN j.phase IS DISTINCT FROM 'incremental' AND j.state IN ('running', 'ready', 'retrying', 'error')
 					THEN format('It is in phase "%s"; tables are added, removed and loaded again beside the stream of phase "incremental".', j.phase)
 					ELSE format('State "%s" means: %s.', j.state, (SELECT s.meaning FROM dts.job_states() s WHERE s.state = j.state)) END,
-				HINT = CASE WHEN j.state IN ('running', 'retrying') THEN 'Wait for the phase with CALL dts_wait(job, ''incremental'').'
+				HINT = CASE WHEN j.state IN ('running', 'ready', 'retrying') THEN 'Wait for the phase with CALL dts_wait(job, ''incremental'').'
 					WHEN allows = '' THEN 'It allows nothing; wait for the next state with CALL dts_wait.'
 					ELSE format('It allows: %s.', allows) END;
 	END IF;
