@@ -145,6 +145,7 @@ run_part(const CopyTaskRun *run, const CopyTask *task, int64_t *rows, int64_t *b
 	CopyPart part = {.task = task,
 	                 .merge = task->kind == TASK_MERGE,
 	                 .target_sql = task->target_sql,
+	                 .deaf = run->deaf,
 	                 .progress = run->progress,
 	                 .arg = run->arg};
 	PgSession *source = run->source(run->arg, end, err);

@@ -58,6 +58,7 @@ typedef struct CopyWorker
 	CopyPartEnd end; /* how the last task failed */
 	Avoided avoided[AVOID_MAX];
 	int idle_ms; /* how long it last waited for others */
+	bool deaf;   /* to what the target says during a COPY: notices, changed settings */
 } CopyWorker;
 
 size_t
@@ -306,6 +307,7 @@ run_batch(CopyWorker *cw, Error *err)
 	const CopyTaskRun run = {.job = cw->options->job,
 	                         .target = cw->target,
 	                         .arena = cw->arena,
+	                         .deaf = cw->deaf,
 	                         .source = source_for,
 	                         .progress = tell_progress,
 	                         .note = tell_note,
@@ -391,6 +393,12 @@ goes_on(CopyWorker *cw, int *deadlocks, Error *err)
 		/* a lock that is not to be had at once is nothing to tell about */
 		if (cw->end == PART_CHANGED || strncmp(err->sqlstate, "57", 2) == 0)
 			tell(cw, &message);
+		error_clear(err);
+		return true;
+	}
+	if (cw->end == PART_AGAIN)
+	{
+		cw->deaf = true;
 		error_clear(err);
 		return true;
 	}

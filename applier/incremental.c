@@ -235,8 +235,8 @@ static void
 report(Incremental *inc, int64_t now_us)
 {
 	const TargetStatus *status = &inc->flow.status;
-	StreamStats *stats = worker_stream_stats(inc->w);
 	StreamProgress progress = inc->flow.progress.stream;
+	StreamStats *stats = worker_stream_stats(inc->w);
 
 	progress.caught_up = progress.caught_up && !table_load_busy(inc->load);
 	worker_report_stream(inc->w, &progress);
@@ -269,30 +269,29 @@ wait_for_work(Incremental *inc)
 {
 	const Flow *flow = &inc->flow;
 	struct pollfd fds[2 + TABLE_LOAD_FDS];
-	int timeout_ms =
-	    flow->synchronous && flow->batch.idle.value > flow->progress.stream.durable.value
-	        ? PROGRESS_IDLE_SOON_US / 1000
-	        : WAIT_MS;
 	int n = 0;
 	bool stopped = (flow->finishing || flow->paused) && !flow->batch.in_transaction;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
+	int wait_ms = WAIT_MS;
 	StreamStats *stats = worker_stream_stats(inc->w);
 	WorkerOrder order;
 
+	if (flow->synchronous && flow->batch.idle.value > flow->progress.stream.durable.value)
+		wait_ms = PROGRESS_IDLE_SOON_US / 1000;
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
 	                           .events = inc->target->ops->events(inc->target)};
 	/* while the target is full, what the source sends stays in the socket */
 	if (!flow->blocked && !stopped)
 		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
-	n += table_load_poll(inc->load, fds + n, &timeout_ms);
-	if (!waits)
-		return worker_wait(inc->w, fds, n, 0);
-	stream_stats_worked(stats, clock_us());
-	order = worker_wait(inc->w, fds, n, timeout_ms);
-	stream_stats_waited(stats,
-	                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
-	                                                                        : WAITS_FOR_SOURCE,
-	                    worker_now_us(inc->w));
+	n += table_load_poll(inc->load, fds + n, &wait_ms);
+	if (waits)
+		stream_stats_worked(stats, clock_us());
+	order = worker_wait(inc->w, fds, n, waits ? wait_ms : 0);
+	if (waits)
+		stream_stats_waited(stats,
+		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
+		                                                                        : WAITS_FOR_SOURCE,
+		                    worker_now_us(inc->w));
 	return order;
 }
 

@@ -577,10 +577,19 @@ start_crew(TableLoad *load, bool ending, Error *err)
 	return failed(load, err);
 }
 
+/* What is whole is copied; a table that changed on the source meanwhile waits for a new snapshot. */
 static bool
 finish_copies(TableLoad *load, Error *err)
 {
-	return copy_tables_finish(load->target, worker_job(load->w), err) && let_snapshot_go(load, err);
+	const Job *job = worker_job(load->w);
+	int64_t left;
+
+	if (!copy_tables_finish(load->target, job, err) ||
+	    !copy_queue_left(load->target, job, STAGE_DATA, STAGE_DATA, &left, err))
+		return false;
+	if (left > 0 && !copy_tables_restart(load->target, job, err))
+		return false;
+	return let_snapshot_go(load, err);
 }
 
 /* The crew has ended without finishing. */

@@ -196,12 +196,48 @@ take_named(Resolver *r, const char *schema, const char *name, Error *err)
 	return ok;
 }
 
+/*
+ * The source's commits must not wait for a table to be loaded: where they wait for the job, another
+ * standby of a quorum has to be there to answer instead.
+ */
+static bool
+check_synchronous(const Resolver *r, Error *err)
+{
+	const char *params[] = {r->job->slot_name};
+	PgRows *rows;
+	bool waits;
+
+	if (r->action == TABLES_REMOVE)
+		return true;
+	rows = pg_session_query(
+	    r->source, err,
+	    "SELECT (pg_catalog.strpos(names, $1) > 0 OR pg_catalog.strpos(names, '*') > 0) AND NOT "
+	    "EXISTS (SELECT FROM pg_catalog.pg_stat_replication WHERE sync_state = 'quorum' AND "
+	    "application_name <> $1) FROM pg_catalog.current_setting('synchronous_standby_names') AS "
+	    "names",
+	    1, params);
+	if (rows == NULL)
+		return false;
+	waits = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	if (!waits)
+		return true;
+	error_set(err, ERR_OBJECT_STATE, "the job is a synchronous standby of its source");
+	error_detail(err, "Commits on the source would wait until the table has been loaded.");
+	error_hint(err,
+	           "Take the job out of synchronous_standby_names, or name a second standby (ANY 1 "
+	           "(...)), and ask again.");
+	return false;
+}
+
 static bool
 resolve_all(Resolver *r, const json_t *tables, Error *err)
 {
 	size_t i;
 	json_t *item;
 
+	if (!check_synchronous(r, err))
+		return false;
 	if (!copy_catalog_read(&r->selected, r->source, r->job, r->arena, err) ||
 	    !copy_tables_read(&r->known, r->target, r->job, r->arena, err))
 		return false;

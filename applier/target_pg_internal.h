@@ -143,6 +143,8 @@ typedef struct TargetPg
 	bool repeat;           /* what failed may be repeated in order */
 	RelationEntry *blamed; /* for it, or NULL */
 	bool repeating;        /* waiting for the server to come back from the failure */
+	bool stuck;            /* a change cannot be sent: reported when all before it is answered */
+	Error stuck_error;
 
 	RelationEntry **entries; /* by the relation's number */
 	uint32_t entry_size;

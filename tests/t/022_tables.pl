@@ -60,6 +60,11 @@ like(change("dts_add_tables('j', '{public.typed,public.nothing}')"), qr/^refused
 like(change("dts_reload_table('j', 'wl.part')"), qr/^refused: .*is not in the job/, 'reload of a table outside');
 like(change("dts_remove_tables('j', '{wl.part}')"), qr/^refused: .*is not in the job/, 'removal of a table outside');
 like(change("dts_add_tables('j', '{public.there}')"), qr/^refused: .*already holds rows on the target/, 'rows that are not ours');
+# Commits would wait for the load.
+my $slot = $t->slot('j');
+$t->sql_source($_) for qq{SET synchronous_commit = local; ALTER SYSTEM SET synchronous_standby_names = '"$slot"'}, 'SELECT pg_reload_conf()';
+like(change("dts_reload_table('j', 'wl.keyed')"), qr/^refused: the job is a synchronous standby/, 'a load that commits would wait for');
+$t->sql_source($_) for 'SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()';
 is($t->sql_target("SELECT count(*) || ' ' || sum(copies) FROM dts.target_table"), $before, 'nothing was begun');
 is($t->sql_ctl("SELECT options FROM dts.job WHERE name = 'j'"), $options, 'the options are as they were');
 is($t->sql_target("SELECT to_regclass('public.typed') IS NULL"), 't', 'no table was made');
