@@ -15,8 +15,13 @@ SELECT is_empty('SELECT * FROM dts_health', 'drafts are healthy');
 SELECT pg_temp.put('error');
 UPDATE dts.job SET error_message = 'key gone', error_hint = 'put it back' WHERE name = 'j';
 SELECT is(row(severity, job, what, remedy)::text, '(error,j,"state ""error"": key gone","put it back")', 'an error, with its own remedy') FROM dts_health;
-SELECT pg_temp.put(s), is(count(*), 1::bigint, s || ' needs a person') FROM unnest('{failed,start_failed,stop_failed,check_failed}'::text[]) s, LATERAL (SELECT pg_temp.put(s)) p, dts_health GROUP BY s;
-SELECT is_empty($$SELECT state FROM dts.job_states() s, LATERAL (SELECT pg_temp.put(s.state)) p, dts_health h WHERE coalesce(h.remedy, '') = ''$$, 'each has a remedy');
+CREATE FUNCTION pg_temp.sick_in(s text, OUT rows bigint, OUT bare bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_temp.put(s);
+	SELECT count(*), count(*) FILTER (WHERE coalesce(remedy, '') = '') INTO rows, bare FROM dts_health;
+END $$;
+SELECT is((pg_temp.sick_in(s)).rows, 1::bigint, s || ' needs a person') FROM unnest('{failed,start_failed,stop_failed,check_failed}'::text[]) s;
+SELECT is((pg_temp.sick_in(s.state)).bare, 0::bigint, s.state || ': each has a remedy') FROM dts.job_states() s;
 -- daemons
 SELECT pg_temp.put('running', 'incremental');
 SELECT is(pg_temp.sick(), NULL, 'a moment without a daemon is no trouble');
@@ -47,6 +52,10 @@ UPDATE dts.slot_sample SET sampled_at = clock_timestamp() - interval '100 s';
 SELECT pg_temp.sample(101000, 100000, 36000000);
 SELECT ok(wal_bytes_per_second BETWEEN 900 AND 1001, 'the rate of WAL') FROM dts_slots;
 SELECT ok(time_left BETWEEN interval '9 h 50 min' AND interval '11 h 30 min', 'gives the time that is left') FROM dts_slots;
+UPDATE dts.slot_sample SET sampled_at = clock_timestamp() - interval '10 s';
+SELECT pg_temp.sample(10101000, 100000, 36000000);
+SELECT ok(wal_bytes_per_second BETWEEN 10000 AND 40000, 'a burst of a megabyte a second for ten seconds moves it by a thirtieth') FROM dts_slots;
+UPDATE dts.slot_sample SET bytes_per_second = 1000;
 SELECT is(array_length(pg_temp.sick(), 1), 1, 'less than a day is a warning');
 SELECT alike((pg_temp.sick())[1], 'warning: its slot retains 98 kB on the source, and is given up in about %', 'that says so');
 UPDATE dts.slot_sample SET left_bytes = 3000000;
