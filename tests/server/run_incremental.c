@@ -98,6 +98,28 @@ worker_marker_durable(Worker *w, int64_t marker)
 	fflush(stdout);
 }
 
+/* A marker that did not come back is the test's to ask for again. */
+void
+worker_marker_again(Worker *w)
+{
+	(void) w;
+}
+
+bool
+worker_change_wanted(const Worker *w, WorkerChange *change)
+{
+	(void) w;
+	(void) change;
+	return false;
+}
+
+void
+worker_report_table(Worker *w, const TableProgress *progress)
+{
+	(void) w;
+	(void) progress;
+}
+
 void
 worker_event(Worker *w, const char *severity, const char *event, const char *format, ...)
 {
