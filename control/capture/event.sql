@@ -65,9 +65,9 @@ BEGIN
 		after := dts.capture_state(object.class, object.oid);
 		CONTINUE WHEN after ->> 'persistence' = 't' OR NOT dts.capture_follows(object.class, object.oid,
 			coalesce(after, before) ->> 'schema', coalesce(after, before) ->> 'name');
-		-- a function's body is not remembered: it always counts as changed
+		-- a function's body is not remembered, and of other classes there are but names: they always count as changed
 		kept := CASE WHEN object.class = 'pg_proc'::regclass THEN after - 'definition' ELSE after END;
-		IF before IS DISTINCT FROM kept OR object.class = 'pg_proc'::regclass AND after IS NOT NULL THEN
+		IF before IS DISTINCT FROM kept OR after IS NOT NULL AND object.class NOT IN ('pg_class'::regclass, 'pg_type'::regclass, 'pg_namespace'::regclass) THEN
 			PERFORM dts.capture_remember(object.class, object.oid, kept);
 			changed := changed || jsonb_strip_nulls(jsonb_build_object('class', object.class::regclass, 'oid', object.oid::bigint, 'before', before, 'after', after));
 		END IF;
@@ -127,18 +127,23 @@ BEGIN
 			AND coalesce(d.address_names[1] !~ '^pg_temp', true)
 			-- of what goes along only what somebody may have made by itself, not the parts of other things
 			AND (d.original OR d.object_type IN ('table', 'foreign table', 'table column', 'index', 'sequence', 'view', 'materialized view', 'table constraint', 'schema')
-				OR d.object_type IN ('function', 'procedure', 'aggregate', 'type', 'trigger', 'policy') AND d.normal
+				OR d.normal AND d.object_type NOT IN ('rule', 'default value', 'user mapping')
 				AND NOT EXISTS (SELECT FROM pg_event_trigger_dropped_objects() e WHERE e.object_type = 'extension'));
 	IF commands IS NULL THEN
 		RETURN;
 	END IF;
-	-- what is gone, and the tables that lost something attached to them
+	-- What is gone, and the tables that lost something attached to them.  The tables that an ALTER is about are
+	-- left to its own record, which comes right after: those that lose a column, or what the command named.
+	WITH dropped AS (SELECT d.doc, d.doc ->> 'type' AS type, d.doc -> 'names' ->> 0 AS schema, d.doc -> 'names' ->> 1 AS name, d.doc ? 'original' AS original
+			FROM jsonb_array_elements(commands) d(doc)),
+	own AS (SELECT d.schema, d.name FROM dropped d WHERE tag !~ '^DROP' AND (d.type = 'table column' OR d.original)),
+	loser AS (SELECT d.schema, d.name FROM dropped d WHERE d.type IN ('table constraint', 'trigger', 'policy', 'rule', 'table column') EXCEPT SELECT o.schema, o.name FROM own o)
 	SELECT dts.capture_compare(array_agg(t.class), array_agg(t.oid)) INTO objects FROM (
-		SELECT (d.doc ->> 'class')::regclass::oid, (d.doc ->> 'oid')::oid FROM jsonb_array_elements(commands) d(doc) WHERE NOT d.doc ? 'sub'
+		SELECT (d.doc ->> 'class')::regclass::oid, (d.doc ->> 'oid')::oid FROM dropped d WHERE NOT d.doc ? 'sub'
 			AND (d.doc ->> 'class')::regclass NOT IN ('pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass)
-		UNION SELECT 'pg_class'::regclass, c.oid FROM jsonb_array_elements(commands) d(doc) JOIN pg_namespace n ON n.nspname = d.doc -> 'names' ->> 0
-			JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = d.doc -> 'names' ->> 1
-			WHERE d.doc ->> 'type' IN ('table constraint', 'trigger', 'policy', 'rule', 'table column')) t(class, oid);
+		UNION SELECT 'pg_class'::regclass, (r.state ->> 'relation')::oid FROM dropped d JOIN public.dts_pg_type r ON r.oid = (d.doc ->> 'oid')::oid
+			WHERE d.doc ->> 'class' = 'pg_type' AND r.state ? 'relation'
+		UNION SELECT 'pg_class'::regclass, c.oid FROM loser l JOIN pg_namespace n ON n.nspname = l.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = l.name) t(class, oid);
 	PERFORM dts.capture_append('drop', tag, commands, objects);
 END
 $$;

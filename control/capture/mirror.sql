@@ -32,6 +32,16 @@ BEGIN
 	ELSIF present IS NULL THEN
 		DELETE FROM dts.capture_object o WHERE o.class = capture_remember.class AND o.oid = object;
 	ELSE
+		-- what is in a schema moves along when that is renamed, and no command says so
+		IF class = 'pg_namespace'::regclass AND EXISTS (SELECT FROM dts.capture_object o
+				WHERE o.class = capture_remember.class AND o.oid = object AND o.state ->> 'name' <> present ->> 'name') THEN
+			UPDATE public.dts_pg_class c SET state = c.state || jsonb_build_object('schema', present ->> 'name')
+				FROM pg_class r WHERE r.oid = c.oid AND r.relnamespace = object;
+			UPDATE public.dts_pg_type t SET state = t.state || jsonb_build_object('schema', present ->> 'name')
+				FROM pg_type r WHERE r.oid = t.oid AND r.typnamespace = object;
+			UPDATE dts.capture_object o SET state = o.state || jsonb_build_object('schema', present ->> 'name')
+				FROM pg_proc r WHERE o.class = 'pg_proc'::regclass AND r.oid = o.oid AND r.pronamespace = object;
+		END IF;
 		INSERT INTO dts.capture_object AS o VALUES (class, object, present)
 			ON CONFLICT ON CONSTRAINT capture_object_pkey DO UPDATE SET state = excluded.state WHERE o.state <> excluded.state;
 	END IF;

@@ -15,14 +15,14 @@ $$;
 
 CREATE FUNCTION dts.capture_columns(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-			'num', a.attnum, 'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+			-- the type's OID says whether it changed: its name may, while it does not
+			'num', a.attnum, 'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'type_oid', a.atttypid::bigint, 'typmod', nullif(a.atttypmod, -1),
 			'collation', CASE WHEN a.attcollation <> t.typcollation THEN
 				(SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation) END,
 			'not_null', nullif(a.attnotnull, false),
 			'default', pg_get_expr(d.adbin, d.adrelid),
-			-- whether the default is the same for every row, so that adding it again gives the source's values
-			'volatile', (SELECT true WHERE EXISTS (SELECT FROM pg_depend p JOIN pg_proc f ON f.oid = p.refobjid
-				WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_proc'::regclass AND f.provolatile = 'v')),
+			-- what rows older than the column have in it: the default may be another value on the target
+			'missing', CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END,
 			'identity', nullif(a.attidentity, ''), 'generated', nullif(a.attgenerated, ''),
 			'storage', nullif(a.attstorage, t.typstorage), 'compression', nullif(to_jsonb(a) ->> 'attcompression', ''),
 			'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
@@ -38,6 +38,7 @@ CREATE FUNCTION dts.capture_constraints(relation oid) RETURNS jsonb LANGUAGE sql
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('oid', c.oid::bigint, 'name', c.conname, 'kind', c.contype, 'definition', pg_get_constraintdef(c.oid),
 			'index', CASE WHEN c.contype IN ('p', 'u', 'x') THEN nullif(c.conindid, 0)::bigint END,
 			'inherited', nullif(NOT c.conislocal, false), 'valid', nullif(c.convalidated, true),
+			'deferrable', nullif(c.condeferrable, false), 'deferred', nullif(c.condeferred, false),
 			'comment', obj_description(c.oid, 'pg_constraint'))) ORDER BY c.oid)
 	FROM pg_constraint c WHERE c.conrelid = relation AND c.contype IN ('p', 'u', 'x', 'c', 'f')
 $$;
@@ -63,6 +64,10 @@ CREATE FUNCTION dts.capture_attached(relation oid) RETURNS jsonb LANGUAGE sql ST
 		FROM pg_policy p WHERE p.polrelid = relation) x(class, oid, doc)
 $$;
 
+CREATE FUNCTION dts.capture_name(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+	SELECT jsonb_build_object('schema', n.nspname, 'name', c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
+$$;
+
 CREATE FUNCTION dts.capture_relation(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_strip_nulls(jsonb_build_object(
 		'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', nullif(c.relpersistence, 'p'), 'owner', pg_get_userbyid(c.relowner),
@@ -77,7 +82,7 @@ CREATE FUNCTION dts.capture_relation(relation oid) RETURNS jsonb LANGUAGE sql ST
 			FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relkind NOT IN ('i', 'I')),
 		'comment', obj_description(c.oid, 'pg_class'),
 		'view', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
-		'index', (SELECT jsonb_strip_nulls(jsonb_build_object('table', x.indrelid::bigint, 'table_name', x.indrelid::regclass::text, 'definition', pg_get_indexdef(x.indexrelid),
+		'index', (SELECT jsonb_strip_nulls(jsonb_build_object('table', x.indrelid::bigint, 'table_name', x.indrelid::regclass::text, 'on', dts.capture_name(x.indrelid), 'definition', pg_get_indexdef(x.indexrelid),
 				'constraint', (SELECT o.oid::bigint FROM pg_constraint o WHERE o.conindid = x.indexrelid AND o.contype IN ('p', 'u', 'x') LIMIT 1),
 				'parent', (SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = x.indexrelid),
 				'clustered', nullif(x.indisclustered, false), 'identity', nullif(x.indisreplident, false), 'invalid', nullif(NOT x.indisvalid, false)))
@@ -85,7 +90,7 @@ CREATE FUNCTION dts.capture_relation(relation oid) RETURNS jsonb LANGUAGE sql ST
 		'sequence', (SELECT jsonb_build_object('type', format_type(q.seqtypid, NULL), 'start', q.seqstart, 'increment', q.seqincrement, 'max', q.seqmax,
 				'min', q.seqmin, 'cache', q.seqcache, 'cycle', q.seqcycle) FROM pg_sequence q WHERE q.seqrelid = c.oid),
 		'owned_by', (SELECT jsonb_build_object('table', d.refobjid::bigint, 'num', d.refobjsubid, 'identity', nullif(d.deptype = 'i', false),
-				'table_name', d.refobjid::regclass::text, 'column', (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid))
+				'table_name', d.refobjid::regclass::text, 'on', dts.capture_name(d.refobjid), 'column', (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid))
 			FROM pg_depend d WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
 				AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') LIMIT 1),
 		'constraints', dts.capture_constraints(c.oid), 'attached', dts.capture_attached(c.oid),
