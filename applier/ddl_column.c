@@ -247,7 +247,9 @@ change_details(const ColumnContext *c, const json_t *was, const json_t *now, con
 		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET STATISTICS %" PRId64, column,
 		               json_object_get(now, "statistics") == NULL ? -1
 		                                                          : ddl_number(now, "statistics"));
-	for (size_t i = 0; i < json_array_size(json_object_get(now, "options")); i++)
+	for (size_t i = 0;
+	     !ddl_same(was, now, "options") && i < json_array_size(json_object_get(now, "options"));
+	     i++)
 		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET (%s)", column,
 		               json_string_value(json_array_get(json_object_get(now, "options"), i)));
 }

@@ -127,6 +127,7 @@ plan_by_state(Arena *arena, const DdlRecord *record, const DdlPlanOptions *optio
 	DdlScript script;
 
 	ddl_script_init(&script, arena);
+	script.role = record->role;
 	script.rewritten = options->rewritten;
 	script.rewritten_count = options->rewritten_count;
 	if (record->event == DDL_EVENT_DROP)

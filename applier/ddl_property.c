@@ -90,9 +90,11 @@ ddl_properties(DdlScript *script, const DdlObject *object, const char *kind, con
 		        json_object_get(object->after, "acl"),
 		        arena_printf(script->arena, "%s %s", grant, name), "", owner);
 	/* an index has its table's owner, a sequence its column's */
-	if (owner != NULL && object->before != NULL &&
-	    !ddl_same(object->before, object->after, "owner") && strcmp(kind, "INDEX") != 0 &&
-	    json_object_get(object->after, "owned_by") == NULL)
+	if (owner == NULL || strcmp(kind, "INDEX") == 0 ||
+	    json_object_get(object->after, "owned_by") != NULL)
+		return;
+	if (object->before == NULL ? script->role == NULL || strcmp(owner, script->role) != 0
+	                           : !ddl_same(object->before, object->after, "owner"))
 		ddl_script_add(script, DDL_STAGE_OWNER, "ALTER %s %s OWNER TO %s", kind, name,
 		               ddl_ident(script->arena, owner));
 }

@@ -49,6 +49,7 @@ typedef struct DdlScript
 	const int64_t
 	    *rewritten; /* OIDs of tables that are emptied before, and whose rows come after */
 	int rewritten_count;
+	const char *role;  /* who runs it, and owns what it makes; NULL: not known */
 	const char *doubt; /* the first thing that cannot be told; NULL: all is well */
 } DdlScript;
 

@@ -65,6 +65,35 @@ same_constraint(const json_t *constraints, const json_t *wanted)
 	return NULL;
 }
 
+/* The index that becomes the constraint's, under the name it had before; NULL: it is made with it. */
+static const json_t *
+adopted_index(const DdlObject *object, const json_t *constraint)
+{
+	int64_t oid = ddl_number(constraint, "index");
+
+	return oid == 0 ? NULL : json_object_get(ddl_find(object->all, "oid", oid), "before");
+}
+
+static void
+add_constraint(DdlScript *script, const DdlObject *object, const json_t *now, const char *table)
+{
+	Arena *arena = script->arena;
+	const json_t *index = adopted_index(object, now);
+	const char *name = ddl_ident(arena, ddl_text(now, "name"));
+
+	if (index == NULL)
+		ddl_script_add(script, stage_of(now), "ALTER TABLE %s ADD CONSTRAINT %s %s", table, name,
+		               ddl_text(now, "definition"));
+	else
+		ddl_script_add(script, DDL_STAGE_CONSTRAINT,
+		               "ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s%s", table, name,
+		               strcmp(ddl_text(now, "kind"), "p") == 0 ? "PRIMARY KEY" : "UNIQUE",
+		               ddl_ident(arena, ddl_text(index, "name")),
+		               ddl_flag(now, "deferrable") ? " DEFERRABLE" : "",
+		               ddl_flag(now, "deferred") ? " INITIALLY DEFERRED" : "");
+	comment_constraint(script, NULL, now, table);
+}
+
 void
 ddl_constraints(DdlScript *script, const DdlObject *object)
 {
@@ -91,12 +120,7 @@ ddl_constraints(DdlScript *script, const DdlObject *object)
 		if (was != NULL)
 			change_constraint(script, was, now, table);
 		else if (!is_inherited(now))
-		{
-			ddl_script_add(script, stage_of(now), "ALTER TABLE %s ADD CONSTRAINT %s %s", table,
-			               ddl_ident(script->arena, ddl_text(now, "name")),
-			               ddl_text(now, "definition"));
-			comment_constraint(script, NULL, now, table);
-		}
+			add_constraint(script, object, now, table);
 	}
 }
 

@@ -9,7 +9,10 @@
 CREATE FUNCTION dts.capture_family(relations oid[]) RETURNS SETOF oid LANGUAGE sql STABLE AS $$
 	WITH RECURSIVE heir(oid) AS (
 		SELECT unnest(relations)
-		UNION SELECT i.inhrelid FROM heir h JOIN pg_inherits i ON i.inhparent = h.oid),
+		UNION SELECT k.oid FROM heir h, LATERAL (
+			SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = h.oid
+			-- one that is no heir any more
+			UNION ALL SELECT r.oid FROM public.dts_pg_class r WHERE (r.state -> 'parents') @> jsonb_build_array(jsonb_build_object('oid', h.oid::bigint))) k(oid)),
 	-- what is attached to a table goes through the table
 	named(oid) AS (
 		SELECT oid FROM heir

@@ -128,7 +128,7 @@ $$;
 -- Any other object: its names only.
 CREATE FUNCTION dts.capture_other(class oid, object oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_strip_nulls(jsonb_build_object('type', i.type, 'schema', i.schema, 'name', i.name, 'identity', i.identity, 'comment', obj_description(object, class::regclass::text::name)))
-	FROM pg_identify_object(class, object, 0) i WHERE i.type IS NOT NULL
+	FROM pg_identify_object(class, object, 0) i WHERE i.identity IS NOT NULL
 $$;
 
 CREATE FUNCTION dts.capture_state(class oid, object oid) RETURNS jsonb LANGUAGE sql STABLE AS $$

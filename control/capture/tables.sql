@@ -31,6 +31,7 @@ CREATE TABLE public.dts_args_session (
 );
 CREATE TABLE public.dts_pg_class (oid oid PRIMARY KEY, state jsonb NOT NULL);
 CREATE INDEX dts_pg_class_table_idx ON public.dts_pg_class ((state #>> '{index,table}'));
+CREATE INDEX dts_pg_class_parents_idx ON public.dts_pg_class USING gin ((state -> 'parents') jsonb_path_ops) WITH (fastupdate = off);
 CREATE TABLE public.dts_pg_attribute (attrelid oid, attnum int, state jsonb NOT NULL, PRIMARY KEY (attrelid, attnum));
 CREATE TABLE public.dts_pg_type (oid oid PRIMARY KEY, state jsonb NOT NULL);
 CREATE TABLE public.dts_pg_enum (oid oid PRIMARY KEY, enumtypid oid NOT NULL, state jsonb NOT NULL);
