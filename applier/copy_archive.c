@@ -114,6 +114,7 @@ read_depends(Reader *r, ArchiveEntry *e)
 static void
 read_entry(Reader *r, ArchiveEntry *e)
 {
+	e->begin = ftell(r->file);
 	e->id = read_int(r);
 	read_int(r); /* whether it has data */
 	e->class_oid = (uint32_t) strtoul(read_text(r, NULL), NULL, 10);
@@ -121,6 +122,7 @@ read_entry(Reader *r, ArchiveEntry *e)
 	e->tag = read_text(r, NULL);
 	e->desc = read_text(r, NULL);
 	e->section = (ArchiveSection) read_int(r);
+	e->definition_at = ftell(r->file);
 	e->definition = read_text(r, NULL);
 	read_text(r, NULL); /* DROP statement */
 	read_text(r, NULL); /* COPY statement */
@@ -129,19 +131,21 @@ read_entry(Reader *r, ArchiveEntry *e)
 	read_text(r, NULL); /* table access method */
 	if (r->minor >= 16)
 		read_int(r); /* relkind */
+	e->owner_at = ftell(r->file);
 	e->owner = read_text(r, NULL);
 	read_text(r, NULL); /* WITH OIDS, never true any more */
 	read_depends(r, e);
 	read_byte(r); /* where the data are: state, and an offset */
 	for (int i = 0; i < r->offset_size; i++)
 		read_byte(r);
+	e->end = ftell(r->file);
 	if (e->id <= 0 || e->id > ARCHIVE_ID_MAX)
 		r->bad = true;
 }
 
 /* Returns the number of entries, or -1. */
 static int
-read_head(Reader *r, Error *err)
+read_head(Reader *r, long *count_at, Error *err)
 {
 	char magic[5];
 	int major, count;
@@ -172,11 +176,20 @@ read_head(Reader *r, Error *err)
 		read_int(r);
 	for (int i = 0; i < 3; i++)
 		read_text(r, NULL);
+	*count_at = ftell(r->file);
 	count = read_int(r);
 	/* an entry takes far more than one byte */
 	if (r->bad || count < 0 || count > r->size)
 		r->bad = true;
 	return r->bad ? 0 : count;
+}
+
+/* Entries that say how to read the others. */
+static bool
+sets_up(const ArchiveEntry *e)
+{
+	return strcmp(e->desc, "ENCODING") == 0 || strcmp(e->desc, "STDSTRINGS") == 0 ||
+	       strcmp(e->desc, "SEARCHPATH") == 0;
 }
 
 bool
@@ -195,7 +208,7 @@ copy_archive_read(Archive *archive, const char *path, Arena *arena, Error *err)
 		return false;
 	}
 	rewind(r.file);
-	count = read_head(&r, err);
+	count = read_head(&r, &archive->count_at, err);
 	if (count < 0)
 	{
 		fclose(r.file);
@@ -209,6 +222,7 @@ copy_archive_read(Archive *archive, const char *path, Arena *arena, Error *err)
 		read_entry(&r, e);
 		if (!r.bad && e->id > archive->max_id)
 			archive->max_id = e->id;
+		archive->setup_count += sets_up(e);
 	}
 	fclose(r.file);
 	if (r.bad)
@@ -217,8 +231,93 @@ copy_archive_read(Archive *archive, const char *path, Arena *arena, Error *err)
 		return false;
 	}
 	archive->count = count;
+	archive->int_size = r.int_size;
 	archive->by_id = arena_zalloc(arena, sizeof(ArchiveEntry *) * ((size_t) archive->max_id + 1));
 	for (int i = 0; i < count; i++)
 		archive->by_id[archive->entries[i].id] = &archive->entries[i];
 	return true;
+}
+
+static bool
+copy_bytes(FILE *from, FILE *to, long begin, long end)
+{
+	char buffer[65536];
+
+	if (ftell(from) != begin && fseek(from, begin, SEEK_SET) != 0)
+		return false;
+	while (begin < end)
+	{
+		size_t want = end - begin < (long) sizeof(buffer) ? (size_t) (end - begin) : sizeof(buffer);
+
+		if (fread(buffer, 1, want, from) != want || fwrite(buffer, 1, want, to) != want)
+			return false;
+		begin += (long) want;
+	}
+	return true;
+}
+
+static void
+write_int(FILE *to, int int_size, size_t value)
+{
+	putc(0, to);
+	for (int i = 0; i < int_size; i++)
+		putc(i < (int) sizeof(value) ? (int) (value >> (8 * i)) & 0xff : 0, to);
+}
+
+/* Copies up to the text at this place, and puts another in its stead; returns where the old ends. */
+static long
+replace_text(FILE *from, FILE *to, int int_size, long begin, long at, const char *old,
+             const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!copy_bytes(from, to, begin, at))
+		return -1;
+	write_int(to, int_size, len);
+	return fwrite(text, 1, len, to) == len ? at + 1 + int_size + (long) strlen(old) : -1;
+}
+
+static bool
+write_entry(const Archive *archive, const ArchiveEntry *e, const ArchiveChange *change, FILE *from,
+            FILE *to)
+{
+	long at = e->begin;
+
+	if (change->definition != NULL)
+		at = replace_text(from, to, archive->int_size, at, e->definition_at, e->definition,
+		                  change->definition);
+	if (at >= 0 && change->owner != NULL)
+		at = replace_text(from, to, archive->int_size, at, e->owner_at, e->owner, change->owner);
+	return at >= 0 && copy_bytes(from, to, at, e->end);
+}
+
+bool
+copy_archive_write(const Archive *archive, const ArchiveChange *changes,
+                   ArchiveEntry *const *entries, int count, const char *from_path,
+                   const char *to_path, Error *err)
+{
+	FILE *from = fopen(from_path, "re");
+	FILE *to = fopen(to_path, "we");
+	bool ok = from != NULL && to != NULL && copy_bytes(from, to, 0, archive->count_at);
+	int extra = archive->setup_count;
+
+	if (ok)
+		write_int(to, archive->int_size, (size_t) (count + extra));
+	/* these come first, so there is no need to look far */
+	for (int i = 0; ok && extra > 0 && i < archive->count; i++)
+	{
+		if (!sets_up(&archive->entries[i]))
+			continue;
+		ok = write_entry(archive, &archive->entries[i], &changes[archive->entries[i].id], from, to);
+		extra--;
+	}
+	for (int i = 0; ok && i < count; i++)
+		ok = write_entry(archive, entries[i], &changes[entries[i]->id], from, to);
+	if (from != NULL)
+		fclose(from);
+	if (to != NULL && fclose(to) != 0)
+		ok = false;
+	if (!ok)
+		error_set(err, ERR_DISK, "could not write a part of pg_dump's archive: %m");
+	return ok;
 }

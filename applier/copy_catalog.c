@@ -21,11 +21,12 @@ static const char tables_query[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, "
     " coalesce((SELECT i.inhparent FROM pg_inherits i WHERE c.relispartition AND "
     "           i.inhrelid = c.oid LIMIT 1), 0), "
-    " greatest(c.reltuples, 0)::bigint, coalesce(pg_relation_size(c.oid), 0), "
+    " greatest(c.reltuples, 0)::bigint, coalesce(pg_table_size(c.oid), 0), "
     " coalesce(col.list, ''), coalesce(col.portable, true), "
     " e.oid IS NOT NULL, coalesce(e.extcondition[array_position(e.extconfig, c.oid)], ''), "
     " coalesce(array_position(e.extconfig, c.oid), 0), "
-    " current_setting('block_size')::int, coalesce(col.types, '') "
+    " coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int, "
+    " coalesce(col.types, ''), EXISTS (SELECT FROM pg_statistic_ext x WHERE x.stxrelid = c.oid) "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND "
     " d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass "
@@ -58,8 +59,9 @@ enum
 	COL_MEMBER,
 	COL_CONDITION,
 	COL_CONFIG,
-	COL_BLOCK_SIZE,
+	COL_PAGES,
 	COL_TYPES,
+	COL_STATISTICS,
 };
 
 bool
@@ -121,17 +123,23 @@ find_oid(const PgRows *rows, int64_t oid)
 	return -1;
 }
 
-/* The table, or any partitioned table above it, is selected. */
+/* The table, or any partitioned table above it, is named, and none of them excluded. */
 static bool
 is_selected(const PgRows *rows, int row, const Job *job)
 {
+	bool named = false;
+
 	for (int depth = 0; row >= 0 && depth < 1000; depth++)
 	{
-		if (job_selects(job, pg_rows_get(rows, row, COL_SCHEMA), pg_rows_get(rows, row, COL_NAME)))
-			return true;
+		const char *schema = pg_rows_get(rows, row, COL_SCHEMA);
+		const char *name = pg_rows_get(rows, row, COL_NAME);
+
+		if (job_excludes(job, schema, name))
+			return false;
+		named = named || job_names(job, schema, name);
 		row = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
 	}
-	return false;
+	return named;
 }
 
 bool
@@ -152,7 +160,6 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		const char *schema = pg_rows_get(rows, i, COL_SCHEMA);
 		const char *name = pg_rows_get(rows, i, COL_NAME);
 		bool member = pg_rows_bool(rows, i, COL_MEMBER);
-		int64_t block = pg_rows_int(rows, i, COL_BLOCK_SIZE);
 		CatalogTable *t = &catalog->tables[catalog->count];
 
 		if (strcmp(pg_rows_get(rows, i, COL_KIND), "r") != 0 || copy_is_own(schema, name) ||
@@ -163,11 +170,13 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->name = arena_strdup(arena, name);
 		t->columns = arena_strdup(arena, pg_rows_get(rows, i, COL_LIST));
 		t->condition = arena_strdup(arena, pg_rows_get(rows, i, COL_CONDITION));
+		t->config = member;
 		t->types = arena_strdup(arena, pg_rows_get(rows, i, COL_TYPES));
 		t->binary = pg_rows_bool(rows, i, COL_PORTABLE);
 		t->rows = pg_rows_int(rows, i, COL_ROWS);
 		t->bytes = pg_rows_int(rows, i, COL_BYTES);
-		t->pages = block > 0 ? t->bytes / block : 0;
+		t->pages = pg_rows_int(rows, i, COL_PAGES);
+		t->late_statistics = pg_rows_bool(rows, i, COL_STATISTICS);
 		catalog->count++;
 	}
 	pg_rows_free(rows);

@@ -14,13 +14,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "copy_watch.h"
 #include "strbuf.h"
 
-#define CREW_MAX        64
+#define CREW_MAX        CREW_FDS_MAX
 #define CREW_DEATHS_MAX 20
 #define CREW_TICK_MS    1000
 
@@ -35,25 +38,28 @@ typedef struct Member
 	CopyMessage message;
 } Member;
 
-typedef struct Crew
+struct CopyCrew
 {
 	Worker *w;
-	const CopyCrewOptions *options;
+	CopyCrewOptions options;
 	Member members[CREW_MAX];
 	int count;
-	int deaths; /* since a task was last done */
+	pid_t watcher; /* 0: none, nothing is locked on the source */
+	int deaths;    /* since a task was last done */
+	bool news;     /* a task was done: what waited for it can begin */
 	bool failed;
 	bool snapshot_lost;
-	Error *err;
-} Crew;
+	int64_t last_tick_us;
+	Error *err; /* of the step under way */
+};
 
 static bool
-member_start(Crew *crew, Member *m)
+member_start(CopyCrew *crew, Member *m)
 {
 	int ends[2];
 	pid_t pid;
 
-	if (pipe2(ends, O_CLOEXEC) != 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
 	{
 		error_set(crew->err, ERR_CHILD, "could not start a copy worker: %m");
 		return false;
@@ -62,9 +68,9 @@ member_start(Crew *crew, Member *m)
 	if (pid == 0)
 	{
 		CopyWorkerOptions options = {.job = worker_job(crew->w),
-		                             .encoding = crew->options->encoding,
-		                             .snapshot = crew->options->snapshot,
-		                             .last = crew->options->last,
+		                             .encoding = crew->options.encoding,
+		                             .snapshot = crew->options.snapshot,
+		                             .last = crew->options.last,
 		                             .workers = crew->count,
 		                             .pipe = ends[1]};
 
@@ -85,8 +91,22 @@ member_start(Crew *crew, Member *m)
 	return true;
 }
 
+/* Without it nothing is wrong but that others may wait: the next step tries again. */
 static void
-note_failure(Crew *crew, const Error *error)
+watch(CopyCrew *crew)
+{
+	int status;
+
+	if (crew->options.snapshot[0] == '\0' ||
+	    (crew->watcher > 0 && !worker_child_exited(crew->w, crew->watcher, &status)))
+		return;
+	crew->watcher = worker_fork(crew->w);
+	if (crew->watcher == 0)
+		copy_watch_main(worker_job(crew->w));
+}
+
+static void
+note_failure(CopyCrew *crew, const Error *error)
 {
 	if (!crew->failed)
 		*crew->err = *error; /* the first one; the others mostly follow from it */
@@ -94,7 +114,7 @@ note_failure(Crew *crew, const Error *error)
 }
 
 static bool
-member_said(Crew *crew, Member *m)
+member_said(CopyCrew *crew, Member *m)
 {
 	const CopyMessage *message = &m->message;
 
@@ -108,25 +128,41 @@ member_said(Crew *crew, Member *m)
 			break;
 		case COPY_DONE:
 			crew->deaths = 0;
+			crew->news = true;
 			break;
 		case COPY_NOTE:
 			worker_event(crew->w, "warning", "left_out", "%s", message->error.message);
+			break;
+		case COPY_CHANGED:
+			worker_event(crew->w, "warning", "table_changed", "%s. %s It is loaded again.",
+			             message->error.message, message->error.detail);
+			break;
+		case COPY_GAVE_WAY:
+			worker_event(crew->w, "info", "gave_way",
+			             "a part of table %" PRIu32 " is copied later: somebody waits for the "
+			             "table on the source",
+			             message->table_oid);
 			break;
 		case COPY_FAILED:
 			crew->snapshot_lost = crew->snapshot_lost || message->snapshot_lost;
 			note_failure(crew, &message->error);
 			break;
 	}
-	return crew->options->heard(crew->options->arg, message, crew->err);
+	return crew->options.heard(crew->options.arg, message, crew->err);
 }
 
 /* Reads what the pipe holds.  False: the listener failed. */
 static bool
-member_hear(Crew *crew, Member *m)
+member_hear(CopyCrew *crew, Member *m)
 {
 	while (m->pipe >= 0)
 	{
-		ssize_t got = read(m->pipe, (char *) &m->message + m->got, sizeof(m->message) - m->got);
+		size_t size = offsetof(CopyMessage, error); /* until the kind is known */
+		ssize_t got;
+
+		if (m->got >= size)
+			size = copy_message_size(m->message.kind);
+		got = read(m->pipe, (char *) &m->message + m->got, size - m->got);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -140,9 +176,10 @@ member_hear(Crew *crew, Member *m)
 			return true;
 		}
 		m->got += (size_t) got;
-		if (m->got < sizeof(m->message))
+		if (m->got < size || m->got < copy_message_size(m->message.kind))
 			continue;
 		m->got = 0;
+		m->message.worker = (int) (m - crew->members);
 		if (!member_said(crew, m))
 			return false;
 	}
@@ -151,7 +188,7 @@ member_hear(Crew *crew, Member *m)
 
 /* Replaces the dead.  *running: how many are at work. */
 static bool
-reap(Crew *crew, int *running)
+reap(CopyCrew *crew, int *running)
 {
 	*running = 0;
 	for (int i = 0; i < crew->count; i++)
@@ -192,7 +229,7 @@ reap(Crew *crew, int *running)
 /* Ends backends that may not have noticed that their client is gone, e.g. while building an index.
  */
 static void
-end_backends(Crew *crew, PgSession *session, bool on_target)
+end_backends(CopyCrew *crew, PgSession *session, bool on_target)
 {
 	StrBuf sql;
 	Error ignored = {0};
@@ -218,12 +255,14 @@ end_backends(Crew *crew, PgSession *session, bool on_target)
 }
 
 static void
-end_all(Crew *crew, PgSession *target, bool touch_servers)
+end_all(CopyCrew *crew, PgSession *target, bool touch_servers)
 {
 	Error ignored = {0};
 	PgSession *source;
 	int status;
 
+	if (crew->watcher > 0)
+		kill(crew->watcher, SIGKILL);
 	for (int i = 0; i < crew->count; i++)
 	{
 		Member *m = &crew->members[i];
@@ -231,6 +270,8 @@ end_all(Crew *crew, PgSession *target, bool touch_servers)
 		if (m->pid > 0)
 			kill(m->pid, SIGKILL);
 	}
+	while (crew->watcher > 0 && !worker_child_exited(crew->w, crew->watcher, &status))
+		usleep(2000);
 	for (int i = 0; i < crew->count; i++)
 	{
 		Member *m = &crew->members[i];
@@ -244,7 +285,8 @@ end_all(Crew *crew, PgSession *target, bool touch_servers)
 	}
 	if (!touch_servers)
 		return;
-	end_backends(crew, target, true);
+	if (target != NULL)
+		end_backends(crew, target, true);
 	source = pg_session_open(worker_job(crew->w)->source_conninfo, PG_SESSION_SOURCE,
 	                         worker_job(crew->w)->slot_name, NULL, &ignored);
 	if (source == NULL)
@@ -253,62 +295,122 @@ end_all(Crew *crew, PgSession *target, bool touch_servers)
 	pg_session_close(source);
 }
 
-/* Waits for something to be said.  Fills the order in force. */
-static bool
-listen_once(Crew *crew, WorkerOrder *order, int64_t *last_tick)
+CopyCrew *
+copy_crew_start(Worker *w, const CopyCrewOptions *options, Error *err)
 {
-	struct pollfd fds[CREW_MAX];
-	int who[CREW_MAX];
+	CopyCrew *crew = xcalloc(1, sizeof(*crew));
+	bool ok = true;
+
+	crew->w = w;
+	crew->options = *options;
+	crew->err = err;
+	crew->count = options->workers < 1 ? 1 : options->workers;
+	if (crew->count > CREW_MAX)
+		crew->count = CREW_MAX;
+	for (int i = 0; i < crew->count; i++)
+		crew->members[i].pipe = -1;
+	for (int i = 0; ok && i < crew->count; i++)
+		ok = member_start(crew, &crew->members[i]);
+	if (ok)
+		return crew;
+	/* none of them has a backend that we know of yet */
+	copy_crew_end(crew, NULL, false);
+	return NULL;
+}
+
+int
+copy_crew_poll(const CopyCrew *crew, struct pollfd *fds, int *timeout_ms)
+{
 	int n = 0;
 
 	for (int i = 0; i < crew->count; i++)
 	{
-		if (crew->members[i].pipe < 0)
-			continue;
-		fds[n] = (struct pollfd){.fd = crew->members[i].pipe, .events = POLLIN};
-		who[n++] = i;
+		if (crew->members[i].pipe >= 0)
+			fds[n++] = (struct pollfd){.fd = crew->members[i].pipe, .events = POLLIN};
 	}
-	/* with every pipe closed we only wait for the exits */
-	*order = worker_wait(crew->w, fds, n, n > 0 ? CREW_TICK_MS : 20);
-	for (int k = 0; k < n; k++)
+	/* with every pipe closed only the exits are left to wait for */
+	if (*timeout_ms < 0 || *timeout_ms > (n > 0 ? CREW_TICK_MS : 20))
+		*timeout_ms = n > 0 ? CREW_TICK_MS : 20;
+	return n;
+}
+
+/* Those that wait for others look again. */
+static void
+pass_on(CopyCrew *crew)
+{
+	for (int i = 0; crew->news && i < crew->count; i++)
 	{
-		if (fds[k].revents != 0 && !member_hear(crew, &crew->members[who[k]]))
+		if (crew->members[i].pipe >= 0 &&
+		    send(crew->members[i].pipe, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EPIPE)
+			continue; /* it ends; one that has not read for long needs no further byte either */
+	}
+	crew->news = false;
+}
+
+static bool
+listen_to_all(CopyCrew *crew)
+{
+	for (int i = 0; i < crew->count; i++)
+	{
+		if (crew->members[i].pipe >= 0 && !member_hear(crew, &crew->members[i]))
 			return false;
 	}
-	if (worker_now_us(crew->w) - *last_tick < CREW_TICK_MS * 1000)
+	pass_on(crew);
+	if (worker_now_us(crew->w) - crew->last_tick_us < CREW_TICK_MS * 1000)
 		return true;
-	*last_tick = worker_now_us(crew->w);
-	return crew->options->heard(crew->options->arg, NULL, crew->err);
+	crew->last_tick_us = worker_now_us(crew->w);
+	watch(crew);
+	return crew->options.heard(crew->options.arg, NULL, crew->err);
+}
+
+CrewResult
+copy_crew_step(CopyCrew *crew, Error *err)
+{
+	int running = 0;
+	bool ok;
+
+	crew->err = err;
+	ok = listen_to_all(crew);
+	if (ok && !crew->failed)
+		ok = reap(crew, &running);
+	if (ok && !crew->failed)
+		return running > 0 ? CREW_WORKING : CREW_DONE;
+	if (crew->failed && strcmp(err->sqlstate, ERR_FENCED) == 0)
+		return CREW_YIELDED;
+	return crew->snapshot_lost ? CREW_SNAPSHOT_LOST : CREW_FAILED;
+}
+
+void
+copy_crew_end(CopyCrew *crew, PgSession *target, bool touch_servers)
+{
+	if (crew == NULL)
+		return;
+	end_all(crew, target, touch_servers);
+	free(crew);
 }
 
 CrewResult
 copy_crew_run(Worker *w, const CopyCrewOptions *options, PgSession *target, Error *err)
 {
-	Crew crew = {.w = w, .options = options, .err = err};
+	CopyCrew *crew = copy_crew_start(w, options, err);
+	CrewResult result = CREW_WORKING;
 	WorkerOrder order = ORDER_GO_ON;
-	int64_t last_tick = 0;
-	bool ok = true;
-	int running = 1;
 
-	crew.count = options->workers < 1 ? 1 : options->workers;
-	if (crew.count > CREW_MAX)
-		crew.count = CREW_MAX;
-	for (int i = 0; i < crew.count; i++)
-		crew.members[i].pipe = -1;
-	for (int i = 0; ok && i < crew.count; i++)
-		ok = member_start(&crew, &crew.members[i]);
-	while (ok && running > 0 && !crew.failed && order == ORDER_GO_ON)
+	if (crew == NULL)
+		return CREW_FAILED;
+	while (result == CREW_WORKING && order == ORDER_GO_ON)
 	{
-		ok = listen_once(&crew, &order, &last_tick);
-		if (ok && !crew.failed && order == ORDER_GO_ON)
-			ok = reap(&crew, &running);
+		struct pollfd fds[CREW_FDS_MAX];
+		int timeout_ms = CREW_TICK_MS;
+		int n = copy_crew_poll(crew, fds, &timeout_ms);
+
+		order = worker_wait(w, fds, n, timeout_ms);
+		if (order == ORDER_GO_ON)
+			result = copy_crew_step(crew, err);
 	}
-	if (ok && running == 0 && !crew.failed)
-		return CREW_DONE;
-	end_all(&crew, target, order != ORDER_LEAVE);
-	if (order != ORDER_GO_ON)
-		return CREW_YIELDED;
-	if (crew.failed && strcmp(err->sqlstate, ERR_FENCED) == 0)
-		return CREW_YIELDED;
-	return crew.snapshot_lost ? CREW_SNAPSHOT_LOST : CREW_FAILED;
+	if (result == CREW_DONE)
+		copy_crew_end(crew, NULL, false);
+	else
+		copy_crew_end(crew, target, order != ORDER_LEAVE);
+	return order != ORDER_GO_ON ? CREW_YIELDED : result;
 }

@@ -111,6 +111,9 @@ plan(FullLoad *full, Error *err)
 		return PHASE_YIELDED;
 	if (!ok && lost)
 		return PHASE_TRANSIENT;
+	/* whoever mends it may do so on the source: the next try must see that */
+	if (!ok && strcmp(err->sqlstate, ERR_RELATION_MISMATCH) == 0)
+		copy_keeper_release(full->w);
 	return ok ? PHASE_COMPLETED : failed(err);
 }
 
@@ -146,6 +149,7 @@ work(FullLoad *full, Error *err)
 	                        .heard = heard,
 	                        .arg = full};
 	CrewResult result;
+	bool ok;
 
 	worker_set_step(full->w, full->step >= STEP_DATA_DONE ? "building indexes and constraints"
 	                                                      : "copying data");
@@ -153,20 +157,34 @@ work(FullLoad *full, Error *err)
 	if (full->progress == NULL)
 		return failed(err);
 	result = copy_crew_run(full->w, &crew, full->target, err);
-	copy_progress_close(full->progress, result == CREW_DONE, result == CREW_FAILED ? err : NULL);
+	ok = result != CREW_DONE || check_data_done(full, err);
+	copy_progress_close(full->progress, result == CREW_DONE && full->step >= STEP_DATA_DONE,
+	                    !ok || result == CREW_FAILED ? err : NULL);
 	full->progress = NULL;
+	if (!ok)
+		return failed(err);
 	switch (result)
 	{
 		case CREW_DONE:
-			if (!check_data_done(full, err))
-				return failed(err);
+			if (full->step < STEP_DATA_DONE)
+			{
+				/* tables changed on the source; under a new snapshot they are what they are now */
+				copy_keeper_release(full->w);
+				worker_event(full->w, "warning", "load_again",
+				             "tables that changed on the source are loaded again under a new "
+				             "snapshot");
+				return PHASE_LOST;
+			}
 			FAULT_POINT("full.post_data_done");
 			return reach(full, STEP_FULL_DONE, err) ? PHASE_COMPLETED : failed(err);
 		case CREW_YIELDED:
 			return PHASE_YIELDED;
 		case CREW_SNAPSHOT_LOST:
+			worker_event(full->w, "warning", "snapshot_lost",
+			             "the load's snapshot was lost; the data are loaded again under a new one");
 			return PHASE_LOST; /* the caller makes a new one */
 		case CREW_FAILED:
+		case CREW_WORKING:
 			break;
 	}
 	return failed(err);
@@ -196,8 +214,6 @@ run_steps(FullLoad *full, Error *err)
 		result = work(full, err);
 		if (result != PHASE_LOST || strcmp(err->sqlstate, ERR_LOST) == 0)
 			return result;
-		worker_event(full->w, "warning", "snapshot_lost",
-		             "the load's snapshot was lost; the data are loaded again under a new one");
 		error_clear(err);
 	}
 }

@@ -11,7 +11,10 @@
 
 #include <string.h>
 
+#include "strbuf.h"
+
 #define CHUNK_ENTRIES 200
+#define CHUNK_GRANTS  50
 
 CopyTask *
 copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind)
@@ -79,7 +82,9 @@ stage_of(const Archive *archive, const ArchiveEntry *e)
 	const ArchiveEntry *table;
 
 	if (section_of(archive, e) == ARCHIVE_SECTION_PRE_DATA)
-		return strcmp(e->desc, "ACL") == 0 ? STAGE_PRIVILEGES : STAGE_PRE_DATA;
+		return strcmp(e->desc, "ACL") == 0 || strcmp(e->desc, "SECURITY LABEL") == 0
+		           ? STAGE_PRIVILEGES
+		           : STAGE_PRE_DATA;
 	if (strcmp(e->desc, "INDEX ATTACH") == 0)
 		return STAGE_ATTACH;
 	if (strcmp(e->desc, "FK CONSTRAINT") == 0)
@@ -94,21 +99,24 @@ stage_of(const Archive *archive, const ArchiveEntry *e)
 	return STAGE_POST_DATA;
 }
 
+/* What may have to be left out, statement by statement: it needs a role or a label provider. */
 static bool
 is_grants(const ArchiveEntry *e)
 {
-	return strcmp(e->desc, "ACL") == 0 || strcmp(e->desc, "DEFAULT ACL") == 0;
+	return strcmp(e->desc, "ACL") == 0 || strcmp(e->desc, "DEFAULT ACL") == 0 ||
+	       strcmp(e->desc, "SECURITY LABEL") == 0;
 }
 
 /* Entries of a serial stage, gathered as long as they can share one pg_restore run. */
 typedef struct Gather
 {
 	CopyTasks *tasks;
+	const Archive *archive;
+	const CopySelection *selection;
 	CopyProgram *program;
 	CopyStage stage;
 	ArchiveEntry *entries[CHUNK_ENTRIES];
 	int count;
-	bool no_owner;
 } Gather;
 
 static bool
@@ -118,8 +126,8 @@ gather_flush(Gather *g, WorkerOrder *order, Error *err)
 
 	if (g->count == 0)
 		return true;
-	sql = copy_program_sql(g->program, g->entries, g->count, g->no_owner, g->tasks->arena, order,
-	                       err);
+	sql = copy_program_sql(g->program, g->archive, g->selection->changes, g->entries, g->count,
+	                       g->tasks->arena, order, err);
 	if (sql == NULL)
 		return false;
 	copy_tasks_add(g->tasks, g->stage, TASK_SQL)->target_sql = sql;
@@ -131,52 +139,115 @@ static bool
 plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
             const CopySelection *selection, CopyProgram *program, WorkerOrder *order, Error *err)
 {
-	Gather g = {.tasks = tasks, .program = program, .stage = stage};
+	Gather g = {.tasks = tasks,
+	            .archive = archive,
+	            .selection = selection,
+	            .program = program,
+	            .stage = stage};
 
 	for (int i = 0; i < archive->count; i++)
 	{
 		ArchiveEntry *e = &archive->entries[i];
-		bool no_owner = selection->no_owner[e->id];
 
 		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage ||
 		    is_grants(e))
 			continue;
-		if ((g.count == CHUNK_ENTRIES || (g.count > 0 && g.no_owner != no_owner)) &&
-		    !gather_flush(&g, order, err))
+		if (g.count == CHUNK_ENTRIES && !gather_flush(&g, order, err))
 			return false;
-		g.no_owner = no_owner;
 		g.entries[g.count++] = e;
 	}
 	return gather_flush(&g, order, err);
 }
 
+/* Some dozens at a time: each statement gets a savepoint of its own. */
 static void
 plan_grants(CopyTasks *tasks, CopyStage from, CopyStage stage, const Archive *archive,
             const CopySelection *selection)
 {
+	StrBuf sql;
+	int gathered = 0;
+
+	strbuf_init(&sql);
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];
 
 		if (selection->verdict[e->id] == ENTRY_KEEP && is_grants(e) && stage_of(archive, e) == from)
-			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql = e->definition;
+		{
+			strbuf_puts(&sql, copy_selection_definition(selection, e));
+			strbuf_putc(&sql, '\n');
+			gathered++;
+		}
+		if (gathered == CHUNK_GRANTS || (gathered > 0 && i == archive->count - 1))
+		{
+			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql =
+			    arena_strdup(tasks->arena, sql.data);
+			strbuf_reset(&sql);
+			gathered = 0;
+		}
 	}
+	strbuf_free(&sql);
+}
+
+/*
+ * Primary keys and unique constraints of tables, by OID, in the two steps that copy_task.c may take.
+ * Left out are those whose definition says more than that (the index that the table is clustered
+ * on, or that is its identity) and those that have no index of their own to adopt.
+ */
+static const char keys_query[] =
+    "SELECT c.oid, pg_get_indexdef(c.conindid) || ';ALTER TABLE ONLY ' || quote_ident(n.nspname) "
+    "|| '.' || quote_ident(t.relname) || ' ADD CONSTRAINT ' || quote_ident(c.conname) || CASE "
+    "c.contype WHEN 'p' THEN ' PRIMARY KEY' ELSE ' UNIQUE' END || ' USING INDEX ' || "
+    "quote_ident(i.relname) || CASE WHEN c.condeferrable THEN ' DEFERRABLE' ELSE '' END || CASE "
+    "WHEN c.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END "
+    "FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_namespace n ON n.oid = "
+    "t.relnamespace JOIN pg_class i ON i.oid = c.conindid JOIN pg_am a ON a.oid = i.relam JOIN "
+    "pg_index x ON x.indexrelid = c.conindid WHERE c.contype IN ('p', 'u') AND t.relkind = 'r' AND "
+    "a.amname = 'btree' AND NOT x.indisclustered AND NOT x.indisreplident ORDER BY c.oid";
+
+/* The two steps of a constraint; NULL: it must be made in one. */
+static const char *
+find_key(const PgRows *keys, const ArchiveEntry *e)
+{
+	int low = 0;
+	int high = pg_rows_count(keys) - 1;
+
+	while (strcmp(e->desc, "CONSTRAINT") == 0 && low <= high)
+	{
+		int middle = low + (high - low) / 2;
+		int64_t oid = pg_rows_int(keys, middle, 0);
+
+		if (oid == (int64_t) e->oid)
+			return pg_rows_get(keys, middle, 1);
+		if (oid < (int64_t) e->oid)
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return NULL;
 }
 
 static void
 plan_single(CopyTasks *tasks, CopyStage stage, const Archive *archive,
-            const CopySelection *selection)
+            const CopySelection *selection, const PgRows *keys)
 {
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];
 		const ArchiveEntry *table;
+		const char *key;
 		CopyTask *task;
 
 		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage)
 			continue;
 		task = copy_tasks_add(tasks, stage, TASK_SQL);
 		task->target_sql = e->definition;
+		key = find_key(keys, e);
+		if (key != NULL)
+		{
+			task->kind = TASK_KEY;
+			task->source_sql = arena_strdup(tasks->arena, key);
+		}
 		table = table_of(archive, e);
 		if (table == NULL)
 			continue;
@@ -188,15 +259,23 @@ plan_single(CopyTasks *tasks, CopyStage stage, const Archive *archive,
 
 bool
 copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
-                CopyProgram *program, WorkerOrder *order, Error *err)
+                CopyProgram *program, PgSession *source, WorkerOrder *order, Error *err)
 {
+	PgRows *keys = pg_session_query(source, err, keys_query, 0, NULL);
+
 	*order = ORDER_GO_ON;
-	if (!plan_serial(tasks, STAGE_PRE_DATA, archive, selection, program, order, err))
+	if (keys == NULL)
 		return false;
+	if (!plan_serial(tasks, STAGE_PRE_DATA, archive, selection, program, order, err))
+	{
+		pg_rows_free(keys);
+		return false;
+	}
 	plan_grants(tasks, STAGE_PRIVILEGES, STAGE_PRIVILEGES, archive, selection);
-	plan_single(tasks, STAGE_INDEX, archive, selection);
-	plan_single(tasks, STAGE_ATTACH, archive, selection);
-	plan_single(tasks, STAGE_FOREIGN_KEY, archive, selection);
+	plan_single(tasks, STAGE_INDEX, archive, selection, keys);
+	plan_single(tasks, STAGE_ATTACH, archive, selection, keys);
+	plan_single(tasks, STAGE_FOREIGN_KEY, archive, selection, keys);
+	pg_rows_free(keys);
 	if (!plan_serial(tasks, STAGE_POST_DATA, archive, selection, program, order, err))
 		return false;
 	plan_grants(tasks, STAGE_POST_DATA, STAGE_POST_DATA, archive, selection);

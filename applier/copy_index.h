@@ -21,10 +21,11 @@ typedef struct CopyTasks
 CopyTask *copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind);
 
 /*
- * Tasks for every entry that is kept.  False with *order other than ORDER_GO_ON: the worker wants
+ * Tasks for every entry that is kept.  `source` tells what the archive's text does not.  False with *order other than ORDER_GO_ON: the worker wants
  * to leave.
  */
-bool copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
-                     CopyProgram *program, WorkerOrder *order, Error *err) must_check;
+bool
+copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
+                CopyProgram *program, PgSession *source, WorkerOrder *order, Error *err) must_check;
 
 #endif /* DTS_COPY_INDEX_H */

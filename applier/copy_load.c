@@ -15,11 +15,14 @@
 
 #include "copy_catalog.h"
 #include "copy_index.h"
+#include "copy_large.h"
 #include "copy_plan.h"
 #include "copy_queue.h"
 #include "strbuf.h"
 
 #define LOOK_BATCH 100
+#define FRESH_MIN_BYTES                                                                            \
+	(8 * 1024 * 1024) /* for less, emptying once more costs more than it saves */
 
 typedef struct TargetTable
 {
@@ -114,31 +117,48 @@ look_filled(LoadPlan *plan, int from, int to, Error *err)
 	return true;
 }
 
-/* Tables of an earlier plan, whose rows may be ours. */
+static int
+compare_names(const void *a, const void *b)
+{
+	const CatalogTable *x = *(const CatalogTable *const *) a;
+	const CatalogTable *y = *(const CatalogTable *const *) b;
+	int order = strcmp(x->schema, y->schema);
+
+	return order != 0 ? order : strcmp(x->name, y->name);
+}
+
+/*
+ * Tables of an earlier plan, whose rows may be ours.  By name: the source may have another table
+ * under it by now, and the target's is the same.
+ */
 static bool
 look_ours(LoadPlan *plan, Error *err)
 {
 	const char *params[] = {plan->job->slot_name};
+	int count = plan->catalog.count;
+	const CatalogTable **sorted = arena_zalloc(plan->arena, sizeof(*sorted) * ((size_t) count + 1));
 	char sql[256];
 	PgRows *rows;
 
 	snprintf(sql, sizeof(sql),
-	         "SELECT table_oid FROM dts.target_part WHERE slot_name = $1 AND stage = %d ORDER BY 1",
+	         "SELECT schema_name, table_name FROM dts.target_part WHERE slot_name = $1 AND stage = "
+	         "%d",
 	         STAGE_EMPTY);
 	rows = pg_session_query(plan->target, err, sql, 1, params);
 	if (rows == NULL)
 		return false;
-	/* both lists are in the order of the OIDs */
-	for (int i = 0, k = 0; i < plan->catalog.count && k < pg_rows_count(rows);)
+	for (int i = 0; i < count; i++)
+		sorted[i] = &plan->catalog.tables[i];
+	qsort(sorted, (size_t) count, sizeof(*sorted), compare_names);
+	for (int k = 0; k < pg_rows_count(rows); k++)
 	{
-		int64_t oid = pg_rows_int(rows, k, 0);
+		CatalogTable name = {.schema = pg_rows_get(rows, k, 0), .name = pg_rows_get(rows, k, 1)};
+		const CatalogTable *key = &name;
+		const CatalogTable **found =
+		    bsearch(&key, sorted, (size_t) count, sizeof(*sorted), compare_names);
 
-		if (oid == (int64_t) plan->catalog.tables[i].oid)
-			plan->states[i].ours = true;
-		if (oid <= (int64_t) plan->catalog.tables[i].oid)
-			k++;
-		else
-			i++;
+		if (found != NULL)
+			plan->states[*found - plan->catalog.tables].ours = true;
 	}
 	pg_rows_free(rows);
 	return true;
@@ -181,7 +201,7 @@ check_states(LoadPlan *plan, Error *err)
 
 		if (!s->exists)
 			list = &missing;
-		else if (s->filled && !s->ours && fail && t->condition[0] == '\0')
+		else if (s->filled && !s->ours && fail && !t->config)
 			list = &filled;
 		if (list == NULL)
 			continue;
@@ -224,7 +244,7 @@ merges(const LoadPlan *plan, int i)
 
 	return s->filled && !s->ours && plan->catalog.tables[i].columns[0] != '\0' &&
 	       (plan->job->options.same_name_tables == SAME_NAME_KEEP ||
-	        plan->catalog.tables[i].condition[0] != '\0');
+	        plan->catalog.tables[i].config);
 }
 
 static const char *
@@ -287,7 +307,7 @@ add_empties(LoadPlan *plan)
 	for (int i = 0; i < plan->catalog.count; i++)
 	{
 		const TargetTable *s = &plan->states[i];
-		bool config = plan->catalog.tables[i].condition[0] != '\0';
+		bool config = plan->catalog.tables[i].config;
 		CopyTask *task;
 
 		if (s->ours || (s->filled && (!truncate || config)))
@@ -322,7 +342,12 @@ add_parts(LoadPlan *plan, bool can_split)
 		const PlanPart *p = &parts[k];
 		CatalogTable *t = &plan->catalog.tables[p->table];
 		bool merge = merges(plan, p->table);
-		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_DATA, merge ? TASK_MERGE : TASK_PART);
+		bool fresh = p->only && !merge && t->bytes >= FRESH_MIN_BYTES && t->condition[0] == '\0' &&
+		             plan->job->options.same_name_tables != SAME_NAME_KEEP;
+		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_DATA,
+		                                merge   ? TASK_MERGE
+		                                : fresh ? TASK_FRESH
+		                                        : TASK_PART);
 
 		/* a table that the target made for itself may have an int for our bigint */
 		t->binary = t->binary && plan->states[p->table].alike;
@@ -348,6 +373,8 @@ add_ending(LoadPlan *plan)
 		CopyTask *task = copy_tasks_add(&plan->tasks, STAGE_ANALYZE, TASK_SQL);
 
 		set_table(task, t);
+		if (t->late_statistics)
+			task->table_oid = 0; /* not as soon as its indexes are there */
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "ANALYZE ");
 		strbuf_qualified(&sql, t->schema, t->name);
@@ -362,6 +389,7 @@ store(LoadPlan *plan, Error *err)
 	if (!copy_queue_begin(plan->target, plan->job, err))
 		return false;
 	if (!copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) ||
+	    !copy_queue_weigh(plan->target, plan->job, err) ||
 	    !copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err))
 	{
 		copy_queue_rollback(plan->target);
@@ -385,6 +413,10 @@ copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *ord
 	{
 		add_empties(&plan);
 		add_parts(&plan, pg_session_version(source) >= 140000);
+		ok = copy_large_plan(&plan.tasks, source, target, plan.job, err);
+	}
+	if (ok)
+	{
 		add_ending(&plan);
 		ok = store(&plan, err);
 	}

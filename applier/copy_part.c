@@ -3,12 +3,13 @@
  *		COPY to COPY, and sequences; see copy_part.h.
  *
  * The source's table is locked first and looked at then: after a rewriting ALTER, TRUNCATE or
- *VACUUM FULL the old snapshot would see no rows, or other ones, without any error.
+ * VACUUM FULL the old snapshot would see no rows, or other ones, without any error.
  */
 #include "copy_part.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,56 +18,114 @@
 #include "strbuf.h"
 
 #define SEND_BYTES     (64 * 1024)
-#define PROGRESS_BYTES (8 * 1024 * 1024)
+#define PROGRESS_BYTES (2 * 1024 * 1024)
 #define SEQUENCE_BATCH 100
 
 static bool
-table_changed(Error *err, const CopyTask *task, const char *detail)
+table_changed(Error *err, CopyPartEnd *end, const CopyTask *task, const char *detail)
 {
+	*end = PART_CHANGED;
 	error_set(err, ERR_OBJECT_STATE, "table \"%s\".\"%s\" changed while it was being loaded",
 	          task->schema, task->table);
 	error_detail(err, "%s", detail);
-	error_hint(err, "Stop the job and create it again; leave the table's definition alone while it "
-	                "loads.");
 	return false;
 }
 
-/* Locks the source's table and makes sure that it is what the snapshot shows. */
+/* What the source's error means for the part. */
 static bool
-lock_and_look(const CopyPart *part, PgSession *source, Error *err)
+source_failed(Error *err, CopyPartEnd *end, const CopyTask *task)
 {
-	const CopyTask *task = part->task;
-	StrBuf sql, name;
-	PgRows *rows;
+	/* renamed or dropped: the table, its schema or a column */
+	if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0 ||
+	    strcmp(err->sqlstate, "42703") == 0)
+		return table_changed(err, end, task,
+		                     "It, or a column of it, no longer exists under that name on the "
+		                     "source.");
+	/* cancelled or ended for somebody who waits, or waiting itself for somebody who has the table */
+	*end = strcmp(err->sqlstate, "57014") == 0 || strcmp(err->sqlstate, "57P01") == 0 ||
+	               strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0
+	           ? PART_GAVE_WAY
+	           : PART_FAILED;
+	return false;
+}
+
+/* Whether the columns that the server has now are those that stand in the snapshot's catalogs. */
+static bool
+same_columns(const PGresult *now, const char *names)
+{
+	StrBuf list;
 	bool same;
 
-	strbuf_init(&sql);
-	strbuf_puts(&sql, "LOCK TABLE ONLY ");
-	strbuf_qualified(&sql, task->schema, task->table);
-	strbuf_puts(&sql, " IN ACCESS SHARE MODE; SELECT relfilenode = "
-	                  "pg_catalog.pg_relation_filenode(oid) AND oid = CAST(");
+	strbuf_init(&list);
+	for (int i = 0; i < PQnfields(now); i++)
+		strbuf_printf(&list, "%s%s", i > 0 ? "," : "", PQfname(now, i));
+	same = strcmp(list.data, names) == 0;
+	strbuf_free(&list);
+	return same;
+}
+
+/*
+ * Locks the source's table and makes sure that it is what the snapshot shows.  The catalogs are read
+ * with the snapshot; functions, and the columns of SELECT *, see what is now.
+ */
+static bool
+lock_and_look(const CopyTask *task, PgSession *source, CopyPartEnd *end, Error *err)
+{
+	PGconn *conn = pg_session_conn(source);
+	PGresult *results[3] = {NULL, NULL, NULL};
+	PGresult *result;
+	StrBuf sql, name;
+	int n = 0;
+	bool ok = true;
+
 	strbuf_init(&name);
 	strbuf_qualified(&name, task->schema, task->table);
+	strbuf_init(&sql);
+	strbuf_printf(&sql, "LOCK TABLE ONLY %s IN ACCESS SHARE MODE; ", name.data);
+	strbuf_puts(&sql, "SELECT relfilenode = pg_catalog.pg_relation_filenode(oid) AND oid = CAST(");
 	strbuf_literal(&sql, name.data);
-	strbuf_free(&name);
-	strbuf_printf(&sql, " AS regclass) FROM pg_catalog.pg_class WHERE oid = %" PRIu32,
-	              task->table_oid);
-	rows = pg_session_query(source, err, sql.data, 0, NULL);
+	strbuf_printf(&sql,
+	              " AS regclass), (SELECT coalesce(string_agg(attname, ',' ORDER BY attnum), '') "
+	              "FROM pg_catalog.pg_attribute WHERE attrelid = %" PRIu32
+	              " AND attnum > 0 AND NOT attisdropped) FROM pg_catalog.pg_class WHERE oid = "
+	              "%" PRIu32 "; SELECT * FROM ONLY %s LIMIT 0",
+	              task->table_oid, task->table_oid, name.data);
+	ok = PQsendQuery(conn, sql.data) == 1;
 	strbuf_free(&sql);
-	if (rows == NULL)
+	strbuf_free(&name);
+	if (!ok)
+		pg_session_error(err, conn, NULL);
+	while (ok && (result = PQgetResult(conn)) != NULL)
 	{
-		/* renamed or dropped */
-		if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0)
-			return table_changed(err, task, "It no longer exists under that name on the source.");
-		return false;
+		ExecStatusType status = PQresultStatus(result);
+
+		if (!err->set && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+			pg_session_error(err, conn, result);
+		if (!err->set && n < 3)
+			results[n++] = result;
+		else
+			PQclear(result);
+		if (PQstatus(conn) != CONNECTION_OK)
+			break;
 	}
-	same = pg_rows_count(rows) == 1 && pg_rows_bool(rows, 0, 0);
-	pg_rows_free(rows);
-	if (!same)
-		return table_changed(err, task,
-		                     "It was rewritten, truncated or replaced on the source after the "
-		                     "load's snapshot was taken.");
-	return true;
+	if (err->set)
+		ok = source_failed(err, end, task);
+	else if (n < 3)
+	{
+		error_set(err, ERR_CONNECTION, "connection to server lost");
+		ok = false;
+	}
+	else if (PQntuples(results[1]) != 1 || PQgetvalue(results[1], 0, 0)[0] != 't')
+		ok = table_changed(err, end, task,
+		                   "It was rewritten, truncated or replaced on the source after the "
+		                   "load's snapshot was taken.");
+	else if (!same_columns(results[2], PQgetvalue(results[1], 0, 1)))
+		ok = table_changed(err, end, task,
+		                   "Its columns were changed on the source after the load's snapshot was "
+		                   "taken.");
+	for (int i = 0; i < n; i++)
+		PQclear(results[i]);
+	return ok;
 }
 
 static bool
@@ -130,12 +189,21 @@ send_bytes(PgSession *target, const char *bytes, size_t len, Error *err)
 	return false;
 }
 
+static bool
+has_input(PgSession *session)
+{
+	struct pollfd fd = {.fd = pg_session_socket(session), .events = POLLIN};
+
+	return poll(&fd, 1, 0) > 0;
+}
+
 /*
  * The loop.  The server sends a message a row; they are gathered, since every message costs the
  * receiving side.  A row larger than the gathering buffer goes out by itself, without a copy.
  */
 static bool
-pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes, Error *err)
+pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes, bool *whole,
+     Error *err)
 {
 	PGconn *from = pg_session_conn(source);
 	char *buffer = xmalloc(SEND_BYTES);
@@ -143,10 +211,11 @@ pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes,
 	int64_t rows = 0;
 	int64_t told = 0;
 	char *row;
-	int len;
+	int len = 0;
 	bool ok = true;
 
 	*bytes = 0;
+	*whole = false;
 	while (ok && (len = PQgetCopyData(from, &row, 0)) > 0)
 	{
 		if (used + (size_t) len > SEND_BYTES)
@@ -168,8 +237,12 @@ pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes,
 		{
 			told = *bytes;
 			part->progress(part->arg, rows, *bytes);
+			/* the target says nothing during a COPY but that it has failed */
+			if (ok && has_input(target))
+				break; /* not to the end: *whole stays false */
 		}
 	}
+	*whole = len == -1;
 	if (ok && len == -2)
 	{
 		pg_session_error(err, from, NULL);
@@ -181,26 +254,50 @@ pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes,
 	return ok;
 }
 
+/* Never lets the target take a cut-off stream for a whole one.  False: with its own word in err. */
+static bool
+cut_off(PgSession *target, Error *err)
+{
+	int64_t ignored = 0;
+
+	if (PQputCopyEnd(pg_session_conn(target), "the rows end too early") == 1)
+		return copy_finish(target, &ignored, err);
+	pg_session_error(err, pg_session_conn(target), NULL);
+	return false;
+}
+
 static bool
 transfer(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows, int64_t *bytes,
-         Error *err)
+         CopyPartEnd *end, Error *err)
 {
 	int64_t sent = 0;
 	int64_t stored = 0;
 	Error second = {0};
+	bool whole;
 
-	if (!copy_begin(target, part->task->target_sql, PGRES_COPY_IN, err) ||
-	    !copy_begin(source, part->task->source_sql, PGRES_COPY_OUT, err))
+	*end = PART_FAILED;
+	if (!copy_begin(target, part->target_sql, PGRES_COPY_IN, err))
 		return false;
-	if (!pump(part, source, target, bytes, err))
+	if (!copy_begin(source, part->task->source_sql, PGRES_COPY_OUT, err))
+	{
+		if (!cut_off(target, &second))
+			error_clear(&second); /* what it says is what we told it */
+		return source_failed(err, end, part->task);
+	}
+	if (!pump(part, source, target, bytes, &whole, err))
 		return false;
+	if (!whole)
+	{
+		/* its own error is what counts; if it had none, it repeats what we told it */
+		if (cut_off(target, err) || strcmp(err->sqlstate, "57014") == 0)
+			error_set(err, ERR_CONNECTION, "the target stopped taking rows");
+		return false;
+	}
 	if (!copy_finish(source, &sent, err))
 	{
-		/* never let the target take a cut-off stream for a whole one */
-		if (PQputCopyEnd(pg_session_conn(target), "the source failed") == 1 &&
-		    !copy_finish(target, &stored, &second))
+		if (!cut_off(target, &second))
 			error_clear(&second);
-		return false;
+		return source_failed(err, end, part->task);
 	}
 	if (PQputCopyEnd(pg_session_conn(target), NULL) != 1)
 	{
@@ -273,25 +370,42 @@ merge_end(const CopyTask *task, PgSession *target, int64_t *rows, Error *err)
 }
 
 bool
-copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows,
-              int64_t *bytes, bool *snapshot_lost, Error *err)
+copy_part_begin(PgSession *source, const char *snapshot, CopyPartEnd *end, Error *err)
+{
+	bool lost = false;
+	bool ok = copy_snapshot_begin(source, snapshot, &lost, err);
+
+	*end = lost ? PART_SNAPSHOT_LOST : PART_FAILED;
+	return ok;
+}
+
+bool
+copy_part_end(PgSession *source)
 {
 	Error ignored = {0};
+
+	/* a transfer that failed on the target's side leaves the source in the middle of its COPY */
+	if (PQtransactionStatus(pg_session_conn(source)) == PQTRANS_IDLE)
+		return true;
+	return PQtransactionStatus(pg_session_conn(source)) != PQTRANS_ACTIVE &&
+	       pg_session_exec(source, &ignored, "ROLLBACK", 0, NULL);
+}
+
+bool
+copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows,
+              int64_t *bytes, CopyPartEnd *end, Error *err)
+{
 	bool ok;
 
 	*rows = *bytes = 0;
-	ok = copy_snapshot_begin(source, part->snapshot, snapshot_lost, err) &&
-	     lock_and_look(part, source, err) &&
+	*end = PART_FAILED;
+	if (part->task->bytes_estimated >= PROGRESS_BYTES)
+		part->progress(part->arg, 0, 0); /* it has begun */
+	ok = lock_and_look(part->task, source, end, err) &&
 	     (!part->merge || merge_begin(part->task, target, err)) &&
-	     transfer(part, source, target, rows, bytes, err) &&
-	     (!part->merge || merge_end(part->task, target, rows, err));
-	/* a transfer that failed leaves the source in the middle of its COPY: the caller gives up */
-	if (ok)
-		return pg_session_exec(source, err, "COMMIT", 0, NULL);
-	if (PQtransactionStatus(pg_session_conn(source)) != PQTRANS_ACTIVE &&
-	    !pg_session_exec(source, &ignored, "ROLLBACK", 0, NULL))
-		error_clear(&ignored);
-	return false;
+	     transfer(part, source, target, rows, bytes, end, err);
+	*end = ok ? PART_FAILED : *end;
+	return ok && (!part->merge || merge_end(part->task, target, rows, err));
 }
 
 /* The sequences of the source: schema, name, and schema and name of the table that owns it. */
@@ -304,8 +418,9 @@ static const char sequences_query[] =
     "LEFT JOIN pg_class t ON t.oid = d.refobjid "
     "LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace "
     "WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND NOT EXISTS ("
-    " SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND "
-    " e.deptype = 'e') ORDER BY 1, 2";
+    " SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid WHERE e.classid = "
+    " 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e' AND "
+    " array_position(x.extconfig, c.oid) IS NULL) ORDER BY 1, 2";
 
 static bool
 sequence_wanted(const Job *job, const PgRows *rows, int i)
@@ -352,14 +467,33 @@ sequences_set(PgSession *source, PgSession *target, const StrBuf *query, Error *
 	return ok;
 }
 
-bool
-copy_sequences_run(const Job *job, PgSession *source, PgSession *target, Error *err)
+/* Those that a task names: its source_sql reads them. */
+static bool
+named_sequences_run(const char *sql, PgSession *source, PgSession *target, Error *err)
 {
-	PgRows *rows = pg_session_query(source, err, sequences_query, 0, NULL);
+	StrBuf query;
+	bool ok;
+
+	strbuf_init(&query);
+	strbuf_puts(&query, sql);
+	ok = sequences_set(source, target, &query, err);
+	strbuf_free(&query);
+	return ok;
+}
+
+bool
+copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession *target,
+                   Error *err)
+{
+	PgRows *rows;
 	StrBuf query, name;
 	int gathered = 0;
-	bool ok = rows != NULL;
+	bool ok;
 
+	if (sql[0] != '\0')
+		return named_sequences_run(sql, source, target, err);
+	rows = pg_session_query(source, err, sequences_query, 0, NULL);
+	ok = rows != NULL;
 	if (!ok)
 		return false;
 	strbuf_init(&query);

@@ -16,21 +16,42 @@
 typedef struct CopyPart
 {
 	const CopyTask *task;
-	bool merge; /* by way of a staging table: rows whose key exists stay as they are */
-	const char *snapshot;
+	bool merge;             /* by way of a staging table: rows whose key exists stay as they are */
+	const char *target_sql; /* the task's, or what takes its place */
 	void (*progress)(void *arg, int64_t rows, int64_t bytes); /* now and then */
 	void *arg;
 } CopyPart;
 
+typedef enum CopyPartEnd
+{
+	PART_FAILED,        /* err */
+	PART_SNAPSHOT_LOST, /* err, too */
+	PART_CHANGED,       /* the table is not what the snapshot shows; err says how */
+	PART_GAVE_WAY,      /* somebody on the source waits for the table, or has it: later */
+} CopyPartEnd;
+
 /*
- * Copies one part.  The target's transaction is the caller's; the source's begins and ends here.
- * *rows and *bytes are those of the whole part.
+ * The source's transaction on the snapshot, for one part or several.  It waits for a lock no longer
+ * than a moment.
+ */
+bool
+copy_part_begin(PgSession *source, const char *snapshot, CopyPartEnd *end, Error *err) must_check;
+
+/* Ends it, whatever state it is in.  False: the session is of no use any more. */
+bool copy_part_end(PgSession *source) must_check;
+
+/*
+ * Copies one part.  Both transactions are the caller's.  When it fails with an end other than
+ * PART_FAILED, both sessions are still of use, after a rollback.
  */
 bool copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows,
-                   int64_t *bytes, bool *snapshot_lost, Error *err) must_check;
+                   int64_t *bytes, CopyPartEnd *end, Error *err) must_check;
 
-/* Sets every selected sequence that exists on the target to its value on the source. */
-bool
-copy_sequences_run(const Job *job, PgSession *source, PgSession *target, Error *err) must_check;
+/*
+ * Sets every selected sequence that exists on the target to its value on the source; or, when sql is
+ * not "", those that it reads from the source: quoted name, last_value, is_called.
+ */
+bool copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession *target,
+                        Error *err) must_check;
 
 #endif /* DTS_COPY_PART_H */

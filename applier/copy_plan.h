@@ -16,7 +16,7 @@
 
 typedef struct PlanTable
 {
-	int64_t bytes; /* on the source's disk, without TOAST */
+	int64_t bytes; /* on the source's disk */
 	int64_t pages;
 	int64_t rows; /* estimated */
 	bool whole;   /* must not be cut */

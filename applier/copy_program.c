@@ -7,7 +7,6 @@
  */
 #include "copy_program.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -17,18 +16,19 @@
 #include <unistd.h>
 
 #include "copy_catalog.h"
+#include "dump_program.h"
+#include "source_needs.h"
 #include "strbuf.h"
 
-#define DEBIAN_ROOT "/usr/lib/postgresql"
-#define PATH_SIZE   512
+#define PATH_SIZE DUMP_PATH_SIZE
 
 struct CopyProgram
 {
 	Worker *w;
 	char folder[64];
 	char archive[PATH_SIZE];
-	char dump[PATH_SIZE];
-	char restore[PATH_SIZE];
+	char edited[PATH_SIZE];
+	DumpProgram found;
 };
 
 static void
@@ -73,75 +73,6 @@ run(CopyProgram *p, const char *const *argv, const char *const *env, int out_fd,
 	return ok && *order == ORDER_GO_ON;
 }
 
-/* Major version of the pg_dump at this path, or 0. */
-static int
-program_version(CopyProgram *p, const char *path)
-{
-	const char *argv[] = {path, "--version", NULL};
-	char out[PATH_SIZE];
-	char text[128] = "";
-	const char *at;
-	WorkerOrder order;
-	Error ignored = {0};
-	ssize_t got;
-	int version = 0;
-	int fd;
-
-	file_in(p, out, "version");
-	fd = open(out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return 0;
-	if (run(p, argv, NULL, fd, &order, &ignored) &&
-	    (got = pread(fd, text, sizeof(text) - 1, 0)) > 0)
-	{
-		/* pg_dump (PostgreSQL) 15.20 (...) */
-		at = strstr(text, "(PostgreSQL) ");
-		version = at == NULL ? 0 : atoi(at + 13);
-	}
-	close(fd);
-	return version;
-}
-
-/* The one on PATH when it is new enough, else the oldest that is: its SQL fits most targets. */
-static bool
-find_programs(CopyProgram *p, int major, Error *err)
-{
-	int best = 0;
-	int on_path = program_version(p, "pg_dump");
-	struct dirent *entry;
-	DIR *root;
-
-	snprintf(p->dump, sizeof(p->dump), "pg_dump");
-	snprintf(p->restore, sizeof(p->restore), "pg_restore");
-	if (on_path >= major)
-		return true;
-	root = opendir(DEBIAN_ROOT);
-	while (root != NULL && (entry = readdir(root)) != NULL)
-	{
-		int version = atoi(entry->d_name);
-		char path[PATH_SIZE];
-
-		if (version < major || (best != 0 && version > best))
-			continue;
-		snprintf(path, sizeof(path), DEBIAN_ROOT "/%d/bin/pg_dump", version);
-		if (access(path, X_OK) != 0)
-			continue;
-		best = version;
-		snprintf(p->dump, sizeof(p->dump), DEBIAN_ROOT "/%d/bin/pg_dump", version);
-		snprintf(p->restore, sizeof(p->restore), DEBIAN_ROOT "/%d/bin/pg_restore", version);
-	}
-	if (root != NULL)
-		closedir(root);
-	if (best != 0)
-		return true;
-	error_set(err, ERR_CHILD, "no pg_dump of PostgreSQL %d or newer is on the daemon's host",
-	          major);
-	if (on_path > 0)
-		error_detail(err, "The one on PATH is of version %d.", on_path);
-	error_hint(err, "Install package postgresql-client-%d, or put a newer pg_dump on PATH.", major);
-	return false;
-}
-
 CopyProgram *
 copy_program_open(Worker *w, int source_version, Error *err)
 {
@@ -158,7 +89,8 @@ copy_program_open(Worker *w, int source_version, Error *err)
 		return NULL;
 	}
 	file_in(p, p->archive, "archive");
-	if (!find_programs(p, source_version / 10000, err))
+	file_in(p, p->edited, "edited");
+	if (!dump_program_find(&p->found, source_version / 10000, err))
 	{
 		copy_program_close(p);
 		return NULL;
@@ -169,7 +101,7 @@ copy_program_open(Worker *w, int source_version, Error *err)
 void
 copy_program_close(CopyProgram *p)
 {
-	static const char *const files[] = {"archive", "version", "list", "sql", "service"};
+	static const char *const files[] = {"archive", "edited", "sql", "service"};
 
 	if (p == NULL)
 		return;
@@ -249,34 +181,27 @@ write_file(const char *path, const char *text, Error *err)
 	return ok;
 }
 
-/* -n "schema" with the quoting of pg_dump's patterns; twice, since argv wants one string each. */
-static const char *
-schema_pattern(Arena *arena, const char *schema)
-{
-	StrBuf buf;
-	char *pattern;
-
-	strbuf_init(&buf);
-	strbuf_ident(&buf, schema);
-	pattern = arena_strdup(arena, buf.data);
-	strbuf_free(&buf);
-	return pattern;
-}
-
+/* Schemas and relations that the selection does not touch are passed over: they need no locks. */
 static const char **
-dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const char *conninfo,
-               Arena *arena)
+dump_arguments(CopyProgram *p, PgSession *source, const char *snapshot, const char *encoding,
+               const char *conninfo, Arena *arena, Error *err)
 {
-	const JobOptions *o = &worker_job(p->w)->options;
-	const char **argv = arena_zalloc(
-	    arena, sizeof(char *) * (24 + 2 * (size_t) (o->object_count + o->exclude_count)));
+	const Job *job = worker_job(p->w);
+	const char **argv;
+	SourceNeeds needs;
+	char **schemas, **tables;
+	int schema_count, table_count;
 	int n = 0;
 
-	argv[n++] = p->dump;
+	if (!source_needs_read(&needs, source, job, arena, err) ||
+	    !source_needs_excludes(&needs, source, job, arena, &schemas, &schema_count, &tables,
+	                           &table_count, err))
+		return NULL;
+	argv = arena_zalloc(arena, sizeof(char *) * (24 + 2 * (size_t) (schema_count + table_count)));
+	argv[n++] = p->found.dump;
 	argv[n++] = "--format=custom";
 	argv[n++] = "--compress=0";
 	argv[n++] = "--schema-only";
-	argv[n++] = "--no-publications";
 	argv[n++] = "--no-subscriptions";
 	argv[n++] = "--no-password";
 	argv[n++] = "--encoding"; /* whatever role or database configure for clients */
@@ -288,17 +213,15 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const
 		argv[n++] = "--snapshot";
 		argv[n++] = snapshot;
 	}
-	for (int i = 0; i < o->object_count; i++)
+	for (int i = 0; i < schema_count; i++)
 	{
-		argv[n++] = "--schema";
-		argv[n++] = schema_pattern(arena, o->objects[i].schema);
-	}
-	for (int i = 0; i < o->exclude_count; i++)
-	{
-		if (o->exclude[i].table_count > 0)
-			continue;
 		argv[n++] = "--exclude-schema";
-		argv[n++] = schema_pattern(arena, o->exclude[i].schema);
+		argv[n++] = schemas[i];
+	}
+	for (int i = 0; i < table_count; i++)
+	{
+		argv[n++] = "--exclude-table";
+		argv[n++] = tables[i];
 	}
 	argv[n++] = "--dbname";
 	argv[n++] = conninfo;
@@ -306,14 +229,15 @@ dump_arguments(CopyProgram *p, const char *snapshot, const char *encoding, const
 }
 
 bool
-copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding, WorkerOrder *order,
-                  Error *err)
+copy_program_dump(CopyProgram *p, PgSession *source, const char *snapshot, const char *encoding,
+                  WorkerOrder *order, Error *err)
 {
 	const Job *job = worker_job(p->w);
 	Arena *arena = arena_create(8192);
 	StrBuf open_part, password, service;
 	char service_path[PATH_SIZE];
 	const char *env[4] = {NULL};
+	const char **argv = NULL;
 	int n = 0;
 	bool ok;
 
@@ -333,8 +257,8 @@ copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding, Wo
 	if (password.len > 0)
 		env[n++] = password.data;
 	if (ok)
-		ok = run(p, dump_arguments(p, snapshot, encoding, open_part.data, arena), env, -1, order,
-		         err);
+		argv = dump_arguments(p, source, snapshot, encoding, open_part.data, arena, err);
+	ok = argv != NULL && run(p, argv, env, -1, order, err);
 	if (!ok)
 		error_context(err, "running pg_dump");
 	explicit_bzero(password.data, password.len);
@@ -387,37 +311,22 @@ without_guard(char *sql)
 }
 
 const char *
-copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool no_owner,
-                 Arena *arena, WorkerOrder *order, Error *err)
+copy_program_sql(CopyProgram *p, const Archive *archive, const ArchiveChange *changes,
+                 ArchiveEntry *const *entries, int count, Arena *arena, WorkerOrder *order,
+                 Error *err)
 {
-	char list[PATH_SIZE];
 	char out[PATH_SIZE];
-	const char *argv[10] = {p->restore,
-	                        "--no-tablespaces",
-	                        "--no-privileges",
-	                        "--use-list",
-	                        list,
-	                        "--file",
-	                        out,
-	                        p->archive,
-	                        no_owner ? "--no-owner" : NULL,
-	                        NULL};
-	StrBuf ids;
+	const char *argv[] = {
+	    p->found.restore, "--no-tablespaces", "--no-privileges", "--file", out, p->edited, NULL};
 	char *sql = NULL;
-	bool ok;
 
-	file_in(p, list, "list");
 	file_in(p, out, "sql");
-	strbuf_init(&ids);
-	for (int i = 0; i < count; i++)
-		strbuf_printf(&ids, "%d;\n", entries[i]->id);
-	ok = write_file(list, ids.data, err) && run(p, argv, NULL, -1, order, err) &&
-	     file_read(out, arena, &sql, err);
-	strbuf_free(&ids);
-	if (!ok)
+	if (!copy_archive_write(archive, changes, entries, count, p->archive, p->edited, err) ||
+	    !run(p, argv, NULL, -1, order, err) || !file_read(out, arena, &sql, err))
+	{
 		error_context(err, "running pg_restore");
-	if (!ok)
 		return NULL;
+	}
 	sql = without_guard(sql);
 	blank_timeout(sql);
 	return sql;

@@ -11,6 +11,7 @@
 #include "arena.h"
 #include "copy_archive.h"
 #include "error.h"
+#include "pg_session.h"
 #include "worker.h"
 
 typedef struct CopyProgram CopyProgram;
@@ -20,14 +21,18 @@ CopyProgram *copy_program_open(Worker *w, int source_version, Error *err) must_c
 void copy_program_close(CopyProgram *p); /* removes the folder; NULL is allowed */
 
 /* Result of a run: *order other than ORDER_GO_ON means that the worker wants to leave. */
-bool copy_program_dump(CopyProgram *p, const char *snapshot, const char *encoding,
-                       WorkerOrder *order, Error *err) must_check;
+bool copy_program_dump(CopyProgram *p, PgSession *source, const char *snapshot,
+                       const char *encoding, WorkerOrder *order, Error *err) must_check;
 
 /* Path of the archive that the dump wrote. */
 const char *copy_program_archive(const CopyProgram *p);
 
-/* The SQL that restores these entries, in order, in the arena; without their privileges. */
-const char *copy_program_sql(CopyProgram *p, ArchiveEntry *const *entries, int count, bool no_owner,
-                             Arena *arena, WorkerOrder *order, Error *err) must_check;
+/*
+ * The SQL that restores these entries of the archive, in order, with the changes' owners and
+ * definitions and without privileges; in the arena.
+ */
+const char *copy_program_sql(CopyProgram *p, const Archive *archive, const ArchiveChange *changes,
+                             ArchiveEntry *const *entries, int count, Arena *arena,
+                             WorkerOrder *order, Error *err) must_check;
 
 #endif /* DTS_COPY_PROGRAM_H */

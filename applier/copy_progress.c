@@ -2,9 +2,9 @@
  * copy_progress.c
  *		Progress by table; see copy_progress.h.
  *
- * Bytes done are those of the COPY stream, bytes estimated those on the source's disk.  A table
- *with several parts at work shows the sum of what is committed; the message about a part in hand is
- * added only while it is the table's only one.
+ * Bytes done are those of the COPY stream, bytes estimated those on the source's disk.  What a table
+ * shows is the sum of its committed parts and of those in hand; a part that is given up takes its
+ * rows back.  The rate is that of the last seconds, the newest weighing most.
  */
 #include "copy_progress.h"
 
@@ -13,13 +13,27 @@
 #include <string.h>
 
 #include "arena.h"
+#include "copy_crew.h"
+
+#define RATE_US 1000000
 
 typedef struct TableState
 {
 	uint32_t oid;
 	int indexes_left;
-	TableProgress report;
+	TableProgress report; /* what is committed */
+	int64_t rate_us;      /* when the rates were last computed; 0: never */
+	int64_t rate_rows;    /* what was shown then */
+	int64_t rate_bytes;
 } TableState;
+
+/* The part that a worker of the crew has in hand. */
+typedef struct InHand
+{
+	uint32_t oid; /* 0: none */
+	int64_t rows;
+	int64_t bytes;
+} InHand;
 
 struct CopyProgress
 {
@@ -27,7 +41,8 @@ struct CopyProgress
 	Arena *arena;
 	TableState *tables; /* by oid */
 	int count;
-	uint32_t failed_oid; /* of the last COPY_FAILED */
+	InHand hands[CREW_FDS_MAX]; /* by worker */
+	uint32_t failed_oid;        /* of the last COPY_FAILED */
 };
 
 static TableState *
@@ -120,31 +135,105 @@ task_done(TableState *t, const CopyMessage *message)
 	t->report.phase = phase_of(t);
 }
 
+/* Rates from what is shown, over a second at least. */
+static void
+measure(TableState *t, const TableProgress *shown, int64_t now_us)
+{
+	double seconds = (double) (now_us - t->rate_us) / 1e6;
+
+	if (t->rate_us != 0 && now_us - t->rate_us < RATE_US)
+		return;
+	if (t->rate_us != 0)
+	{
+		double rows = (double) (shown->rows_done - t->rate_rows) / seconds;
+		double bytes = (double) (shown->bytes_done - t->rate_bytes) / seconds;
+		bool first = t->report.bytes_per_second <= 0;
+
+		/* less than before: a part was given up */
+		rows = rows < 0 ? 0 : rows;
+		bytes = bytes < 0 ? 0 : bytes;
+		t->report.rows_per_second = first ? rows : (rows + t->report.rows_per_second) / 2;
+		t->report.bytes_per_second = first ? bytes : (bytes + t->report.bytes_per_second) / 2;
+	}
+	t->rate_us = now_us;
+	t->rate_rows = shown->rows_done;
+	t->rate_bytes = shown->bytes_done;
+}
+
+static void
+show(CopyProgress *p, TableState *t)
+{
+	TableProgress shown = t->report;
+
+	shown.parts_active = 0;
+	for (int i = 0; i < CREW_FDS_MAX; i++)
+	{
+		if (p->hands[i].oid != t->oid)
+			continue;
+		shown.parts_active++;
+		shown.rows_done += p->hands[i].rows;
+		shown.bytes_done += p->hands[i].bytes;
+		shown.phase = TABLE_COPYING;
+	}
+	measure(t, &shown, worker_now_us(p->w));
+	shown.rows_per_second = t->report.rows_per_second;
+	shown.bytes_per_second = t->report.bytes_per_second;
+	worker_report_table(p->w, &shown);
+}
+
+/* Rates change also when nothing is said. */
+static void
+show_those_in_hand(CopyProgress *p)
+{
+	for (int i = 0; i < CREW_FDS_MAX; i++)
+	{
+		TableState *t = p->hands[i].oid != 0 ? find_table(p, p->hands[i].oid) : NULL;
+
+		if (t != NULL && worker_now_us(p->w) - t->rate_us >= RATE_US)
+			show(p, t);
+	}
+}
+
 void
 copy_progress_heard(CopyProgress *p, const CopyMessage *message)
 {
 	TableState *t;
-	TableProgress shown;
+	InHand *hand;
 
-	if (message == NULL || message->table_oid == 0)
-		return;
-	if (message->kind == COPY_FAILED)
-		p->failed_oid = message->table_oid;
-	t = find_table(p, message->table_oid);
-	if (t == NULL)
-		return;
-	if (message->kind == COPY_DONE)
-		task_done(t, message);
-	else if (message->kind != COPY_PROGRESS)
-		return;
-	shown = t->report;
-	if (message->kind == COPY_PROGRESS && message->stage == STAGE_DATA)
+	if (message == NULL)
 	{
-		shown.phase = TABLE_COPYING;
-		shown.rows_done += message->rows;
-		shown.bytes_done += message->bytes;
+		show_those_in_hand(p);
+		return;
 	}
-	worker_report_table(p->w, &shown);
+	hand = &p->hands[message->worker];
+	t = message->table_oid != 0 ? find_table(p, message->table_oid) : NULL;
+	switch (message->kind)
+	{
+		case COPY_NOTE:
+			return;
+		case COPY_PROGRESS:
+			if (message->stage == STAGE_DATA)
+				*hand = (InHand){message->table_oid, message->rows, message->bytes};
+			break;
+		case COPY_DONE:
+			memset(hand, 0, sizeof(*hand));
+			if (t != NULL)
+				task_done(t, message);
+			break;
+		case COPY_HELLO: /* perhaps in the place of one that died */
+			memset(hand, 0, sizeof(*hand));
+			return;
+		case COPY_FAILED:
+			p->failed_oid = message->table_oid != 0 ? message->table_oid : p->failed_oid;
+			memset(hand, 0, sizeof(*hand));
+			break;
+		case COPY_CHANGED:
+		case COPY_GAVE_WAY:
+			memset(hand, 0, sizeof(*hand));
+			break;
+	}
+	if (t != NULL)
+		show(p, t);
 }
 
 void
@@ -157,6 +246,7 @@ copy_progress_close(CopyProgress *p, bool complete, const Error *err)
 		if (p->tables[i].report.phase == TABLE_COPIED)
 			continue;
 		p->tables[i].report.phase = TABLE_COPIED;
+		p->tables[i].report.rows_per_second = p->tables[i].report.bytes_per_second = 0;
 		worker_report_table(p->w, &p->tables[i].report);
 	}
 	if (t != NULL)

@@ -14,7 +14,7 @@ typedef struct CopyProgress CopyProgress;
 /* Reads from the queue what is done already, and reports it. */
 CopyProgress *copy_progress_open(Worker *w, PgSession *target, Error *err) must_check;
 
-/* A message of a copy worker; NULL is ignored. */
+/* A message of a copy worker; NULL about once a second. */
 void copy_progress_heard(CopyProgress *p, const CopyMessage *message);
 
 /* The load has ended; err: the table that was at work last shows it.  Frees p. */

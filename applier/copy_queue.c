@@ -2,8 +2,7 @@
  * copy_queue.c
  *		Tasks of a load in dts.target_part; see copy_queue.h.
  *
- * Order of a stage is the order of part_id, so whoever adds tasks puts the largest first.  Taking
- * is two short statements: which stage is at work, then a row of it with SKIP LOCKED.
+ * Order of a stage is by size, then by part_id, so that serial ones keep the order of their adding.
  */
 #include "copy_queue.h"
 
@@ -20,12 +19,6 @@ static const char *const kind_names[] = {
 #define COPY_KIND_NAME(sym, name) name,
     COPY_KINDS(COPY_KIND_NAME)
 #undef COPY_KIND_NAME
-};
-
-static const bool stage_is_serial[] = {
-#define COPY_STAGE_SERIAL(sym, serial) serial,
-    COPY_STAGES(COPY_STAGE_SERIAL)
-#undef COPY_STAGE_SERIAL
 };
 
 static const char *const step_names[] = {
@@ -148,129 +141,6 @@ copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int count, Er
 	return ok;
 }
 
-static const char *
-keep_text(Arena *arena, const PgRows *rows, int column)
-{
-	const char *text = pg_rows_get(rows, 0, column);
-
-	return text ? arena_strdup(arena, text) : "";
-}
-
-/* Locks the first free task that the condition allows.  Conditions are texts of this file. */
-static CopyTake
-take_where(PgSession *target, const Job *job, const char *condition, const char *second,
-           Arena *arena, CopyTask *task, Error *err)
-{
-	const char *params[] = {job->slot_name, second};
-	const char *kind;
-	char sql[1024];
-	PgRows *rows;
-
-	snprintf(sql, sizeof(sql),
-	         "SELECT part_id, stage, kind, schema_name, table_name, table_oid, source_sql, "
-	         "target_sql, rows_estimated, bytes_estimated FROM dts.target_part t "
-	         "WHERE slot_name = $1 AND state = 'todo' AND %s "
-	         "ORDER BY part_id LIMIT 1 FOR UPDATE SKIP LOCKED",
-	         condition);
-	rows = pg_session_query(target, err, sql, 2, params);
-	if (rows == NULL)
-		return TAKE_FAILED;
-	if (pg_rows_count(rows) == 0)
-	{
-		pg_rows_free(rows);
-		return TAKE_BUSY;
-	}
-	memset(task, 0, sizeof(*task));
-	task->id = pg_rows_int(rows, 0, 0);
-	task->stage = (CopyStage) pg_rows_int(rows, 0, 1);
-	kind = pg_rows_get(rows, 0, 2);
-	task->kind = TASK_COUNT;
-	for (int k = 0; k < TASK_COUNT; k++)
-	{
-		if (strcmp(kind, kind_names[k]) == 0)
-			task->kind = (CopyKind) k;
-	}
-	task->schema = keep_text(arena, rows, 3);
-	task->table = keep_text(arena, rows, 4);
-	task->table_oid = (uint32_t) pg_rows_int(rows, 0, 5);
-	task->source_sql = keep_text(arena, rows, 6);
-	task->target_sql = keep_text(arena, rows, 7);
-	task->rows_estimated = pg_rows_int(rows, 0, 8);
-	task->bytes_estimated = pg_rows_int(rows, 0, 9);
-	pg_rows_free(rows);
-	if (task->kind == TASK_COUNT)
-	{
-		error_set(err, ERR_INTERNAL, "unknown kind of task in dts.target_part");
-		return TAKE_FAILED;
-	}
-	return TAKE_TASK;
-}
-
-#define TABLE_IS_WHOLE                                                                             \
-	"NOT EXISTS (SELECT FROM dts.target_part d WHERE d.slot_name = t.slot_name"                    \
-	" AND d.table_oid = t.table_oid AND d.state = 'todo' AND d.stage < 4)"
-
-_Static_assert(STAGE_INDEX == 4, "TABLE_IS_WHOLE and the conditions below name the stage");
-
-CopyTake
-copy_queue_take(PgSession *target, const Job *job, CopyStage last, uint32_t prefer, Arena *arena,
-                CopyTask *task, Error *err)
-{
-	const char *params[] = {job->slot_name};
-	char number[16];
-	CopyTake take = TAKE_BUSY;
-	int64_t stage;
-	PgRows *rows = pg_session_query(target, err,
-	                                "SELECT stage FROM dts.target_part WHERE slot_name = $1 AND "
-	                                "state = 'todo' ORDER BY stage LIMIT 1",
-	                                1, params);
-
-	if (rows == NULL)
-		return TAKE_FAILED;
-	stage = pg_rows_count(rows) == 0 ? STAGE_COUNT : pg_rows_int(rows, 0, 0);
-	pg_rows_free(rows);
-	if (stage > (int64_t) last)
-		return TAKE_NONE;
-
-	if (prefer != 0 && last >= STAGE_INDEX && (stage == STAGE_DATA || stage == STAGE_INDEX))
-	{
-		snprintf(number, sizeof(number), "%" PRIu32, prefer);
-		take = take_where(target, job,
-		                  "stage = 4 AND table_oid = CAST($2 AS bigint) AND " TABLE_IS_WHOLE,
-		                  number, arena, task, err);
-	}
-	snprintf(number, sizeof(number), "%d", (int) stage);
-	if (take == TAKE_BUSY && stage_is_serial[stage])
-		take = take_where(target, job,
-		                  "part_id = (SELECT part_id FROM dts.target_part m WHERE m.slot_name = $1 "
-		                  "AND m.state = 'todo' AND m.stage = CAST($2 AS int) ORDER BY stage, "
-		                  "part_id LIMIT 1)",
-		                  number, arena, task, err);
-	else if (take == TAKE_BUSY)
-		take = take_where(target, job, "stage = CAST($2 AS int)", number, arena, task, err);
-	if (take == TAKE_BUSY && stage == STAGE_DATA && last >= STAGE_INDEX)
-		take = take_where(target, job, "stage = CAST($2 AS int) AND " TABLE_IS_WHOLE, "4", arena,
-		                  task, err);
-	return take;
-}
-
-bool
-copy_queue_done(PgSession *target, const Job *job, int64_t id, int64_t rows, int64_t bytes,
-                Error *err)
-{
-	char numbers[3][24];
-	const char *params[] = {job->slot_name, numbers[0], numbers[1], numbers[2]};
-
-	snprintf(numbers[0], sizeof(numbers[0]), "%" PRId64, id);
-	snprintf(numbers[1], sizeof(numbers[1]), "%" PRId64, rows);
-	snprintf(numbers[2], sizeof(numbers[2]), "%" PRId64, bytes);
-	return pg_session_exec(target, err,
-	                       "UPDATE dts.target_part SET state = 'done', rows_done = CAST($3 AS "
-	                       "bigint), bytes_done = CAST($4 AS bigint) WHERE slot_name = $1 AND "
-	                       "part_id = CAST($2 AS bigint)",
-	                       4, params);
-}
-
 bool
 copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last, int64_t *left,
                 Error *err)
@@ -293,6 +163,21 @@ copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage la
 }
 
 bool
+copy_queue_weigh(PgSession *target, const Job *job, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	char sql[512];
+
+	snprintf(sql, sizeof(sql),
+	         "UPDATE dts.target_part t SET bytes_estimated = d.bytes FROM (SELECT table_oid, "
+	         "sum(bytes_estimated) AS bytes FROM dts.target_part WHERE slot_name = $1 AND stage = "
+	         "%d GROUP BY table_oid) d WHERE t.slot_name = $1 AND t.state = 'todo' AND t.table_oid "
+	         "= d.table_oid AND t.stage IN (%d, %d, %d)",
+	         STAGE_DATA, STAGE_INDEX, STAGE_FOREIGN_KEY, STAGE_ANALYZE);
+	return pg_session_exec(target, err, sql, 1, params);
+}
+
+bool
 copy_queue_restart_data(PgSession *target, const Job *job, Error *err)
 {
 	const char *params[] = {job->slot_name};
@@ -300,7 +185,7 @@ copy_queue_restart_data(PgSession *target, const Job *job, Error *err)
 
 	snprintf(sql, sizeof(sql),
 	         "DELETE FROM dts.target_part WHERE slot_name = $1 AND (stage = %d OR stage = %d OR "
-	         "kind = 'sequences')",
+	         "kind = 'sequences' AND source_sql IS NULL)",
 	         STAGE_DATA, STAGE_ANALYZE);
 	if (!pg_session_exec(target, err, sql, 1, params))
 		return false;

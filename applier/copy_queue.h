@@ -4,7 +4,8 @@
  *		dts.target_part on the target, and is marked in the transaction that does it.
  *
  * A task that is being worked on is a locked row, not a state: when its worker dies, the server
- * rolls back and the task is simply free again.  The queue knows nothing of how a task is done.
+ * rolls back and the task is simply free again.  The queue knows nothing of how a task is done;
+ * which one comes next is copy_take's business.
  */
 #ifndef DTS_COPY_QUEUE_H
 #define DTS_COPY_QUEUE_H
@@ -58,11 +59,15 @@ typedef enum CopyStage
 
 /* X(symbol, name): how a task is done */
 #define COPY_KINDS(X)                                                                              \
-	X(SQL, "sql")             /* run target_sql */                                                 \
-	X(GRANTS, "grants")       /* run target_sql, leaving out what names an unknown role */         \
-	X(EMPTY, "empty")         /* remove the rows of the table */                                   \
-	X(PART, "part")           /* source_sql is COPY TO, target_sql COPY FROM */                    \
-	X(MERGE, "merge")         /* the same by way of a staging table, existing keys stay */         \
+	X(SQL, "sql")         /* run target_sql */                                                     \
+	X(GRANTS, "grants")   /* run target_sql, leaving out what names an unknown role */             \
+	X(EMPTY, "empty")     /* remove the rows of the table */                                       \
+	X(PART, "part")       /* source_sql is COPY TO, target_sql COPY FROM */                        \
+	X(FRESH, "fresh")     /* the same for a whole table, which is emptied first; frozen */         \
+	X(MERGE, "merge")     /* the same by way of a staging table, existing keys stay */             \
+	X(CHANGED, "changed") /* a part that no worker can do: it needs a new snapshot */              \
+	X(KEY, "key")         /* target_sql; source_sql is the same for a large table, in two */       \
+	X(LARGE, "large")     /* large objects: source_sql lists them, target_sql is like grants */    \
 	X(SEQUENCES, "sequences") /* set to the source's values */
 
 #define COPY_KIND_ENUM(sym, name) TASK_##sym,
@@ -90,14 +95,6 @@ typedef struct CopyTask
 	bool settled; /* recorded, with nothing to do at present */
 } CopyTask;
 
-typedef enum CopyTake
-{
-	TAKE_FAILED, /* err */
-	TAKE_TASK,
-	TAKE_BUSY, /* what is left waits for others */
-	TAKE_NONE, /* nothing is left up to that stage */
-} CopyTake;
-
 /* Opens a session on the target that speaks the source's encoding. */
 PgSession *copy_target_open(const Job *job, const char *encoding, Error *err) must_check;
 
@@ -110,20 +107,15 @@ void copy_queue_rollback(PgSession *target);
 bool copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int count,
                     Error *err) must_check;
 
-/*
- * Locks one task up to `last` inside the caller's transaction, preferring index tasks of the table
- * `prefer` (0: none).  The task's texts live in the arena.
- */
-CopyTake copy_queue_take(PgSession *target, const Job *job, CopyStage last, uint32_t prefer,
-                         Arena *arena, CopyTask *task, Error *err) must_check;
-
-/* Marks the task, in the transaction that took it. */
-bool copy_queue_done(PgSession *target, const Job *job, int64_t id, int64_t rows, int64_t bytes,
-                     Error *err) must_check;
-
 /* How many tasks of the stages first..last wait or are being worked on. */
 bool copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last,
                      int64_t *left, Error *err) must_check;
+
+/*
+ * Gives the tasks that follow a table's rows the size of the table, so that the largest come first.
+ * Caller's transaction.
+ */
+bool copy_queue_weigh(PgSession *target, const Job *job, Error *err) must_check;
 
 /* Forgets all data parts and asks for emptying the tables that we filled.  Caller's transaction. */
 bool copy_queue_restart_data(PgSession *target, const Job *job, Error *err) must_check;

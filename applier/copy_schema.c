@@ -15,6 +15,7 @@
 
 #include "copy_catalog.h"
 #include "copy_crew.h"
+#include "copy_database.h"
 #include "copy_index.h"
 #include "copy_keeper.h"
 #include "copy_program.h"
@@ -22,6 +23,8 @@
 #include "copy_select.h"
 #include "fault.h"
 #include "strbuf.h"
+
+#define SEQUENCES_PER_TASK 100
 
 static PhaseResult
 failed(const Error *err)
@@ -69,6 +72,41 @@ plan_refresh(CopyTasks *tasks, const Archive *archive, const CopySelection *sele
 	return true;
 }
 
+/* Sequences that a selection needed from elsewhere; all others the phase "full" sets by itself. */
+static void
+plan_sequences(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
+               const Job *job)
+{
+	StrBuf sql, name;
+	int gathered = 0;
+
+	strbuf_init(&sql);
+	strbuf_init(&name);
+	for (int i = 0; i < archive->count; i++)
+	{
+		const ArchiveEntry *e = &archive->entries[i];
+
+		if (selection->verdict[e->id] == ENTRY_KEEP && strcmp(e->desc, "SEQUENCE") == 0 &&
+		    !job_selects(job, e->schema, e->tag))
+		{
+			strbuf_reset(&name);
+			strbuf_qualified(&name, e->schema, e->tag);
+			strbuf_puts(&sql, gathered++ == 0 ? "SELECT " : " UNION ALL SELECT ");
+			strbuf_literal(&sql, name.data);
+			strbuf_printf(&sql, ", last_value, is_called FROM %s", name.data);
+		}
+		if (gathered == SEQUENCES_PER_TASK || (gathered > 0 && i == archive->count - 1))
+		{
+			copy_tasks_add(tasks, STAGE_REFRESH, TASK_SEQUENCES)->source_sql =
+			    arena_strdup(tasks->arena, sql.data);
+			strbuf_reset(&sql);
+			gathered = 0;
+		}
+	}
+	strbuf_free(&sql);
+	strbuf_free(&name);
+}
+
 static bool
 store_plan(PgSession *target, const Job *job, CopyTasks *tasks, Error *err)
 {
@@ -91,20 +129,29 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	const Job *job = worker_job(w);
 	CopyTasks tasks = {.arena = arena};
 	CopySelection selection;
+	CopyRoles *roles;
 	Archive archive;
+	const char *database = NULL;
 	CopyProgram *program = copy_program_open(w, pg_session_version(source), err);
 	bool ok;
 
 	*order = ORDER_GO_ON;
 	if (program == NULL)
 		return false;
-	ok = copy_program_dump(program, snapshot, encoding, order, err) &&
+	ok = copy_program_dump(program, source, snapshot, encoding, order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), arena, err) &&
-	     copy_select(&selection, &archive, job, target, arena, err) &&
-	     copy_index_plan(&tasks, &archive, &selection, program, order, err) &&
+	     (roles = copy_roles_read(job, target, arena, err)) != NULL &&
+	     (job->options.object_count > 0 ||
+	      (database = copy_database_sql(source, target, roles, arena, err)) != NULL) &&
+	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
+	     copy_index_plan(&tasks, &archive, &selection, program, source, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||
 	      plan_refresh(&tasks, &archive, &selection, source, err));
 	copy_program_close(program);
+	if (ok && job->options.phases[PHASE_FULL])
+		plan_sequences(&tasks, &archive, &selection, job);
+	if (ok && database != NULL && database[0] != '\0')
+		copy_tasks_add(&tasks, STAGE_REFRESH, TASK_GRANTS)->target_sql = database;
 	if (!ok || !store_plan(target, job, &tasks, err))
 		return false;
 	for (int i = 0; i < selection.warning_count; i++)
@@ -153,6 +200,7 @@ create(Worker *w, PgSession *target, const char *encoding, Error *err)
 			return PHASE_YIELDED;
 		case CREW_SNAPSHOT_LOST:
 		case CREW_FAILED:
+		case CREW_WORKING:
 			break;
 	}
 	return failed(err);

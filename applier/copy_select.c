@@ -15,16 +15,11 @@
 #include <string.h>
 
 #include "copy_catalog.h"
+#include "copy_existing.h"
+#include "copy_roles.h"
 #include "strbuf.h"
 
 #define WARNINGS_MAX 200
-
-/* A sorted set of texts. */
-typedef struct NameSet
-{
-	char **names;
-	int count;
-} NameSet;
 
 typedef struct Chooser
 {
@@ -32,74 +27,10 @@ typedef struct Chooser
 	const Job *job;
 	Arena *arena;
 	CopySelection *out;
-	NameSet roles;
-	NameSet schemas;
-	NameSet relations; /* schema, \001, name; so are the next two */
-	NameSet types;
-	NameSet parts; /* table and part: constraints, triggers, policies, rules */
+	const CopyExisting *existing;
+	CopyRoles *roles;
+	int *attached_to; /* by entry id: of a partition, its parent's */
 } Chooser;
-
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-static bool
-set_has(const NameSet *set, const char *name)
-{
-	return set->count > 0 &&
-	       bsearch(&name, set->names, (size_t) set->count, sizeof(char *), compare_names) != NULL;
-}
-
-static bool
-set_has_in(const Chooser *c, const NameSet *set, const char *schema, const char *name)
-{
-	return set_has(set, arena_printf(c->arena, "%s\001%s", schema, name));
-}
-
-static bool
-set_read(Chooser *c, NameSet *set, PgSession *target, const char *sql, Error *err)
-{
-	PgRows *rows = pg_session_query(target, err, sql, 0, NULL);
-
-	if (rows == NULL)
-		return false;
-	set->count = pg_rows_count(rows);
-	set->names = arena_alloc(c->arena, sizeof(char *) * ((size_t) set->count + 1));
-	for (int i = 0; i < set->count; i++)
-		set->names[i] = arena_strdup(c->arena, pg_rows_get(rows, i, 0));
-	qsort(set->names, (size_t) set->count, sizeof(char *), compare_names);
-	pg_rows_free(rows);
-	return true;
-}
-
-static bool
-read_target(Chooser *c, PgSession *target, Error *err)
-{
-	return set_read(c, &c->roles, target, "SELECT rolname FROM pg_catalog.pg_roles", err) &&
-	       set_read(c, &c->schemas, target, "SELECT nspname FROM pg_catalog.pg_namespace", err) &&
-	       set_read(c, &c->relations, target,
-	                "SELECT n.nspname || E'\\001' || c.relname FROM pg_catalog.pg_class c JOIN "
-	                "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' "
-	                "AND n.nspname <> 'information_schema'",
-	                err) &&
-	       set_read(c, &c->types, target,
-	                "SELECT n.nspname || E'\\001' || t.typname FROM pg_catalog.pg_type t JOIN "
-	                "pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname !~ '^pg_' "
-	                "AND n.nspname <> 'information_schema'",
-	                err) &&
-	       set_read(c, &c->parts, target,
-	                "SELECT n.nspname || E'\\001' || c.relname || ' ' || p.name FROM "
-	                "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
-	                "c.relnamespace JOIN (SELECT conrelid AS rel, conname AS name FROM "
-	                "pg_catalog.pg_constraint UNION ALL SELECT tgrelid, tgname FROM "
-	                "pg_catalog.pg_trigger UNION ALL SELECT polrelid, polname FROM "
-	                "pg_catalog.pg_policy UNION ALL SELECT ev_class, rulename FROM "
-	                "pg_catalog.pg_rewrite) p ON p.rel = c.oid WHERE n.nspname !~ '^pg_' AND "
-	                "n.nspname <> 'information_schema'",
-	                err);
-}
 
 static void
 warn(Chooser *c, char *text)
@@ -122,17 +53,9 @@ is_one_of(const char *desc, const char *const *list)
 static bool
 never_copied(const ArchiveEntry *e)
 {
-	static const char *const list[] = {"PUBLICATION",
-	                                   "PUBLICATION TABLE",
-	                                   "PUBLICATION TABLES IN SCHEMA",
-	                                   "SUBSCRIPTION",
-	                                   "SUBSCRIPTION TABLE",
-	                                   "DATABASE",
-	                                   "DATABASE PROPERTIES",
-	                                   "ENCODING",
-	                                   "STDSTRINGS",
-	                                   "SEARCHPATH",
-	                                   NULL};
+	static const char *const list[] = {
+	    "SUBSCRIPTION", "SUBSCRIPTION TABLE", "DATABASE",   "DATABASE PROPERTIES",
+	    "ENCODING",     "STDSTRINGS",         "SEARCHPATH", NULL};
 
 	return is_one_of(e->desc, list) || e->section == ARCHIVE_SECTION_DATA;
 }
@@ -187,9 +110,27 @@ is_part(const Chooser *c, const ArchiveEntry *e)
 	                                   "COMMENT",
 	                                   "ACL",
 	                                   "SECURITY LABEL",
+	                                   "CAST",
+	                                   "TRANSFORM",
+	                                   "USER MAPPING",
+	                                   "PUBLICATION TABLE",
+	                                   "PUBLICATION TABLES IN SCHEMA",
 	                                   NULL};
 
 	return is_one_of(e->desc, list) || (strcmp(e->desc, "SEQUENCE") == 0 && depends_on_table(c, e));
+}
+
+/* What belongs to no schema goes with the whole database, and else where it is needed. */
+static EntryVerdict
+judge_database_object(const Chooser *c, const ArchiveEntry *e)
+{
+	static const char *const whole_only[] = {"EVENT TRIGGER", "PUBLICATION", "DEFAULT ACL", NULL};
+
+	if (strcmp(e->desc, "EXTENSION") == 0 && strcmp(e->tag, "dts") == 0)
+		return ENTRY_DROP;
+	if (c->job->options.object_count == 0)
+		return ENTRY_KEEP;
+	return is_one_of(e->desc, whole_only) ? ENTRY_DROP : ENTRY_MAYBE;
 }
 
 static EntryVerdict
@@ -199,16 +140,13 @@ judge_object(const Chooser *c, const ArchiveEntry *e)
 	const char *schema = is_schema ? e->tag : e->schema;
 	SchemaSelection selected;
 
-	if (never_copied(e) || (strcmp(e->desc, "EXTENSION") == 0 && strcmp(e->tag, "dts") == 0) ||
-	    (schema[0] != '\0' && copy_is_own(schema, is_schema ? "" : e->tag)))
+	if (never_copied(e) || (schema[0] != '\0' && copy_is_own(schema, is_schema ? "" : e->tag)))
 		return ENTRY_DROP;
 	if (schema[0] == '\0')
-		return ENTRY_KEEP;
+		return judge_database_object(c, e);
 	selected = copy_schema_selection(c->job, schema);
-	if (selected == SCHEMA_NONE)
-		return ENTRY_DROP;
 	if (is_schema)
-		return ENTRY_KEEP;
+		return selected == SCHEMA_NONE ? ENTRY_MAYBE : ENTRY_KEEP;
 	if (is_relation(e))
 	{
 		if (job_selects(c->job, schema, e->tag))
@@ -218,42 +156,52 @@ judge_object(const Chooser *c, const ArchiveEntry *e)
 	return selected == SCHEMA_WHOLE ? ENTRY_KEEP : ENTRY_MAYBE;
 }
 
-/* A partition is selected when its parent is. */
 static void
-keep_partitions(Chooser *c)
+find_partitions(Chooser *c)
 {
-	EntryVerdict *verdict = c->out->verdict;
-	bool changed = true;
-
-	while (changed)
+	c->attached_to = arena_zalloc(c->arena, sizeof(int) * ((size_t) c->archive->max_id + 1));
+	for (int i = 0; i < c->archive->count; i++)
 	{
-		changed = false;
-		for (int i = 0; i < c->archive->count; i++)
+		const ArchiveEntry *e = &c->archive->entries[i];
+		const ArchiveEntry *parent = NULL;
+		const ArchiveEntry *child = NULL;
+
+		if (strcmp(e->desc, "TABLE ATTACH") != 0)
+			continue;
+		for (int k = 0; k < e->depend_count; k++)
 		{
-			const ArchiveEntry *e = &c->archive->entries[i];
-			const ArchiveEntry *parent = NULL;
-			const ArchiveEntry *child = NULL;
+			const ArchiveEntry *d = depends_on(c, e, k);
 
-			if (strcmp(e->desc, "TABLE ATTACH") != 0)
+			if (d == NULL)
 				continue;
-			for (int k = 0; k < e->depend_count; k++)
-			{
-				const ArchiveEntry *d = depends_on(c, e, k);
-
-				if (d == NULL)
-					continue;
-				if (strcmp(d->tag, e->tag) == 0 && strcmp(d->schema, e->schema) == 0)
-					child = d;
-				else
-					parent = d;
-			}
-			if (parent != NULL && child != NULL && verdict[parent->id] == ENTRY_KEEP &&
-			    verdict[child->id] == ENTRY_DROP)
-			{
-				verdict[child->id] = ENTRY_KEEP;
-				changed = true;
-			}
+			if (strcmp(d->tag, e->tag) == 0 && strcmp(d->schema, e->schema) == 0)
+				child = d;
+			else
+				parent = d;
 		}
+		if (parent != NULL && child != NULL)
+			c->attached_to[child->id] = parent->id;
+	}
+}
+
+/* A partition goes with the partitioned tables above it. */
+static void
+judge_partitions(Chooser *c)
+{
+	for (int i = 0; i < c->archive->count; i++)
+	{
+		const ArchiveEntry *e = &c->archive->entries[i];
+		bool named = false;
+		bool excluded = false;
+
+		if (c->attached_to[e->id] == 0 || copy_is_own(e->schema, e->tag))
+			continue;
+		for (const ArchiveEntry *at = e; at != NULL; at = c->archive->by_id[c->attached_to[at->id]])
+		{
+			named = named || job_names(c->job, at->schema, at->tag);
+			excluded = excluded || job_excludes(c->job, at->schema, at->tag);
+		}
+		c->out->verdict[e->id] = named && !excluded ? ENTRY_KEEP : ENTRY_DROP;
 	}
 }
 
@@ -323,19 +271,57 @@ judge_parts(Chooser *c, bool last_time)
 	}
 }
 
-/* What the target has already. */
+/*
+ * Leaves out what needs something that stays behind, and in turn what needs that.  Tables are never
+ * left out in silence: one that cannot be made is an error.
+ */
 static bool
-exists_on_target(const Chooser *c, const ArchiveEntry *e)
+judge_broken(Chooser *c, Error *err)
 {
-	if (strcmp(e->desc, "SCHEMA") == 0)
-		return set_has(&c->schemas, e->tag) && strcmp(e->tag, "public") != 0;
-	if (is_relation(e))
-		return set_has_in(c, &c->relations, e->schema, e->tag);
-	if (strcmp(e->desc, "INDEX") == 0 || strcmp(e->desc, "STATISTICS") == 0)
-		return set_has_in(c, &c->relations, e->schema, e->tag);
-	if (strcmp(e->desc, "TYPE") == 0 || strcmp(e->desc, "DOMAIN") == 0)
-		return set_has_in(c, &c->types, e->schema, e->tag);
-	return set_has_in(c, &c->parts, e->schema, e->tag);
+	EntryVerdict *verdict = c->out->verdict;
+	bool changed = true;
+
+	while (changed)
+	{
+		changed = false;
+		for (int i = 0; i < c->archive->count; i++)
+		{
+			const ArchiveEntry *e = &c->archive->entries[i];
+			const ArchiveEntry *missing = NULL;
+
+			if (verdict[e->id] != ENTRY_KEEP || is_part(c, e))
+				continue;
+			for (int k = 0; k < e->depend_count && missing == NULL; k++)
+			{
+				const ArchiveEntry *d = depends_on(c, e, k);
+
+				if (d != NULL && verdict[d->id] == ENTRY_DROP && c->attached_to[e->id] != d->id &&
+				    d->section == ARCHIVE_SECTION_PRE_DATA && !is_part(c, d) &&
+				    !copy_existing_has(c->existing, d))
+					missing = d;
+			}
+			if (missing == NULL)
+				continue;
+			if (strcmp(e->desc, "TABLE") == 0)
+			{
+				error_set(err, ERR_CONFIG, "table \"%s\".\"%s\" cannot be made on the target",
+				          e->schema, e->tag);
+				error_detail(err, "It needs %s \"%s\".\"%s\", which the job does not select.",
+				             missing->desc, missing->schema, missing->tag);
+				error_hint(err, "Select that as well with dts_configure_job, or create it on the "
+				                "target.");
+				return false;
+			}
+			verdict[e->id] = ENTRY_DROP;
+			changed = true;
+			warn(c, arena_printf(c->arena,
+			                     "%s \"%s\".\"%s\" is left out: it needs %s \"%s\".\"%s\", which "
+			                     "the job does not select",
+			                     e->desc, e->schema, e->tag, missing->desc, missing->schema,
+			                     missing->tag));
+		}
+	}
+	return true;
 }
 
 /* Parts that say what a table is rather than stand beside it: an existing table keeps its own. */
@@ -346,13 +332,17 @@ belongs_to_existing(const Chooser *c, const ArchiveEntry *e)
 	    "DEFAULT", "TABLE ATTACH", "INDEX ATTACH",      "COMMENT",        "ROW SECURITY",
 	    "ACL",     "SEQUENCE",     "SEQUENCE OWNED BY", "SECURITY LABEL", NULL};
 
-	if (!is_one_of(e->desc, list))
+	bool published = strncmp(e->desc, "PUBLICATION TABLE", 17) == 0;
+
+	if (!published && !is_one_of(e->desc, list))
 		return false;
 	for (int i = 0; i < e->depend_count; i++)
 	{
 		const ArchiveEntry *d = depends_on(c, e, i);
 
-		if (d != NULL && strcmp(d->desc, "SCHEMA") != 0 && c->out->verdict[d->id] == ENTRY_EXISTS)
+		if (d != NULL && strcmp(d->desc, "SCHEMA") != 0 &&
+		    (!published || strcmp(d->desc, "PUBLICATION") == 0) &&
+		    c->out->verdict[d->id] == ENTRY_EXISTS)
 			return true;
 	}
 	return false;
@@ -374,7 +364,7 @@ judge_existing(Chooser *c, Error *err)
 			continue;
 		if (belongs_to_existing(c, e))
 			c->out->verdict[e->id] = ENTRY_EXISTS;
-		else if (exists_on_target(c, e))
+		else if (copy_existing_has(c->existing, e))
 		{
 			if (fail && is_relation(e))
 			{
@@ -398,54 +388,140 @@ judge_existing(Chooser *c, Error *err)
 	return found == 0;
 }
 
-static void
-judge_owners(Chooser *c)
+static bool
+names_roles(const ArchiveEntry *e)
 {
-	NameSet warned = {0};
+	static const char *const list[] = {"ACL", "DEFAULT ACL", "POLICY", "USER MAPPING", NULL};
 
-	warned.names = arena_alloc(c->arena, sizeof(char *) * ((size_t) c->archive->count + 1));
+	return is_one_of(e->desc, list);
+}
+
+/* Comments of what was left out for its roles. */
+static void
+drop_followers(Chooser *c, const bool *dropped)
+{
 	for (int i = 0; i < c->archive->count; i++)
 	{
 		const ArchiveEntry *e = &c->archive->entries[i];
 
-		if (c->out->verdict[e->id] != ENTRY_KEEP || e->owner[0] == '\0' ||
-		    set_has(&c->roles, e->owner))
+		for (int k = 0; k < e->depend_count; k++)
+		{
+			const ArchiveEntry *d = depends_on(c, e, k);
+
+			if (d != NULL && dropped[d->id] && c->out->verdict[e->id] == ENTRY_KEEP)
+				c->out->verdict[e->id] = ENTRY_DROP;
+		}
+	}
+}
+
+static bool
+refuse_missing(const char *const *names, int count, Error *err)
+{
+	StrBuf list;
+
+	strbuf_init(&list);
+	for (int i = 0; i < count; i++)
+		strbuf_printf(&list, "%s\"%s\"", i > 0 ? ", " : "", names[i]);
+	error_set(err, ERR_OBJECT_STATE, "roles are missing on the target");
+	error_detail(err, "%.900s", list.data);
+	error_hint(err, "Create them, or name others for them in the option \"missing_roles\".");
+	strbuf_free(&list);
+	return false;
+}
+
+/* Owners, privileges, policies and user mappings by the roles that the target has. */
+static bool
+judge_roles(Chooser *c, Error *err)
+{
+	bool *dropped = arena_zalloc(c->arena, sizeof(bool) * ((size_t) c->archive->max_id + 1));
+	const char *const *names;
+	int count;
+
+	for (int i = 0; i < c->archive->count; i++)
+	{
+		const ArchiveEntry *e = &c->archive->entries[i];
+		ArchiveChange *change = &c->out->changes[e->id];
+
+		if (c->out->verdict[e->id] != ENTRY_KEEP)
 			continue;
-		c->out->no_owner[e->id] = true;
-		if (set_has(&warned, e->owner))
-			continue;
-		warned.names[warned.count++] = arena_strdup(c->arena, e->owner);
-		qsort(warned.names, (size_t) warned.count, sizeof(char *), compare_names);
+		if (e->owner[0] != '\0')
+		{
+			const char *owner = copy_roles_owner(c->roles, e->owner);
+
+			if (owner == NULL || strcmp(owner, e->owner) != 0)
+				change->owner = owner == NULL ? "" : owner;
+		}
+		if (names_roles(e))
+			change->definition = copy_roles_rewrite(c->roles, e->definition);
+		if (change->definition != NULL && change->definition[0] == '\0')
+		{
+			c->out->verdict[e->id] = ENTRY_DROP;
+			dropped[e->id] = true;
+		}
+	}
+	drop_followers(c, dropped);
+	count = copy_roles_missing(c->roles, &names);
+	if (count > 0 && c->job->options.missing_roles_fail)
+		return refuse_missing(names, count, err);
+	for (int i = 0; i < count; i++)
 		warn(c, arena_printf(c->arena,
 		                     "role \"%s\" is missing on the target: its objects belong to the "
-		                     "target endpoint's user",
-		                     e->owner));
+		                     "target endpoint's user, its privileges, policies and user mappings "
+		                     "are left out",
+		                     names[i]));
+	count = copy_roles_foreign(c->roles, &names);
+	for (int i = 0; i < count; i++)
+		warn(c,
+		     arena_printf(c->arena,
+		                  "the target endpoint's user is no member of role \"%s\" and cannot make "
+		                  "it an owner: its objects belong to that user",
+		                  names[i]));
+	return true;
+}
+
+/* What no one needs stays behind. */
+static void
+drop_unneeded(Chooser *c)
+{
+	for (int i = 0; i < c->archive->count; i++)
+	{
+		int id = c->archive->entries[i].id;
+
+		if (c->out->verdict[id] == ENTRY_MAYBE)
+			c->out->verdict[id] = ENTRY_DROP;
 	}
+}
+
+const char *
+copy_selection_definition(const CopySelection *selection, const ArchiveEntry *e)
+{
+	const char *changed = selection->changes[e->id].definition;
+
+	return changed != NULL ? changed : e->definition;
 }
 
 bool
 copy_select(CopySelection *selection, const Archive *archive, const Job *job, PgSession *target,
-            Arena *arena, Error *err)
+            CopyRoles *roles, Arena *arena, Error *err)
 {
-	Chooser c = {.archive = archive, .job = job, .arena = arena, .out = selection};
+	Chooser c = {.archive = archive, .job = job, .arena = arena, .out = selection, .roles = roles};
 	size_t ids = (size_t) archive->max_id + 1;
 
 	memset(selection, 0, sizeof(*selection));
 	selection->verdict = arena_zalloc(arena, sizeof(EntryVerdict) * ids);
-	selection->no_owner = arena_zalloc(arena, sizeof(bool) * ids);
+	selection->changes = arena_zalloc(arena, sizeof(ArchiveChange) * ids);
 	selection->warnings = arena_zalloc(arena, sizeof(char *) * WARNINGS_MAX);
-	if (!read_target(&c, target, err))
-	{
-		error_context(err, "reading the target's catalogs");
+	c.existing = copy_existing_read(target, arena, err);
+	if (c.existing == NULL)
 		return false;
-	}
+	find_partitions(&c);
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];
 
 		selection->verdict[e->id] = is_part(&c, e) ? ENTRY_MAYBE : judge_object(&c, e);
 	}
-	keep_partitions(&c);
+	judge_partitions(&c);
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];
@@ -454,17 +530,10 @@ copy_select(CopySelection *selection, const Archive *archive, const Job *job, Pg
 			pull(&c, e, 0);
 	}
 	judge_parts(&c, false);
-	/* what no one needed, and then the comments and privileges of what was pulled in */
-	for (int i = 0; i < archive->count; i++)
-	{
-		const ArchiveEntry *e = &archive->entries[i];
-
-		if (selection->verdict[e->id] == ENTRY_MAYBE)
-			selection->verdict[e->id] = ENTRY_DROP;
-	}
-	judge_parts(&c, true);
-	if (!judge_existing(&c, err))
+	drop_unneeded(&c);
+	/* again for the comments and privileges of what was pulled in, and without what is broken */
+	if (!judge_broken(&c, err))
 		return false;
-	judge_owners(&c);
-	return true;
+	judge_parts(&c, true);
+	return judge_existing(&c, err) && judge_roles(&c, err);
 }

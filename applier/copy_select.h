@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "copy_archive.h"
+#include "copy_roles.h"
 #include "error.h"
 #include "job.h"
 #include "pg_session.h"
@@ -23,8 +24,8 @@ typedef enum EntryVerdict
 
 typedef struct CopySelection
 {
-	EntryVerdict *verdict; /* by entry id */
-	bool *no_owner;        /* by entry id: its owner is missing on the target */
+	EntryVerdict *verdict;  /* by entry id */
+	ArchiveChange *changes; /* by entry id: owners and definitions with the target's roles */
 	char **warnings;
 	int warning_count;
 } CopySelection;
@@ -34,6 +35,9 @@ typedef struct CopySelection
  * target; all of them are named, as far as they fit.
  */
 bool copy_select(CopySelection *selection, const Archive *archive, const Job *job,
-                 PgSession *target, Arena *arena, Error *err) must_check;
+                 PgSession *target, CopyRoles *roles, Arena *arena, Error *err) must_check;
+
+/* The entry's SQL as it is to be run. */
+const char *copy_selection_definition(const CopySelection *selection, const ArchiveEntry *e);
 
 #endif /* DTS_COPY_SELECT_H */

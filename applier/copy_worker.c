@@ -1,15 +1,21 @@
 /*
  * copy_worker.c
- *		The loop of one copy worker: take a task, do it, mark it, commit; see copy_worker.h.
+ *		The loop of one copy worker: take tasks, do them, mark them, commit; see copy_worker.h.
  *
  * The target's transaction holds a task's rows and its mark, so a worker can be killed at any
  * instant: what it had in hand is free again once the server has noticed.  Commits are asynchronous
  * (a lost one loses rows and mark together); the phase makes everything durable with its own.
- * The transfer itself is in copy_part.c.
+ * What to take is copy_take.c's business, how to do it copy_task.c's.
+ *
+ * Trouble with one table on the source is not trouble with the load: a table that changed is set
+ * aside, one that somebody else wants or has is left alone for a while, and the worker goes on with
+ * others.
  */
 #include "copy_worker.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,41 +23,86 @@
 #include <unistd.h>
 
 #include "copy_catalog.h"
-#include "copy_part.h"
+#include "copy_take.h"
+#include "copy_task.h"
 #include "fault.h"
 #include "pg_session.h"
 #include "strbuf.h"
 
-#define BUSY_SLEEP_US     20000
+#define IDLE_MIN_MS       20
+#define IDLE_MAX_MS       1000
 #define DEADLOCK_ATTEMPTS 20
+#define AVOID_MAX         32
+#define AVOID_MIN_MS      1000
+#define AVOID_MAX_MS      15000
+
+/* A table on the source that is somebody else's for the time being. */
+typedef struct Avoided
+{
+	uint32_t oid; /* 0: free */
+	int64_t until_ms;
+	int pause_ms; /* the last one, from which the next grows */
+} Avoided;
 
 typedef struct CopyWorker
 {
 	const CopyWorkerOptions *options;
 	PgSession *source; /* opened when first needed */
+	bool source_begun; /* stands in a transaction on the snapshot */
 	PgSession *target;
-	Arena *arena;   /* of the task in hand */
-	CopyTask task;  /* in hand */
-	uint32_t table; /* worked on last: its indexes come first */
-	int64_t rows;   /* of the task in hand */
+	Arena *arena;         /* of the batch in hand */
+	CopyBatch *batch;     /* in hand */
+	const CopyTask *task; /* of it; NULL: none */
+	int64_t rows;         /* of the task in hand */
 	int64_t bytes;
-	bool snapshot_lost;
+	CopyPartEnd end; /* how the last task failed */
+	Avoided avoided[AVOID_MAX];
+	int idle_ms; /* how long it last waited for others */
 } CopyWorker;
+
+size_t
+copy_message_size(CopyMessageKind kind)
+{
+	switch (kind)
+	{
+		case COPY_HELLO:
+		case COPY_PROGRESS:
+		case COPY_DONE:
+		case COPY_GAVE_WAY:
+			return offsetof(CopyMessage, error);
+		case COPY_NOTE:
+		case COPY_CHANGED:
+		case COPY_FAILED:
+			break;
+	}
+	return sizeof(CopyMessage);
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void
 tell(CopyWorker *cw, CopyMessage *message)
 {
 	const char *at = (const char *) message;
-	size_t left = sizeof(*message);
+	size_t left = copy_message_size(message->kind);
 
-	message->stage = cw->task.stage;
-	message->table_oid = cw->task.table_oid;
+	message->stage = cw->task != NULL ? cw->task->stage : STAGE_COUNT;
+	message->table_oid = cw->task != NULL ? cw->task->table_oid : 0;
 	message->rows = cw->rows;
 	message->bytes = cw->bytes;
 	while (left > 0)
 	{
 		ssize_t sent = write(cw->options->pipe, at, left);
 
+		if (sent < 0 && errno == EINTR)
+			continue;
 		if (sent <= 0)
 			_exit(1); /* the parent is gone, and with it the reason to go on */
 		at += sent;
@@ -121,198 +172,269 @@ open_source(CopyWorker *cw, Error *err)
 
 	if (cw->source != NULL)
 		return true;
+	cw->source_begun = false;
 	cw->source = copy_source_open(cw->options->job, encoding, sizeof(encoding), err);
 	if (cw->source == NULL)
 	{
 		error_context(err, "connecting to the source");
 		return false;
 	}
+	/* whoever has a table locked may have it for hours: others are copied meanwhile */
+	if (!pg_session_exec(cw->source, err, "SET lock_timeout = '1s'", 0, NULL))
+		return false;
 	tell_hello(cw);
 	return true;
 }
 
-/* Runs one statement in a savepoint; *skipped when it names a role that the target lacks. */
-static bool
-run_or_skip(CopyWorker *cw, const char *sql, bool *skipped, Error *err)
+/* The session for a task; sequences (end NULL) are read outside of the snapshot. */
+static PgSession *
+source_for(void *arg, CopyPartEnd *end, Error *err)
 {
-	*skipped = false;
-	if (!pg_session_exec(cw->target, err, "SAVEPOINT dts_grant", 0, NULL))
-		return false;
-	if (pg_session_exec(cw->target, err, sql, 0, NULL))
-		return pg_session_exec(cw->target, err, "RELEASE dts_grant", 0, NULL);
-	/* 42704: GRANT to an unknown role; 22023: SET SESSION AUTHORIZATION to one */
-	if (strcmp(err->sqlstate, "42704") != 0 && strcmp(err->sqlstate, "22023") != 0)
-		return false;
-	*skipped = true;
-	return pg_session_exec(cw->target, err, "ROLLBACK TO dts_grant", 0, NULL);
+	CopyWorker *cw = arg;
+
+	if (!open_source(cw, err))
+		return NULL;
+	if (end != NULL && !cw->source_begun)
+	{
+		if (!copy_part_begin(cw->source, cw->options->snapshot, end, err))
+			return NULL;
+		cw->source_begun = true;
+	}
+	return cw->source;
+}
+
+static void
+end_source(CopyWorker *cw)
+{
+	if (cw->source == NULL || !cw->source_begun)
+		return;
+	cw->source_begun = false;
+	if (copy_part_end(cw->source))
+		return;
+	pg_session_close(cw->source);
+	cw->source = NULL;
+}
+
+static void
+tell_note(void *arg, const char *text)
+{
+	CopyMessage note = {.kind = COPY_NOTE};
+
+	error_set(&note.error, "01000", "%s", text);
+	tell(arg, &note);
 }
 
 /*
- * Privileges statement by statement.  They hold identifiers and keywords only, so a semicolon
- * outside double quotes ends a statement.  After a SET SESSION AUTHORIZATION that is skipped, so is
- * everything until the session's own role is back.
+ * Tables on the source that are left alone.
  */
-static bool
-run_grants(CopyWorker *cw, Error *err)
+static void
+avoid_table(CopyWorker *cw, uint32_t oid)
 {
-	static const char reset[] = "RESET SESSION AUTHORIZATION";
-	char *sql = arena_strdup(cw->arena, cw->task.target_sql);
-	char *start = sql;
-	bool quoted = false;
-	bool muted = false;
+	Avoided *slot = &cw->avoided[0];
 
-	for (char *at = sql; *at != '\0'; at++)
+	for (int i = 0; i < AVOID_MAX; i++)
 	{
-		bool skipped = false;
+		Avoided *a = &cw->avoided[i];
 
-		if (*at == '"')
-			quoted = !quoted;
-		if (*at != ';' || quoted)
-			continue;
-		*at = '\0';
-		start += strspn(start, " \r\n\t");
-		if (strncmp(start, reset, sizeof(reset) - 1) == 0)
-			muted = false;
-		if (!muted && !run_or_skip(cw, start, &skipped, err))
-			return false;
-		if (skipped || muted)
+		if (a->oid == oid)
 		{
-			CopyMessage note = {.kind = COPY_NOTE};
-
-			error_set(&note.error, "01000", "left out, a role is missing on the target: %.800s",
-			          start);
-			tell(cw, &note);
-			muted = muted || strncmp(start, "SET SESSION AUTHORIZATION", 25) == 0;
+			slot = a;
+			break;
 		}
-		start = at + 1;
+		if (a->until_ms < slot->until_ms)
+			slot = a; /* the one that may be tried again first */
+	}
+	slot->pause_ms = slot->oid == oid ? slot->pause_ms * 2 : AVOID_MIN_MS;
+	if (slot->pause_ms > AVOID_MAX_MS)
+		slot->pause_ms = AVOID_MAX_MS;
+	slot->oid = oid;
+	slot->until_ms = now_ms() + slot->pause_ms;
+}
+
+static void
+avoid_no_more(CopyWorker *cw, uint32_t oid)
+{
+	for (int i = 0; i < AVOID_MAX; i++)
+	{
+		if (cw->avoided[i].oid == oid)
+			memset(&cw->avoided[i], 0, sizeof(cw->avoided[i]));
+	}
+}
+
+/* Those whose time has not come, as a list for SQL.  Lowers *wait_ms to the first one's. */
+static void
+list_avoided(const CopyWorker *cw, StrBuf *list, int *wait_ms)
+{
+	int64_t now = now_ms();
+
+	strbuf_reset(list);
+	for (int i = 0; i < AVOID_MAX; i++)
+	{
+		const Avoided *a = &cw->avoided[i];
+
+		if (a->oid == 0 || a->until_ms <= now)
+			continue;
+		strbuf_printf(list, "%s%" PRIu32, list->len > 0 ? "," : "", a->oid);
+		if (a->until_ms - now < *wait_ms)
+			*wait_ms = (int) (a->until_ms - now);
+	}
+}
+
+/* Waits until the parent says that others have finished something, or for a while. */
+static void
+wait_for_others(CopyWorker *cw, int wait_ms)
+{
+	struct pollfd fd = {.fd = cw->options->pipe, .events = POLLIN};
+	char bytes[64];
+
+	cw->idle_ms = cw->idle_ms == 0 ? IDLE_MIN_MS : cw->idle_ms * 2;
+	if (cw->idle_ms > IDLE_MAX_MS)
+		cw->idle_ms = IDLE_MAX_MS;
+	if (poll(&fd, 1, wait_ms < cw->idle_ms ? wait_ms : cw->idle_ms) > 0)
+	{
+		if (read(cw->options->pipe, bytes, sizeof(bytes)) <= 0)
+			_exit(1); /* the parent is gone */
+		cw->idle_ms = 0;
+	}
+}
+
+/* Does what is in the batch and not yet done. */
+static bool
+run_batch(CopyWorker *cw, Error *err)
+{
+	CopyBatch *b = cw->batch;
+	const CopyTaskRun run = {.job = cw->options->job,
+	                         .target = cw->target,
+	                         .arena = cw->arena,
+	                         .source = source_for,
+	                         .progress = tell_progress,
+	                         .note = tell_note,
+	                         .arg = cw};
+
+	for (int i = b->marked; i < b->count; i++)
+	{
+		cw->task = &b->tasks[i];
+		cw->rows = cw->bytes = 0;
+		if (!copy_task_run(&run, cw->task, &cw->rows, &cw->bytes, &cw->end, err))
+		{
+			if (cw->task->table[0] != '\0')
+				error_context(err, "%s \"%s\".\"%s\"", copy_task_doing(cw->task->stage),
+				              cw->task->schema, cw->task->table);
+			else
+				error_context(err, "%s", copy_task_doing(cw->task->stage));
+			return false;
+		}
+		b->rows[i] = cw->rows;
+		b->bytes[i] = cw->bytes;
 	}
 	return true;
 }
 
-/* TRUNCATE refuses a table that foreign keys point to; then its rows are deleted. */
-static bool
-run_empty(CopyWorker *cw, Error *err)
-{
-	StrBuf sql;
-	bool ok;
-
-	if (!pg_session_exec(cw->target, err, "SAVEPOINT dts_empty", 0, NULL))
-		return false;
-	strbuf_init(&sql);
-	strbuf_puts(&sql, "TRUNCATE ONLY ");
-	strbuf_qualified(&sql, cw->task.schema, cw->task.table);
-	ok = pg_session_exec(cw->target, err, sql.data, 0, NULL);
-	if (!ok && strcmp(err->sqlstate, "0A000") == 0)
-	{
-		strbuf_reset(&sql);
-		strbuf_puts(&sql, "DELETE FROM ONLY ");
-		strbuf_qualified(&sql, cw->task.schema, cw->task.table);
-		ok = pg_session_exec(cw->target, err, "ROLLBACK TO dts_empty", 0, NULL) &&
-		     pg_session_exec(cw->target, err, sql.data, 0, NULL);
-	}
-	strbuf_free(&sql);
-	return ok;
-}
-
-static bool
-run_task(CopyWorker *cw, Error *err)
-{
-	const CopyTask *task = &cw->task;
-	const CopyPart part = {.task = task,
-	                       .merge = task->kind == TASK_MERGE,
-	                       .snapshot = cw->options->snapshot,
-	                       .progress = tell_progress,
-	                       .arg = cw};
-
-	switch (task->kind)
-	{
-		case TASK_SQL:
-			return pg_session_exec(cw->target, err, task->target_sql, 0, NULL);
-		case TASK_GRANTS:
-			return run_grants(cw, err);
-		case TASK_EMPTY:
-			return run_empty(cw, err);
-		case TASK_PART:
-		case TASK_MERGE:
-			return open_source(cw, err) && copy_part_run(&part, cw->source, cw->target, &cw->rows,
-			                                             &cw->bytes, &cw->snapshot_lost, err);
-		case TASK_SEQUENCES:
-			return open_source(cw, err) &&
-			       copy_sequences_run(cw->options->job, cw->source, cw->target, err);
-		case TASK_COUNT:
-			break;
-	}
-	error_set(err, ERR_INTERNAL, "task of no kind");
-	return false;
-}
-
-static const char *
-doing(CopyStage stage)
-{
-	switch (stage)
-	{
-		case STAGE_PRE_DATA:
-			return "creating objects";
-		case STAGE_PRIVILEGES:
-			return "granting privileges";
-		case STAGE_EMPTY:
-			return "emptying table";
-		case STAGE_DATA:
-			return "copying table";
-		case STAGE_INDEX:
-		case STAGE_ATTACH:
-			return "building index";
-		case STAGE_FOREIGN_KEY:
-			return "adding foreign key";
-		case STAGE_POST_DATA:
-			return "creating what follows the data";
-		case STAGE_REFRESH:
-			return "setting sequences, refreshing views";
-		case STAGE_ANALYZE:
-			return "analyzing table";
-		case STAGE_COUNT:
-			break;
-	}
-	return "";
-}
-
-/* One turn: TAKE_TASK when a task was done, and committed. */
+/* Takes a batch and does it, up to the commit. */
 static CopyTake
-turn(CopyWorker *cw, Error *err)
+do_batch(CopyWorker *cw, const char *avoid, Error *err)
 {
 	const CopyWorkerOptions *o = cw->options;
-	CopyMessage done = {.kind = COPY_DONE};
-	CopyTake take;
+	CopyTake take = copy_take_next(cw->target, o->job, o->last, avoid, cw->arena, cw->batch, err);
+	bool data;
 
-	cw->rows = cw->bytes = 0;
-	if (!copy_queue_begin(cw->target, o->job, err))
-		return TAKE_FAILED;
-	take = copy_queue_take(cw->target, o->job, o->last, cw->table, cw->arena, &cw->task, err);
 	if (take != TAKE_TASK)
-	{
-		copy_queue_rollback(cw->target);
 		return take;
-	}
-	if (!run_task(cw, err) ||
-	    !copy_queue_done(cw->target, o->job, cw->task.id, cw->rows, cw->bytes, err))
+	data = cw->batch->tasks[0].stage == STAGE_DATA;
+	while (cw->batch->marked < cw->batch->count)
 	{
-		if (cw->task.table[0] != '\0')
-			error_context(err, "%s \"%s\".\"%s\"", doing(cw->task.stage), cw->task.schema,
-			              cw->task.table);
-		else
-			error_context(err, "%s", doing(cw->task.stage));
-		copy_queue_rollback(cw->target);
-		return TAKE_FAILED;
+		if (!run_batch(cw, err) ||
+		    !copy_take_mark(cw->target, o->job, o->last, cw->arena, cw->batch, err))
+			return TAKE_FAILED;
+		end_source(cw); /* its locks are not needed for what may follow */
 	}
-	if (cw->task.stage == STAGE_DATA)
+	if (data)
 		FAULT_POINT("part.before_commit");
 	if (!copy_queue_commit(cw->target, err))
 		return TAKE_FAILED;
-	if (cw->task.stage == STAGE_DATA)
+	if (data)
 		FAULT_POINT("part.after_commit");
-	cw->table = cw->task.table_oid;
-	tell(cw, &done);
 	return TAKE_TASK;
+}
+
+/* In a transaction of its own: the failed one took the part's lock with it. */
+static bool
+set_aside(CopyWorker *cw, Error *err)
+{
+	if (!copy_queue_begin(cw->target, cw->options->job, err))
+		return false;
+	if (copy_take_set_aside(cw->target, cw->options->job, cw->task->table_oid, err) &&
+	    copy_queue_commit(cw->target, err))
+		return true;
+	copy_queue_rollback(cw->target);
+	return false;
+}
+
+/* The batch failed.  True: the worker can go on with others. */
+static bool
+goes_on(CopyWorker *cw, int *deadlocks, Error *err)
+{
+	CopyMessage message = {.kind = COPY_GAVE_WAY};
+
+	if (cw->task != NULL && (cw->end == PART_CHANGED || cw->end == PART_GAVE_WAY))
+	{
+		if (cw->end == PART_CHANGED)
+		{
+			message.kind = COPY_CHANGED;
+			message.error = *err;
+			error_clear(err);
+			if (!set_aside(cw, err))
+				return false;
+		}
+		else
+			avoid_table(cw, cw->task->table_oid);
+		/* a lock that is not to be had at once is nothing to tell about */
+		if (cw->end == PART_CHANGED || strncmp(err->sqlstate, "57", 2) == 0)
+			tell(cw, &message);
+		error_clear(err);
+		return true;
+	}
+	if (strcmp(err->sqlstate, "40P01") != 0 || ++*deadlocks >= DEADLOCK_ATTEMPTS)
+		return false;
+	usleep((useconds_t) (20000 * (1 + getpid() % 7))); /* two foreign keys crossed */
+	return true;
+}
+
+/* One turn: TAKE_TASK when a batch was done, and committed. */
+static CopyTake
+turn(CopyWorker *cw, Error *err)
+{
+	CopyMessage done = {.kind = COPY_DONE};
+	int wait_ms = IDLE_MAX_MS;
+	StrBuf avoid;
+	CopyTake take;
+
+	strbuf_init(&avoid);
+	list_avoided(cw, &avoid, &wait_ms);
+	cw->task = NULL;
+	cw->end = PART_FAILED;
+	take = copy_queue_begin(cw->target, cw->options->job, err) ? do_batch(cw, avoid.data, err)
+	                                                           : TAKE_FAILED;
+	strbuf_free(&avoid);
+	if (take != TAKE_TASK)
+	{
+		end_source(cw);
+		copy_queue_rollback(cw->target);
+		if (take == TAKE_BUSY)
+			wait_for_others(cw, wait_ms);
+		return take;
+	}
+	cw->idle_ms = 0;
+	for (int i = 0; i < cw->batch->count; i++)
+	{
+		cw->task = &cw->batch->tasks[i];
+		cw->rows = cw->batch->rows[i];
+		cw->bytes = cw->batch->bytes[i];
+		if (cw->task->stage == STAGE_DATA)
+			avoid_no_more(cw, cw->task->table_oid);
+		tell(cw, &done);
+	}
+	return take;
 }
 
 int
@@ -324,6 +446,7 @@ copy_worker_main(const CopyWorkerOptions *options)
 	bool ok;
 
 	cw.arena = arena_create(64 * 1024);
+	cw.batch = xcalloc(1, sizeof(*cw.batch));
 	ok = open_target(&cw, &failed.error);
 	if (!ok)
 		error_context(&failed.error, "connecting to the target");
@@ -333,28 +456,21 @@ copy_worker_main(const CopyWorkerOptions *options)
 
 		if (take == TAKE_NONE)
 			break;
-		if (take == TAKE_BUSY)
-			usleep(BUSY_SLEEP_US);
-		else if (take == TAKE_FAILED && strcmp(failed.error.sqlstate, "40P01") == 0 &&
-		         ++deadlocks < DEADLOCK_ATTEMPTS)
-			usleep(
-			    (useconds_t) (BUSY_SLEEP_US * (1 + getpid() % 7))); /* two foreign keys crossed */
-		else if (take == TAKE_FAILED)
-			ok = false;
-		else
+		if (take == TAKE_FAILED)
+			ok = goes_on(&cw, &deadlocks, &failed.error);
+		else if (take == TAKE_TASK)
 			deadlocks = 0;
-		if (!ok)
-			break; /* the message below tells of the task in hand */
-		arena_reset(cw.arena);
-		memset(&cw.task, 0, sizeof(cw.task));
+		if (ok) /* else the message below tells of the task in hand */
+			arena_reset(cw.arena);
 	}
 	if (!ok)
 	{
-		failed.snapshot_lost = cw.snapshot_lost;
+		failed.snapshot_lost = cw.end == PART_SNAPSHOT_LOST;
 		tell(&cw, &failed);
 	}
 	pg_session_close(cw.source);
 	pg_session_close(cw.target);
+	free(cw.batch);
 	arena_destroy(cw.arena);
 	return ok ? 0 : 1;
 }

@@ -5,6 +5,8 @@
 #ifndef DTS_COPY_WORKER_H
 #define DTS_COPY_WORKER_H
 
+#include <stddef.h>
+
 #include "copy_queue.h"
 #include "error.h"
 #include "job.h"
@@ -16,6 +18,8 @@ typedef enum CopyMessageKind
 	COPY_PROGRESS, /* of the task in hand: so far */
 	COPY_DONE,     /* the task is committed */
 	COPY_NOTE,     /* text: something an operator should know */
+	COPY_CHANGED,  /* error: the table in hand is not what the snapshot shows */
+	COPY_GAVE_WAY, /* the part in hand was given up for somebody who waits on the source */
 	COPY_FAILED,   /* error: the worker ends */
 } CopyMessageKind;
 
@@ -28,9 +32,13 @@ typedef struct CopyMessage
 	uint32_t table_oid;
 	int64_t rows;
 	int64_t bytes;
+	int worker;         /* which of the crew says it; filled in by the crew */
 	bool snapshot_lost; /* FAILED */
-	Error error;        /* FAILED; NOTE: message only */
+	Error error;        /* FAILED, CHANGED; NOTE: message only */
 } CopyMessage;
+
+/* How much of a message travels through the pipe. */
+size_t copy_message_size(CopyMessageKind kind);
 
 typedef struct CopyWorkerOptions
 {
@@ -39,7 +47,7 @@ typedef struct CopyWorkerOptions
 	const char *snapshot; /* "" when no data are to be copied */
 	CopyStage last;       /* stages beyond it are left alone */
 	int workers;          /* that share the target's memory */
-	int pipe;             /* to the parent */
+	int pipe;             /* to the parent, and back: a byte when others have finished a task */
 } CopyWorkerOptions;
 
 /* Returns the exit status of the process.  Does not return before the work is done or failed. */

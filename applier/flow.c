@@ -122,8 +122,8 @@ take_event(Flow *flow, Error *err)
 	{
 		case SOURCE_IDLE:
 			flow->source_idle = true;
-			/* with all places taken the batch goes on growing meanwhile */
-			if (flow->status.batches_in_flight < TARGET_BATCHES_MAX)
+			/* while the target has work waiting the batch goes on growing */
+			if (flow->status.batches_in_flight < FLOW_BATCHES_EAGER)
 				batch_idle(&flow->batch);
 			break;
 		case SOURCE_BEGIN:
@@ -204,10 +204,13 @@ static bool
 store_idle(Flow *flow, int64_t now_us, Error *err)
 {
 	const TargetPosition position = {flow->batch.idle, 0};
+	const IdleHaste haste = flow->finishing     ? IDLE_NOW
+	                        : flow->synchronous ? IDLE_SOON
+	                                            : IDLE_IN_TIME;
 	TargetResult result;
 
 	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
-	    !progress_idle_due(&flow->progress, position.end, now_us, flow->finishing))
+	    !progress_idle_due(&flow->progress, position.end, now_us, haste))
 		return true;
 	result = flow->target->ops->begin(flow->target, err);
 	if (result == TARGET_OK)
@@ -256,6 +259,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 	if (!acknowledge(flow, now_us, err) || !store_idle(flow, now_us, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
+	flow->progress.stream.engine = flow->status.stats;
 	flow->again = flow->status.answers != answers;
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);

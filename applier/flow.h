@@ -20,6 +20,9 @@
 
 #define FLOW_MARKER_PREFIX "dts.marker"
 
+/* With so many batches in flight an idle source does not end the one at hand. */
+#define FLOW_BATCHES_EAGER 1
+
 typedef struct Flow
 {
 	ChangeSource *source; /* borrowed */
@@ -31,11 +34,12 @@ typedef struct Flow
 
 	SourceEvent event; /* handed out by the source and not yet taken */
 	bool has_event;
-	bool source_idle;   /* nothing to read: wait for the source's socket */
-	bool blocked;       /* the target takes no more: wait for its socket alone */
-	bool again;         /* answers came in after they were asked for: do not wait */
-	bool idle_sent;     /* the commit in flight is one of idle progress */
-	bool finishing;     /* take no new transaction */
+	bool source_idle; /* nothing to read: wait for the source's socket */
+	bool blocked;     /* the target takes no more: wait for its socket alone */
+	bool again;       /* answers came in after they were asked for: do not wait */
+	bool idle_sent;   /* the commit in flight is one of idle progress */
+	bool finishing;   /* take no new transaction */
+	bool synchronous; /* commits on the source wait for us, also those that carry nothing for us */
 	bool source_failed; /* an error was the source's, not the target's */
 } Flow;
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "arena.h"
 #include "decoder_options.h"
@@ -22,13 +23,14 @@
 #include "source_stream.h"
 #include "target_pg.h"
 
-#define BATCH_ROWS         5000
-#define BATCH_BYTES        (1 << 20)
+#define BATCH_ROWS         20000
+#define BATCH_BYTES        (4 << 20)
 #define WAIT_MS            1000
 #define RELEASE_SLOT_MS    3000
 #define FINISH_US          (2 * 1000000LL)  /* for the transaction at hand to become whole */
 #define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
 #define EVENT_EVERY_US     (10 * 1000000LL)
+#define LOOK_EVERY_US      (2 * 1000000LL)
 #define PROTOCOL_RETRIES   3
 #define TOKEN_BYTES        16
 #define STREAMING_SINCE_PG 140000
@@ -44,6 +46,7 @@ typedef struct Incremental
 	Flow flow;
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
+	int64_t look_not_before_us;
 } Incremental;
 
 /* Whether the slot still is what the stored position belongs to. */
@@ -119,6 +122,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .conninfo = inc->job->target_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
+	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
 	};
 	TargetPgStored stored;
 
@@ -175,12 +179,45 @@ serve_markers(Incremental *inc, Error *err)
 	return false;
 }
 
+/*
+ * Whether the source's commits wait for this slot.  Then a position without any change for the target
+ * cannot wait for its turn, because somebody's commit may wait for it.  Asked only while there is one.
+ */
+static bool
+watch_synchronous(Incremental *inc, int64_t now_us, Error *err)
+{
+	const char *params[] = {inc->job->slot_name};
+	PgRows *rows;
+
+	if (now_us < inc->look_not_before_us ||
+	    inc->flow.batch.idle.value <= inc->flow.progress.stream.durable.value)
+		return true;
+	inc->look_not_before_us = now_us + LOOK_EVERY_US;
+	rows = pg_session_query(
+	    inc->marker_session, err,
+	    "SELECT pg_catalog.strpos(names, $1) > 0 OR pg_catalog.strpos(names, '*') > 0"
+	    " FROM pg_catalog.current_setting('synchronous_standby_names') AS names",
+	    1, params);
+	if (rows == NULL)
+	{
+		inc->flow.source_failed = true;
+		return false;
+	}
+	inc->flow.synchronous = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
 static void
 report(Incremental *inc, int64_t now_us)
 {
 	const TargetStatus *status = &inc->flow.status;
+	StreamStats *stats = worker_stream_stats(inc->w);
 
 	worker_report_stream(inc->w, &inc->flow.progress.stream);
+	stats->session = status->stats;
+	stats->bytes_spooled = (int64_t) inc->source->ops->held(inc->source);
+	stream_stats_worked(stats, now_us);
 	if (status->deletes_missed == inc->deletes_reported || now_us < inc->report_not_before_us)
 		return;
 	worker_event(inc->w, "warning", "delete_without_row",
@@ -190,6 +227,15 @@ report(Incremental *inc, int64_t now_us)
 	             status->missed->name, LSN_ARGS(status->missed_lsn));
 	inc->deletes_reported = status->deletes_missed;
 	inc->report_not_before_us = now_us + EVENT_EVERY_US;
+}
+
+static int64_t
+clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* Waits for what the flow needs next. */
@@ -204,9 +250,23 @@ wait_for_work(Incremental *inc)
 	};
 	bool stopped = flow->finishing && !flow->batch.in_transaction;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
+	int wait_ms = flow->synchronous ? PROGRESS_IDLE_SOON_US / 1000 : WAIT_MS;
+	StreamStats *stats = worker_stream_stats(inc->w);
+	WorkerOrder order;
 
+	if (flow->batch.idle.value <= flow->progress.stream.durable.value)
+		wait_ms = WAIT_MS;
+
+	if (waits)
+		stream_stats_worked(stats, clock_us());
 	/* while the target is full, what the source sends stays in the socket */
-	return worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? WAIT_MS : 0);
+	order = worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? wait_ms : 0);
+	if (waits)
+		stream_stats_waited(stats,
+		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
+		                                                                        : WAITS_FOR_SOURCE,
+		                    worker_now_us(inc->w));
+	return order;
 }
 
 /*
@@ -244,7 +304,7 @@ stream(Incremental *inc, Error *err)
 		if (!flow_step(&inc->flow, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		report(inc, now_us);
-		if (!serve_markers(inc, err))
+		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
 			return PHASE_YIELDED;
@@ -265,7 +325,9 @@ run_sessions(Worker *w, bool *moved, Error *err)
 		SourceLsn start = inc.flow.progress.stream.durable;
 
 		worker_event(w, "info", "streaming", "streaming from " LSN_FORMAT, LSN_ARGS(start));
+		stream_stats_begin(worker_stream_stats(w), clock_us());
 		result = stream(&inc, err);
+		stream_stats_end(worker_stream_stats(w), clock_us());
 		*moved = inc.flow.progress.stream.durable.value > start.value;
 	}
 	else

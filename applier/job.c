@@ -134,6 +134,64 @@ parse_int(const json_t *object, const char *member, const char *path, int min, i
 }
 
 static bool
+parse_role_map(Arena *arena, JobOptions *options, const json_t *map, Error *err)
+{
+	const char *key;
+	const json_t *value;
+
+	if (map == NULL || json_is_null(map))
+		return true;
+	if (!json_is_object(map))
+		return bad_option(err, "$.missing_roles.map", "It must be an object.");
+	options->roles = arena_zalloc(arena, sizeof(JobRole) * (json_object_size(map) + 1));
+	json_object_foreach((json_t *) map, key, value)
+	{
+		if (!json_is_string(value) || json_string_length(value) == 0)
+			return bad_option(err, "$.missing_roles.map", "A role must have a name.");
+		options->roles[options->role_count++] =
+		    (JobRole){arena_strdup(arena, key), arena_strdup(arena, json_string_value(value))};
+	}
+	return true;
+}
+
+static bool
+parse_missing_roles(Arena *arena, JobOptions *options, const json_t *root, Error *err)
+{
+	const json_t *option = json_object_get(root, "missing_roles");
+	const json_t *policy = json_is_object(option) ? json_object_get(option, "others") : option;
+	const char *name = json_string_value(policy);
+
+	if (policy != NULL && !json_is_null(policy) &&
+	    (name == NULL || (strcmp(name, "skip") != 0 && strcmp(name, "fail") != 0)))
+		return bad_option(err,
+		                  json_is_object(option) ? "$.missing_roles.others" : "$.missing_roles",
+		                  "It must be skip or fail.");
+	options->missing_roles_fail = name != NULL && strcmp(name, "fail") == 0;
+	return !json_is_object(option) ||
+	       parse_role_map(arena, options, json_object_get(option, "map"), err);
+}
+
+static bool
+parse_rivals(Arena *arena, JobOptions *options, const json_t *root, Error *err)
+{
+	const json_t *array = json_object_get(root, "rivals");
+
+	options->rivals = arena_zalloc(arena, sizeof(JobRival) * (json_array_size(array) + 1));
+	for (size_t i = 0; i < json_array_size(array); i++)
+	{
+		const json_t *item = json_array_get(array, i);
+		const char *name = json_string_value(json_object_get(item, "job"));
+		JobRival *rival = &options->rivals[options->rival_count++];
+
+		rival->name = arena_strdup(arena, name == NULL ? "" : name);
+		if (!parse_objects(arena, item, "objects", &rival->objects, &rival->object_count, err) ||
+		    !parse_objects(arena, item, "exclude", &rival->exclude, &rival->exclude_count, err))
+			return false;
+	}
+	return true;
+}
+
+static bool
 parse_root(Job *job, const json_t *root, Error *err)
 {
 	JobOptions *options = &job->options;
@@ -151,6 +209,8 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_objects(job->arena, root, "exclude", &options->exclude, &options->exclude_count,
 	                     err) &&
 	       parse_policy(options, root, err) &&
+	       parse_missing_roles(job->arena, options, root, err) &&
+	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
 	                 &options->retry_connection_minutes, err) &&
@@ -194,12 +254,66 @@ list_has(const JobObject *objects, int count, const char *schema, const char *ta
 }
 
 bool
-job_selects(const Job *job, const char *schema, const char *table)
+job_names(const Job *job, const char *schema, const char *table)
 {
 	const JobOptions *options = &job->options;
 
-	if (options->objects != NULL &&
-	    !list_has(options->objects, options->object_count, schema, table))
+	return options->objects == NULL ||
+	       list_has(options->objects, options->object_count, schema, table);
+}
+
+bool
+job_excludes(const Job *job, const char *schema, const char *table)
+{
+	return list_has(job->options.exclude, job->options.exclude_count, schema, table);
+}
+
+bool
+job_selects(const Job *job, const char *schema, const char *table)
+{
+	return job_names(job, schema, table) && !job_excludes(job, schema, table);
+}
+
+bool
+job_rival_selects(const JobRival *rival, const char *schema, const char *table)
+{
+	if (rival->objects != NULL && !list_has(rival->objects, rival->object_count, schema, table))
 		return false;
-	return !list_has(options->exclude, options->exclude_count, schema, table);
+	return !list_has(rival->exclude, rival->exclude_count, schema, table);
+}
+
+const char *
+job_role(const Job *job, const char *role)
+{
+	for (int i = 0; i < job->options.role_count; i++)
+	{
+		if (strcmp(job->options.roles[i].source, role) == 0)
+			return job->options.roles[i].target;
+	}
+	return role;
+}
+
+char *
+job_objects_json(const JobObject *objects, int count)
+{
+	json_t *array = json_array();
+	char *text;
+
+	for (int i = 0; i < count; i++)
+	{
+		json_t *object = json_pack("{s:s}", "schema", objects[i].schema);
+
+		if (objects[i].tables != NULL)
+		{
+			json_t *tables = json_array();
+
+			for (int t = 0; t < objects[i].table_count; t++)
+				json_array_append_new(tables, json_string(objects[i].tables[t]));
+			json_object_set_new(object, "tables", tables);
+		}
+		json_array_append_new(array, object);
+	}
+	text = json_dumps(array, JSON_COMPACT);
+	json_decref(array);
+	return text;
 }

@@ -28,6 +28,23 @@ typedef struct JobObject
 	int table_count;
 } JobObject;
 
+/* Another name for a role of the source on the target. */
+typedef struct JobRole
+{
+	char *source;
+	char *target;
+} JobRole;
+
+/* Another job at work between the same databases, and what it selects. */
+typedef struct JobRival
+{
+	char *name;
+	JobObject *objects;
+	int object_count;
+	JobObject *exclude;
+	int exclude_count;
+} JobRival;
+
 typedef struct JobOptions
 {
 	bool phases[JOB_PHASE_COUNT];
@@ -38,6 +55,11 @@ typedef struct JobOptions
 	JobObject *exclude;
 	int exclude_count;
 	bool streaming; /* ask for transactions in progress */
+	bool missing_roles_fail;
+	JobRole *roles;
+	int role_count;
+	JobRival *rivals; /* told by the control database, no option */
+	int rival_count;
 	int retry_connection_minutes;
 	int retry_other_minutes;
 } JobOptions;
@@ -64,7 +86,23 @@ typedef struct Job
 /* Reads checked options; an error here means that control and daemon differ in version. */
 bool job_options_parse(Job *job, const char *json, Error *err) must_check;
 
-/* Whether the options select this table. */
+/*
+ * Whether the options name this table among the objects (or name none), and whether they exclude it.
+ * A partition is named or excluded when it, or any partitioned table above it, is.
+ */
+bool job_names(const Job *job, const char *schema, const char *table);
+bool job_excludes(const Job *job, const char *schema, const char *table);
+
+/* Whether the options select this table, its ancestors left aside: named and not excluded. */
 bool job_selects(const Job *job, const char *schema, const char *table);
+
+/* Objects as JSON again, in the options' shape with tables as an array of names; free() it. */
+char *job_objects_json(const JobObject *objects, int count) must_check;
+
+/* Whether another job does. */
+bool job_rival_selects(const JobRival *rival, const char *schema, const char *table);
+
+/* The name that stands for this role on the target: the map's, or its own. */
+const char *job_role(const Job *job, const char *role);
 
 #endif /* DTS_JOB_H */

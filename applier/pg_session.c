@@ -35,7 +35,7 @@ static const char common_options[] =
     "-c search_path=pg_catalog -c row_security=off -c xmloption=content "
     "-c xmlbinary=base64 -c array_nulls=on -c transform_null_equals=off "
     "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed "
-    "-c default_transaction_deferrable=off -c check_function_bodies=off "
+    "-c default_transaction_deferrable=off -c check_function_bodies=off -c jit=off "
     "-c client_min_messages=warning -c synchronous_commit=";
 
 static const char *
@@ -159,6 +159,12 @@ pg_session_open(const char *conninfo, PgSessionKind kind, const char *applicatio
 	}
 	session = xmalloc(sizeof(*session));
 	session->conn = conn;
+	if (kind == PG_SESSION_TARGET &&
+	    !pg_session_exec(session, err, PG_SESSION_NO_OWN_WAIT, 0, NULL))
+	{
+		pg_session_close(session);
+		return NULL;
+	}
 	return session;
 }
 

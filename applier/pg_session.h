@@ -22,11 +22,21 @@ struct pg_result; /* libpq's PGresult */
 typedef struct PgSession PgSession;
 typedef struct PgRows PgRows;
 
+/*
+ * For sessions whose server may be the source of a job too (two-way, or one cluster for both): commits
+ * wait for its synchronous standbys as that server wants it, but not where a job is one of them.
+ */
+#define PG_SESSION_NO_OWN_WAIT                                                                     \
+	"SELECT pg_catalog.set_config('synchronous_commit', 'local', false)"                           \
+	" FROM pg_catalog.current_setting('synchronous_standby_names') AS names"                       \
+	" WHERE pg_catalog.strpos(names, 'dts_sync_') > 0 OR pg_catalog.strpos(names, '*') > 0"        \
+	" AND EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE plugin = 'dts_decoder')"
+
 typedef enum PgSessionKind
 {
 	PG_SESSION_CONTROL,     /* control database */
 	PG_SESSION_SOURCE,      /* reads from the source; synchronous_commit = local (decision 10) */
-	PG_SESSION_TARGET,      /* writes to the target; synchronous_commit = on */
+	PG_SESSION_TARGET,      /* writes to the target; PG_SESSION_NO_OWN_WAIT */
 	PG_SESSION_REPLICATION, /* replication=database on the source */
 } PgSessionKind;
 

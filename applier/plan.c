@@ -78,6 +78,20 @@ bind_columns(PlanRelation *bound, bool *used, Error *err)
 	return true;
 }
 
+static void
+bind_key_order(PlanRelation *bound, const TargetUnique *unique)
+{
+	bound->key_indexed = true;
+	for (int k = 0; k < unique->count; k++)
+	{
+		for (int i = 0; i < bound->relation->column_count; i++)
+		{
+			if (bound->map[i] == unique->columns[k])
+				bound->key_order[bound->key_order_count++] = i;
+		}
+	}
+}
+
 /* The columns that find a row: the source's key, or with identity FULL the target's primary key. */
 static void
 bind_key(PlanRelation *bound, const bool *used)
@@ -110,8 +124,11 @@ bind_key(PlanRelation *bound, const bool *used)
 			for (int i = 0; i < relation->column_count; i++)
 				within += bound->key[i] && bound->map[i] == table->uniques[u].columns[k];
 		}
-		if (within == table->uniques[u].count)
-			bound->key_unique = true;
+		if (within < table->uniques[u].count)
+			continue;
+		bound->key_unique = true;
+		if (table->uniques[u].plain && !bound->key_indexed)
+			bind_key_order(bound, &table->uniques[u]);
 	}
 }
 
@@ -126,6 +143,7 @@ plan_bind(Arena *arena, const Relation *relation, const TargetTable *table, Erro
 	bound->table = table;
 	bound->map = arena_zalloc(arena, sizeof(int) * (count + 1));
 	bound->key = arena_zalloc(arena, count + 1);
+	bound->key_order = arena_zalloc(arena, sizeof(int) * (count + 1));
 	bound->scratch = arena_zalloc(arena, count + 1);
 	if (!bind_columns(bound, used, err))
 		return NULL;

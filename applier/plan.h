@@ -29,7 +29,9 @@ typedef struct TargetColumn
 	bool generated;
 	bool identity_always;
 	bool primary_key;
-	bool indexed; /* first column of a plain b-tree index, and built in */
+	bool indexed;        /* first column of a plain b-tree index, and built in */
+	uint32_t array_type; /* whose elements are of this type; 0: unnest() would not give them back */
+	char delimiter;      /* of such an array's text */
 } TargetColumn;
 
 /* Columns of a unique index that is immediate, valid and without predicate. */
@@ -37,6 +39,7 @@ typedef struct TargetUnique
 {
 	int *columns; /* into TargetTable.columns */
 	int count;
+	bool plain; /* serves the default equality of its columns */
 } TargetUnique;
 
 typedef struct TargetTable
@@ -44,7 +47,8 @@ typedef struct TargetTable
 	const char *schema;
 	const char *name;
 	bool partitioned;
-	bool is_root; /* stands in for a leaf that does not exist on the target */
+	bool is_root;  /* stands in for a leaf that does not exist on the target */
+	bool triggers; /* triggers or rules fire for replicated rows */
 	int column_count;
 	TargetColumn *columns;
 	int unique_count;
@@ -106,6 +110,9 @@ typedef struct PlanRelation
 	bool *key;       /* which columns a MATCH_KEY compares */
 	bool key_unique; /* the target has a unique index within them */
 	bool key_exists;
+	bool key_indexed; /* a comparison of the key's columns can use that index */
+	int *key_order;   /* the relation's columns in the order of that index */
+	int key_order_count;
 	uint8_t *scratch; /* for the shape of the change at hand */
 } PlanRelation;
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "source_check.h"
+#include "strbuf.h"
 #include "target_pg_check.h"
 
 #define NAMES_SHOWN                   20
@@ -107,6 +108,28 @@ precheck_carried(const Precheck *p, int row)
 	       pg_rows_get(p->tables, row, TABLE_COL_PERSISTENCE)[0] == 'p';
 }
 
+const char *
+precheck_oids(const Precheck *p, bool carried)
+{
+	const char *text;
+	StrBuf oids;
+
+	strbuf_init(&oids);
+	strbuf_putc(&oids, '{');
+	for (int i = 0; i < pg_rows_count(p->tables); i++)
+	{
+		if (carried && !precheck_carried(p, i))
+			continue;
+		if (oids.len > 1)
+			strbuf_putc(&oids, ',');
+		strbuf_puts(&oids, pg_rows_get(p->tables, i, TABLE_COL_OID));
+	}
+	strbuf_putc(&oids, '}');
+	text = arena_strdup(p->arena, oids.data);
+	strbuf_free(&oids);
+	return text;
+}
+
 static PgSession *
 connect_end(Precheck *p, PrecheckItem item, const char *conninfo, PgSessionKind kind,
             const char *name)
@@ -148,7 +171,7 @@ in_order(json_t *checks)
 bool
 precheck_run(const Job *job, void *arg, json_t *result, Error *err)
 {
-	Precheck p = {.job = job, .checks = json_array()};
+	Precheck p = {.job = job, .checks = json_array(), .arena = arena_create(64 * 1024)};
 
 	(void) arg;
 	(void) err;
@@ -165,6 +188,7 @@ precheck_run(const Job *job, void *arg, json_t *result, Error *err)
 	pg_rows_free(p.tables);
 	pg_session_close(p.source);
 	pg_session_close(p.target);
+	arena_destroy(p.arena);
 	json_object_set_new(result, "passed", json_boolean(!p.failed));
 	json_object_set_new(result, "checks", in_order(p.checks));
 	return true;

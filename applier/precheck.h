@@ -11,6 +11,7 @@
 #include "error.h"
 #include "job.h"
 #include "pg_session.h"
+#include "source_needs.h"
 
 /*
  * X(symbol, name, what it looks at)
@@ -30,16 +31,27 @@
 	X(WAL_SENDERS, "wal_senders", "the source has a walsender to spare")                           \
 	X(DECODER, "decoder", "the source has dts_decoder and lets it be used")                        \
 	X(ORIGINS, "origins", "the target has a replication origin to spare")                          \
+	X(WAL_SENDER_TIMEOUT, "wal_sender_timeout",                                                    \
+	  "the source gives up dead connections, not live ones")                                       \
+	X(WAL_RETENTION, "wal_retention",                                                              \
+	  "the WAL that the load retains is within the source's limit")                                \
 	X(SOURCE_PRIVILEGES, "source_privileges", "the role may read and replicate")                   \
 	X(TARGET_PRIVILEGES, "target_privileges", "the role may create and write")                     \
 	X(OBJECTS, "objects", "what the options name exists on the source")                            \
+	X(OTHER_JOBS, "other_jobs", "no other job writes the same tables")                             \
+	X(DEPENDENCIES, "dependencies", "what the selected objects need is selected or comes along")   \
+	X(FOREIGN_KEYS, "foreign_keys", "no foreign key leaves the selection")                         \
 	X(TABLE_KINDS, "table_kinds", "which tables are not carried over")                             \
 	X(TABLE_IDENTITY, "table_identity", "changes of every table can be told apart by row")         \
 	X(SAME_NAME_TABLES, "same_name_tables", "nothing is in the way on the target")                 \
 	X(TARGET_TABLES, "target_tables", "the tables exist when the schema is not copied")            \
 	X(COLUMNS, "columns", "existing target tables take the source's columns")                      \
+	X(TRIGGERS, "triggers", "nothing fires on the target when the job writes")                     \
+	X(SUPERUSER_OBJECTS, "superuser_objects", "the target's role may make what the source has")    \
+	X(ROLES, "roles", "the target has the roles that the objects name")                            \
 	X(EXTENSIONS, "extensions", "the target has the source's extensions")                          \
-	X(LARGE_OBJECTS, "large_objects", "there are no large objects, which are not carried over")    \
+	X(LARGE_OBJECTS, "large_objects", "changes to large objects are not followed")                 \
+	X(SUBSCRIPTIONS, "subscriptions", "there are no subscriptions, which are not carried over")    \
 	X(LONG_TRANSACTIONS, "long_transactions", "nothing holds up the slot's creation")              \
 	X(PG_DUMP, "pg_dump", "pg_dump is there and not older than the source")
 
@@ -67,6 +79,9 @@ typedef struct Precheck
 	bool failed;
 	/* the selected tables of the source: schema, table, kind, ...; NULL when they cannot be had */
 	PgRows *tables;
+	/* what the selection needs besides, when the schema is copied and both could be read */
+	SourceNeeds needs;
+	Arena *arena;
 } Precheck;
 
 /* Columns of Precheck.tables. */
@@ -104,6 +119,9 @@ const char *name_list_end(NameList *list); /* the text, with "and n more" */
 
 /* Whether the table at this row of p->tables is selected and carried over. */
 bool precheck_carried(const Precheck *p, int row);
+
+/* The OIDs of all tables of p->tables as an array literal, or of those carried over; in p->arena. */
+const char *precheck_oids(const Precheck *p, bool carried);
 
 /*
  * Runs all; for worker_call().  result: {"passed": bool, "checks": [{item, result, detail,

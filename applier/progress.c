@@ -13,6 +13,7 @@ progress_init(Progress *progress, SourceLsn stored, int64_t now_us)
 	progress->stream.durable = stored;
 	progress->stream.received = stored;
 	progress->idle_not_before_us = now_us + PROGRESS_IDLE_EVERY_US;
+	progress->idle_stored_us = now_us - PROGRESS_IDLE_EVERY_US;
 }
 
 void
@@ -59,15 +60,29 @@ progress_marker_durable(Progress *progress, int64_t *marker)
 }
 
 bool
-progress_idle_due(const Progress *progress, SourceLsn idle, int64_t now_us, bool at_once)
+progress_idle_due(const Progress *progress, SourceLsn idle, int64_t now_us, IdleHaste haste)
 {
 	if (idle.value <= progress->stream.durable.value)
 		return false;
-	return at_once || now_us >= progress->idle_not_before_us;
+	switch (haste)
+	{
+		case IDLE_NOW:
+			return true;
+		case IDLE_SOON:
+			/*
+			 * not faster than this: where source and target are one cluster, every position stored moves
+			 * the source on
+			 */
+			return now_us >= progress->idle_stored_us + PROGRESS_IDLE_SOON_US;
+		case IDLE_IN_TIME:
+			break;
+	}
+	return now_us >= progress->idle_not_before_us;
 }
 
 void
 progress_idle_stored(Progress *progress, int64_t now_us)
 {
+	progress->idle_stored_us = now_us;
 	progress->idle_not_before_us = now_us + PROGRESS_IDLE_EVERY_US;
 }

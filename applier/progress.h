@@ -15,6 +15,7 @@
 
 #define PROGRESS_MARKERS       16
 #define PROGRESS_IDLE_EVERY_US (10 * 1000000LL)
+#define PROGRESS_IDLE_SOON_US  20000 /* when somebody waits for it */
 
 typedef struct ProgressMarker
 {
@@ -28,6 +29,7 @@ typedef struct Progress
 	ProgressMarker markers[PROGRESS_MARKERS]; /* seen, not yet durable; oldest first */
 	int marker_count;
 	int64_t idle_not_before_us;
+	int64_t idle_stored_us;
 } Progress;
 
 void progress_init(Progress *progress, SourceLsn stored, int64_t now_us);
@@ -44,8 +46,15 @@ bool progress_durable(Progress *progress, const TargetPosition *durable);
 /* The newest marker that has become durable since the last call; each is returned once. */
 bool progress_marker_durable(Progress *progress, int64_t *marker);
 
+typedef enum IdleHaste
+{
+	IDLE_IN_TIME,
+	IDLE_SOON, /* somebody waits for it */
+	IDLE_NOW,
+} IdleHaste;
+
 /* Whether the position `idle`, which no batch carries, is to be stored now. */
-bool progress_idle_due(const Progress *progress, SourceLsn idle, int64_t now_us, bool at_once);
+bool progress_idle_due(const Progress *progress, SourceLsn idle, int64_t now_us, IdleHaste haste);
 void progress_idle_stored(Progress *progress, int64_t now_us);
 
 #endif /* DTS_PROGRESS_H */

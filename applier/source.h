@@ -53,6 +53,9 @@ typedef struct ChangeSourceOps
 	int (*socket)(const ChangeSource *source);
 	SourceLsn (*source_end)(const ChangeSource *source);
 
+	/* Bytes kept of transactions that have not committed yet. */
+	uint64_t (*held)(const ChangeSource *source);
+
 	/* The encoding that text values are in, once the session has begun. */
 	const char *(*encoding)(const ChangeSource *source);
 

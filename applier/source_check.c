@@ -1,14 +1,17 @@
 /*
  * source_check.c
  *		The part of the precheck that asks the source as a server: version, WAL, slots, decoder.
- *		What concerns its tables is in source_check_tables.c.
+ *		What concerns its tables, its other objects and the WAL it keeps is in
+ *		source_check_tables.c, source_check_objects.c and source_check_wal.c.
  */
 #include "source_check.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "source_check_objects.h"
 #include "source_check_tables.h"
+#include "source_check_wal.h"
 
 #define VERSION_MIN 130000
 #define VERSION_MAX 189999
@@ -255,25 +258,6 @@ check_long_transactions(Precheck *p)
 		             "the slot's creation waits for these transactions: %s", name_list_end(&list));
 }
 
-static void
-check_large_objects(Precheck *p)
-{
-	PgRows *rows = one_row(p, CHECK_LARGE_OBJECTS,
-	                       "SELECT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)");
-
-	if (rows == NULL)
-		return;
-	if (pg_rows_bool(rows, 0, 0))
-		precheck_add(p, CHECK_LARGE_OBJECTS, PRECHECK_WARN,
-		             "Copy them by other means, for example pg_dump --large-objects, or move them "
-		             "into bytea columns.",
-		             "the database has large objects; they are not in the WAL that is decoded and "
-		             "are not carried over");
-	else
-		precheck_add(p, CHECK_LARGE_OBJECTS, PRECHECK_PASS, "", "there are none");
-	pg_rows_free(rows);
-}
-
 void
 source_check_run(Precheck *p)
 {
@@ -287,5 +271,7 @@ source_check_run(Precheck *p)
 		check_long_transactions(p);
 	}
 	source_check_tables(p);
-	check_large_objects(p);
+	source_check_objects(p);
+	if (wants_incremental(p))
+		source_check_wal(p);
 }

@@ -23,7 +23,8 @@ static const char tables_sql[] =
     " FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass "
     " AND d.objid = c.oid AND d.deptype = 'e' AND NOT EXISTS (SELECT FROM "
     " pg_catalog.pg_extension e WHERE e.oid = d.refobjid AND c.oid = ANY (e.extconfig)))), "
-    "lists AS (SELECT n.oid, EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(o.objects) x "
+    "lists AS MATERIALIZED (SELECT n.oid, EXISTS (SELECT FROM "
+    "pg_catalog.jsonb_array_elements(o.objects) x "
     "  WHERE x->>'schema' = n.nspname AND (NOT x ? 'tables' OR x->'tables' ? n.relname)) "
     "  OR o.objects IS NULL AS wanted, EXISTS (SELECT FROM "
     "  pg_catalog.jsonb_array_elements(o.exclude) x WHERE x->>'schema' = n.nspname AND "
@@ -41,43 +42,19 @@ static const char tables_sql[] =
     " pg_catalog.has_table_privilege(n.oid, 'SELECT') AND "
     " pg_catalog.has_schema_privilege(n.nspname, 'USAGE'), "
     " pg_catalog.row_security_active(n.oid), n.relispartition "
-    "FROM named n WHERE EXISTS (SELECT FROM lists l WHERE l.wanted AND NOT l.excluded AND (l.oid = "
-    "n.oid OR l.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(n.oid) a))) "
-    "ORDER BY 1, 2";
-
-/* The options' objects again, as JSON in the shape that the query reads. */
-static char *
-objects_json(const JobObject *objects, int count)
-{
-	json_t *array = json_array();
-	char *text;
-
-	for (int i = 0; i < count; i++)
-	{
-		json_t *object = json_pack("{s:s}", "schema", objects[i].schema);
-
-		if (objects[i].tables != NULL)
-		{
-			json_t *tables = json_array();
-
-			for (int t = 0; t < objects[i].table_count; t++)
-				json_array_append_new(tables, json_string(objects[i].tables[t]));
-			json_object_set_new(object, "tables", tables);
-		}
-		json_array_append_new(array, object);
-	}
-	text = json_dumps(array, JSON_COMPACT);
-	json_decref(array);
-	return text;
-}
+    "FROM named n JOIN lists s ON s.oid = n.oid WHERE CASE WHEN n.relispartition THEN (SELECT "
+    "pg_catalog.bool_or(l.wanted) AND NOT pg_catalog.bool_or(l.excluded) FROM "
+    "pg_catalog.pg_partition_ancestors(n.oid) a JOIN lists l ON l.oid = a.relid) ELSE s.wanted AND "
+    "NOT s.excluded END ORDER BY 1, 2";
 
 static void
 read_tables(Precheck *p)
 {
 	const JobOptions *options = &p->job->options;
-	char *objects = options->objects ? objects_json(options->objects, options->object_count) : NULL;
+	char *objects =
+	    options->objects ? job_objects_json(options->objects, options->object_count) : NULL;
 	char *exclude =
-	    options->exclude ? objects_json(options->exclude, options->exclude_count) : NULL;
+	    options->exclude ? job_objects_json(options->exclude, options->exclude_count) : NULL;
 	const char *params[] = {objects, exclude};
 	Error err;
 
@@ -88,7 +65,7 @@ read_tables(Precheck *p)
 	free(exclude);
 }
 
-/* Whether the source has the schema (table NULL) or the table, of any kind. */
+/* Whether the source has the schema (table NULL) or the table or view, of any kind. */
 static bool
 on_source(Precheck *p, const char *schema, const char *table, bool *exists, Error *err)
 {
@@ -97,7 +74,7 @@ on_source(Precheck *p, const char *schema, const char *table, bool *exists, Erro
 	    p->source, err,
 	    "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = $1 AND ($2::text "
 	    "IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND "
-	    "c.relname = $2 AND c.relkind IN ('r', 'p'))))",
+	    "c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))))",
 	    2, params);
 
 	if (rows == NULL)

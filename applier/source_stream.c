@@ -383,6 +383,12 @@ stream_source_end(const ChangeSource *source)
 	return ((const SourceStream *) source)->source_end;
 }
 
+static uint64_t
+stream_held(const ChangeSource *source)
+{
+	return txn_spooled(((const SourceStream *) source)->txn);
+}
+
 static const char *
 stream_encoding(const ChangeSource *source)
 {
@@ -409,6 +415,7 @@ static const ChangeSourceOps stream_ops = {
     .feedback = stream_feedback,
     .socket = stream_socket,
     .source_end = stream_source_end,
+    .held = stream_held,
     .encoding = stream_encoding,
     .close = stream_close,
 };

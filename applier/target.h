@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "change.h"
+#include "engine_stats.h"
 #include "error.h"
 
 #define TARGET_BATCHES_MAX 4 /* committed by us, not yet answered by the target */
@@ -42,6 +43,7 @@ typedef struct TargetStatus
 	int64_t deletes_missed; /* deletes that found no row */
 	const Relation *missed; /* the relation of the newest of them */
 	SourceLsn missed_lsn;   /* and the commit of its transaction on the source */
+	EngineStats stats;
 } TargetStatus;
 
 typedef struct Target Target;

@@ -25,15 +25,10 @@ static TargetResult
 target_pg_set_encoding(Target *target, const char *encoding, Error *err)
 {
 	TargetPg *t = (TargetPg *) target;
-	const char *params[] = {encoding};
 
-	if (encoding == NULL || strcmp(encoding, t->encoding) == 0)
-		return TARGET_OK;
-	if (!pipeline_query(&t->pipeline, REQUEST_COMMAND,
-	                    "SELECT pg_catalog.set_config('client_encoding', $1, false)", 1, params,
-	                    err))
-		return TARGET_FAILED;
-	snprintf(t->encoding, sizeof(t->encoding), "%s", encoding);
+	(void) err;
+	if (encoding != NULL)
+		snprintf(t->wanted_encoding, sizeof(t->wanted_encoding), "%s", encoding);
 	return TARGET_OK;
 }
 
@@ -42,13 +37,18 @@ target_pg_begin(Target *target, Error *err)
 {
 	TargetPg *t = (TargetPg *) target;
 
-	if (t->status.batches_in_flight >= TARGET_BATCHES_MAX || pipeline_full(&t->pipeline))
+	(void) err;
+	if (t->status.batches_in_flight >= TARGET_BATCHES_MAX)
 		return TARGET_WAIT;
-	if (!send_prepared(t, REQUEST_COMMAND, STATEMENT_BEGIN, err) ||
-	    !send_prepared(t, REQUEST_FENCE, STATEMENT_FENCE, err))
-		return TARGET_FAILED;
-	t->in_transaction = true;
+	target_pg_unit_open(t, true);
 	return TARGET_OK;
+}
+
+bool
+target_pg_send_begin(TargetPg *t, Error *err)
+{
+	return send_prepared(t, REQUEST_COMMAND, STATEMENT_BEGIN, err) &&
+	       send_prepared(t, REQUEST_FENCE, STATEMENT_FENCE, err);
 }
 
 static void
@@ -95,6 +95,18 @@ send_position(TargetPg *t, const TargetPosition *position, Error *err)
 	    err);
 }
 
+/* The position and the commit, as the end of a transaction. */
+bool
+target_pg_send_end(TargetPg *t, const TargetPosition *position, Error *err)
+{
+	if (!send_position(t, position, err))
+		return false;
+	settle_for_fault(t);
+	FAULT_POINT("apply.before_commit");
+	t->position = position->end;
+	return send_prepared(t, REQUEST_COMMIT, STATEMENT_COMMIT, err);
+}
+
 static TargetResult
 target_pg_commit(Target *target, const TargetPosition *position, Error *err)
 {
@@ -102,19 +114,10 @@ target_pg_commit(Target *target, const TargetPosition *position, Error *err)
 
 	if (t->status.batches_in_flight >= TARGET_BATCHES_MAX)
 		return TARGET_WAIT;
-	if (!send_position(t, position, err))
-		return TARGET_FAILED;
-	settle_for_fault(t);
-	FAULT_POINT("apply.before_commit");
 	/* noted before it is sent, because sending may read answers */
-	t->commits[(t->commit_head + t->status.batches_in_flight) % TARGET_BATCHES_MAX] = *position;
 	t->status.batches_in_flight++;
-	t->position = position->end;
-	t->in_transaction = false;
-	if (!send_prepared(t, REQUEST_COMMIT, STATEMENT_COMMIT, err) ||
-	    !pipeline_flush(&t->pipeline, err) || !pipeline_pump(&t->pipeline, err))
-		return TARGET_FAILED;
-	return TARGET_OK;
+	target_pg_unit_close(t, position);
+	return target_pg_work(t, err) ? TARGET_OK : TARGET_FAILED;
 }
 
 static bool
@@ -126,15 +129,16 @@ committed(TargetPg *t, const PGresult *result, Error *err)
 		          PQcmdStatus((PGresult *) result));
 		return false;
 	}
-	if (t->status.batches_in_flight == 0)
+	if (t->units == NULL || !t->units->ends)
 	{
 		error_set(err, ERR_INTERNAL, "the target committed what was not handed over");
 		return false;
 	}
 	FAULT_POINT("apply.after_commit");
-	t->status.durable = t->commits[t->commit_head];
-	t->commit_head = (t->commit_head + 1) % TARGET_BATCHES_MAX;
+	t->status.durable = t->units->position;
 	t->status.batches_in_flight--;
+	t->status.stats.transactions++;
+	target_pg_unit_answered(t);
 	return true;
 }
 
@@ -168,6 +172,8 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
 	{
 		target_pg_error(t, request, result, err);
+		t->repeat = target_pg_may_repeat(t, request, err);
+		t->blamed = request->relation;
 		return false;
 	}
 	switch (request->kind)
@@ -180,8 +186,13 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:
 			return target_pg_described(t, request, result, err);
+		case REQUEST_RELEASE:
+			target_pg_unit_answered(t);
+			return true;
 		case REQUEST_COMMAND:
 		case REQUEST_FENCE:
+		case REQUEST_PREPARE:
+		case REQUEST_GROUP:
 		case REQUEST_TRUNCATE:
 		case REQUEST_POSITION:
 			break;
@@ -192,13 +203,18 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 static bool
 target_pg_pump(Target *target, Error *err)
 {
-	return pipeline_pump(&((TargetPg *) target)->pipeline, err);
+	return target_pg_work((TargetPg *) target, err);
 }
 
 static void
 target_pg_status(const Target *target, TargetStatus *status)
 {
-	*status = ((const TargetPg *) target)->status;
+	const TargetPg *t = (const TargetPg *) target;
+
+	*status = t->status;
+	status->stats.statements = t->pipeline.statements;
+	status->stats.bytes_in_flight = (int64_t) t->pipeline.bytes;
+	status->stats.bytes_held = (int64_t) t->held;
 }
 
 static int
@@ -228,6 +244,11 @@ target_pg_close(Target *target)
 	free(t->values);
 	free(t->lengths);
 	free(t->formats);
+	free(t->types);
+	for (int i = 0; i < t->array_size; i++)
+		strbuf_free(&t->arrays[i].data);
+	free(t->arrays);
+	target_pg_units_free(t);
 	free(t);
 }
 
@@ -253,6 +274,7 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->arena = arena_create(64 * 1024);
 	t->scratch = arena_create(64 * 1024);
 	snprintf(t->slot, sizeof(t->slot), "%s", options->slot_name);
+	t->keep_order = options->keep_order;
 	if (!target_pg_start(t, options, stored, err))
 	{
 		target_pg_close(&t->base);

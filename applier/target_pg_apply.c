@@ -1,6 +1,6 @@
 /*
  * target_pg_apply.c
- *		One change, one statement: relations bound to tables, shapes to prepared statements.
+ *		Relations bound to tables, and the ordered path: one change, one prepared statement.
  *
  * A relation version met for the first time is looked up by queries in the same pipeline, so that
  * their answer is younger than everything sent before; the change waits for it.
@@ -18,8 +18,8 @@
 
 #define STATEMENTS_MAX 1000
 
-static RelationEntry *
-entry_of(TargetPg *t, const Relation *relation)
+RelationEntry *
+target_pg_entry(TargetPg *t, const Relation *relation)
 {
 	uint32_t number = relation->number;
 
@@ -64,8 +64,8 @@ entry_ask(TargetPg *t, RelationEntry *entry, Error *err)
 	return entry->state == ENTRY_BOUND ? TARGET_OK : TARGET_WAIT;
 }
 
-static TargetResult
-entry_ready(TargetPg *t, RelationEntry *entry, Error *err)
+TargetResult
+target_pg_entry_ready(TargetPg *t, RelationEntry *entry, Error *err)
 {
 	switch (entry->state)
 	{
@@ -92,6 +92,20 @@ entry_name_key(TargetPg *t, RelationEntry *entry)
 	}
 }
 
+/* What the batch path may do with the table. */
+static void
+entry_net_subject(RelationEntry *entry)
+{
+	NetSubject *subject = &entry->subject;
+
+	subject->relation = entry->relation;
+	subject->owner = entry;
+	subject->order = group_order(entry->bound);
+	subject->key_columns = entry->key_columns;
+	if (group_by_key(entry->bound, &subject->keyless))
+		subject->key_count = entry->key_count;
+}
+
 bool
 target_pg_described(TargetPg *t, const Request *request, const PGresult *result, Error *err)
 {
@@ -107,6 +121,7 @@ target_pg_described(TargetPg *t, const Request *request, const PGresult *result,
 	if (entry->bound == NULL)
 		return false;
 	entry_name_key(t, entry);
+	entry_net_subject(entry);
 	entry->state = ENTRY_BOUND;
 	return true;
 }
@@ -128,14 +143,22 @@ statement_link(TargetPg *t, Statement *s)
 	t->newest = s;
 }
 
+void
+target_pg_statement_lost(TargetPg *t, Statement *s)
+{
+	if (!s->prepared)
+		return;
+	statement_unlink(t, s);
+	s->prepared = false;
+	t->prepared_count--;
+}
+
 static bool
 statement_drop(TargetPg *t, Statement *s, Error *err)
 {
 	char sql[64];
 
-	statement_unlink(t, s);
-	s->prepared = false;
-	t->prepared_count--;
+	target_pg_statement_lost(t, s);
 	snprintf(sql, sizeof(sql), "DEALLOCATE %s", s->name);
 	return pipeline_query(&t->pipeline, REQUEST_COMMAND, sql, 0, NULL, err);
 }
@@ -153,17 +176,18 @@ statement_prepare(TargetPg *t, RelationEntry *entry, Statement *s, const Request
 	for (int i = 0; i < s->plan->param_count; i++)
 		types[i] = s->plan->params[i].type;
 	snprintf(s->name, sizeof(s->name), "d%llu", (unsigned long long) ++t->statement_number);
+	request.kind = REQUEST_PREPARE;
 	request.relation = entry;
 	request.plan = s->plan;
+	request.statement = s;
 	request.bytes = (uint32_t) strlen(s->plan->sql);
-	if (!pipeline_sent(&t->pipeline,
-	                   PQsendPrepare(t->conn, s->name, s->plan->sql, s->plan->param_count, types),
-	                   &request, err))
-		return false;
+	/* noted before, because sending may find out that it was lost */
 	s->prepared = true;
 	t->prepared_count++;
 	statement_link(t, s);
-	return true;
+	return pipeline_sent(&t->pipeline,
+	                     PQsendPrepare(t->conn, s->name, s->plan->sql, s->plan->param_count, types),
+	                     &request, err);
 }
 
 /* The statement of this shape, moved to the front of its relation's list. */
@@ -188,8 +212,8 @@ statement_find(TargetPg *t, RelationEntry *entry, const PlanShape *shape)
 	return s;
 }
 
-static void
-params_reserve(TargetPg *t, int count)
+void
+target_pg_reserve_params(TargetPg *t, int count)
 {
 	if (count <= t->param_size)
 		return;
@@ -197,6 +221,7 @@ params_reserve(TargetPg *t, int count)
 	t->values = xrealloc(t->values, sizeof(*t->values) * (size_t) t->param_size);
 	t->lengths = xrealloc(t->lengths, sizeof(*t->lengths) * (size_t) t->param_size);
 	t->formats = xrealloc(t->formats, sizeof(*t->formats) * (size_t) t->param_size);
+	t->types = xrealloc(t->types, sizeof(*t->types) * (size_t) t->param_size);
 }
 
 /* Fills the parameters from the change; returns about how many bytes they take. */
@@ -205,7 +230,7 @@ params_fill(TargetPg *t, const Plan *plan, const Change *change)
 {
 	size_t bytes = 0;
 
-	params_reserve(t, plan->param_count);
+	target_pg_reserve_params(t, plan->param_count);
 	for (int i = 0; i < plan->param_count; i++)
 	{
 		const PlanParam *param = &plan->params[i];
@@ -228,26 +253,23 @@ params_fill(TargetPg *t, const Plan *plan, const Change *change)
 	return bytes;
 }
 
-static TargetResult
-apply_row(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
+static bool
+send_row(TargetPg *t, SourceLsn commit, const Change *change, Error *err)
 {
-	RelationEntry *entry = entry_of(t, change->relation);
-	TargetResult ready = entry_ready(t, entry, err);
-	Request request = {.kind = REQUEST_CHANGE, .lsn = header->commit, .relation = entry};
+	RelationEntry *entry = target_pg_entry(t, change->relation);
+	Request request = {.kind = REQUEST_CHANGE, .lsn = commit, .relation = entry};
 	PlanShape shape;
 	Statement *s;
 
-	if (ready != TARGET_OK)
-		return ready;
 	if (!plan_shape(entry->bound, change, &shape, err))
 	{
-		error_context(err, "source transaction committed at " LSN_FORMAT, LSN_ARGS(header->commit));
-		return TARGET_FAILED;
+		error_context(err, "source transaction committed at " LSN_FORMAT, LSN_ARGS(commit));
+		return false;
 	}
 	s = statement_find(t, entry, &shape);
 	target_pg_key(entry, change, &request);
 	if (!s->prepared && !statement_prepare(t, entry, s, &request, err))
-		return TARGET_FAILED;
+		return false;
 	if (t->newest != s)
 	{
 		statement_unlink(t, s);
@@ -255,70 +277,34 @@ apply_row(TargetPg *t, const TxnHeader *header, const Change *change, Error *err
 	}
 	request.plan = s->plan;
 	request.bytes = (uint32_t) params_fill(t, s->plan, change);
-	if (!pipeline_sent(&t->pipeline,
-	                   PQsendQueryPrepared(t->conn, s->name, s->plan->param_count, t->values,
-	                                       t->lengths, t->formats, 0),
-	                   &request, err))
-		return TARGET_FAILED;
-	return TARGET_OK;
+	return pipeline_sent(&t->pipeline,
+	                     PQsendQueryPrepared(t->conn, s->name, s->plan->param_count, t->values,
+	                                         t->lengths, t->formats, 0),
+	                     &request, err);
 }
 
-static TargetResult
-apply_truncate(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
+static bool
+send_truncate(TargetPg *t, SourceLsn commit, const Change *change, Error *err)
 {
 	size_t count = (size_t) change->truncated_count;
 	const PlanRelation **bound = arena_alloc(t->scratch, sizeof(*bound) * (count + 1));
-	Request request = {.kind = REQUEST_TRUNCATE, .lsn = header->commit};
-	TargetResult result = TARGET_OK;
+	Request request = {.kind = REQUEST_TRUNCATE, .lsn = commit};
 	const char *sql;
 
 	for (int i = 0; i < change->truncated_count; i++)
-	{
-		RelationEntry *entry = entry_of(t, change->truncated[i]);
-		TargetResult ready = entry_ready(t, entry, err);
-
-		if (ready == TARGET_FAILED)
-			return TARGET_FAILED;
-		if (ready == TARGET_WAIT)
-			result = TARGET_WAIT;
-		bound[i] = entry->bound;
-	}
-	if (result != TARGET_OK)
-		return result;
+		bound[i] = target_pg_entry(t, change->truncated[i])->bound;
 	sql = plan_truncate(t->scratch, bound, change, err);
 	if (sql == NULL)
-		return TARGET_FAILED;
+		return false;
 	request.bytes = (uint32_t) strlen(sql);
-	if (!pipeline_sent(&t->pipeline, PQsendQueryParams(t->conn, sql, 0, NULL, NULL, NULL, NULL, 0),
-	                   &request, err))
-		return TARGET_FAILED;
-	return TARGET_OK;
+	return pipeline_sent(
+	    &t->pipeline, PQsendQueryParams(t->conn, sql, 0, NULL, NULL, NULL, NULL, 0), &request, err);
 }
 
-TargetResult
-target_pg_apply(Target *target, const TxnHeader *header, const Change *change, Error *err)
+bool
+target_pg_send_change(TargetPg *t, SourceLsn commit, const Change *change, Error *err)
 {
-	TargetPg *t = (TargetPg *) target;
-
-	if (pipeline_full(&t->pipeline))
-	{
-		if (!pipeline_flush(&t->pipeline, err) || !pipeline_pump(&t->pipeline, err))
-			return TARGET_FAILED;
-		if (pipeline_full(&t->pipeline))
-			return TARGET_WAIT;
-	}
-	arena_reset(t->scratch);
-	switch (change->kind)
-	{
-		case CHANGE_INSERT:
-		case CHANGE_UPDATE:
-		case CHANGE_DELETE:
-		case CHANGE_NO_IDENTITY:
-			return apply_row(t, header, change, err);
-		case CHANGE_TRUNCATE:
-			return apply_truncate(t, header, change, err);
-		case CHANGE_MESSAGE:
-			break;
-	}
-	return TARGET_OK;
+	if (change->kind == CHANGE_TRUNCATE)
+		return send_truncate(t, commit, change, err);
+	return send_row(t, commit, change, err);
 }

@@ -5,14 +5,12 @@
  */
 #include "target_pg_check.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "program_exec.h"
+#include "dump_program.h"
+#include "target_pg_check_objects.h"
 #include "target_pg_check_tables.h"
 
 #define VERSION_MIN 130000
@@ -242,125 +240,20 @@ check_privileges(Precheck *p)
 	pg_rows_free(rows);
 }
 
-/* What the target says of one extension of the source. */
-static bool
-extension_state(Precheck *p, const char *name, bool *installed, bool *available, Error *err)
-{
-	const char *params[] = {name};
-	PgRows *rows = pg_session_query(
-	    p->target, err,
-	    "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = $1), EXISTS (SELECT "
-	    "FROM pg_catalog.pg_available_extensions WHERE name = $1)",
-	    1, params);
-
-	if (rows == NULL)
-		return false;
-	*installed = pg_rows_bool(rows, 0, 0);
-	*available = pg_rows_bool(rows, 0, 1);
-	pg_rows_free(rows);
-	return true;
-}
-
-static void
-answer_extensions(Precheck *p, NameList *absent, NameList *uninstalled, bool copied, bool whole)
-{
-	if (absent->count > 0)
-		precheck_add(p, CHECK_EXTENSIONS, copied && whole ? PRECHECK_FAIL : PRECHECK_WARN,
-		             "Install the packages of these extensions on the target's server, or DROP "
-		             "EXTENSION on the source where they are not needed.",
-		             "the target's server does not have: %s", name_list_end(absent));
-	else if (uninstalled->count > 0 && !(copied && whole))
-		precheck_add(p, CHECK_EXTENSIONS, PRECHECK_WARN,
-		             "CREATE EXTENSION ... on the target for each that the tables need.",
-		             "not created in the target database: %s", name_list_end(uninstalled));
-	else
-		precheck_add(p, CHECK_EXTENSIONS, PRECHECK_PASS, "", "the target has what the source uses");
-}
-
-static void
-check_extensions(Precheck *p)
-{
-	Error err;
-	NameList absent = {.count = 0};
-	NameList uninstalled = {.count = 0};
-	PgRows *rows = pg_session_query(p->source, &err,
-	                                "SELECT extname FROM pg_catalog.pg_extension WHERE extname "
-	                                "NOT IN ('plpgsql', 'dts') ORDER BY 1",
-	                                0, NULL);
-	bool ok = rows != NULL;
-
-	for (int i = 0; ok && i < pg_rows_count(rows); i++)
-	{
-		const char *name = pg_rows_get(rows, i, 0);
-		bool installed;
-		bool available;
-
-		ok = extension_state(p, name, &installed, &available, &err);
-		if (ok && !installed && !available)
-			name_list_add(&absent, "%s", name);
-		else if (ok && !installed)
-			name_list_add(&uninstalled, "%s", name);
-	}
-	pg_rows_free(rows);
-	if (!ok)
-		precheck_add_error(p, CHECK_EXTENSIONS, &err);
-	else
-		answer_extensions(p, &absent, &uninstalled, p->job->options.phases[PHASE_SCHEMA],
-		                  p->job->options.objects == NULL);
-}
-
-/* The first number in what "pg_dump --version" prints, or 0. */
-static int
-pg_dump_version(void)
-{
-	static const char *const argv[] = {"pg_dump", "--version", NULL};
-	char output[256];
-	ssize_t len;
-	int fds[2];
-	int status;
-	pid_t pid;
-	const char *digit;
-
-	if (pipe(fds) != 0)
-		return 0;
-	pid = fork();
-	if (pid == 0)
-	{
-		if (dup2(fds[1], STDOUT_FILENO) >= 0)
-			program_exec(argv);
-		_exit(127);
-	}
-	close(fds[1]);
-	len = pid > 0 ? read(fds[0], output, sizeof(output) - 1) : 0;
-	close(fds[0]);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (len <= 0)
-		return 0;
-	output[len] = '\0';
-	digit = strpbrk(output, "0123456789");
-	return digit ? (int) strtol(digit, NULL, 10) : 0;
-}
-
+/* The same choice as the schema phase makes. */
 static void
 check_pg_dump(Precheck *p)
 {
-	int dump = pg_dump_version();
 	int source = pg_session_version(p->source) / 10000;
-	char remedy[256];
+	DumpProgram program;
+	Error err;
 
-	snprintf(remedy, sizeof(remedy),
-	         "Install the client programs of PostgreSQL %d or later where the daemon runs (package "
-	         "postgresql-client-%d), first on its PATH.",
-	         source, source);
-	if (dump == 0)
-		precheck_add(p, CHECK_PG_DUMP, PRECHECK_FAIL, remedy,
-		             "pg_dump cannot be run where the daemon runs");
-	else if (dump < source)
-		precheck_add(p, CHECK_PG_DUMP, PRECHECK_FAIL, remedy,
-		             "pg_dump is of PostgreSQL %d, the source is %d", dump, source);
+	if (dump_program_find(&program, source, &err))
+		precheck_add(p, CHECK_PG_DUMP, PRECHECK_PASS, "", "pg_dump of PostgreSQL %d: %s",
+		             program.version, program.dump);
 	else
-		precheck_add(p, CHECK_PG_DUMP, PRECHECK_PASS, "", "pg_dump of PostgreSQL %d", dump);
+		precheck_add(p, CHECK_PG_DUMP, PRECHECK_FAIL, err.hint, "%s%s%s", err.message,
+		             err.detail[0] ? ": " : "", err.detail);
 }
 
 void
@@ -375,7 +268,7 @@ target_check_run(Precheck *p)
 		return;
 	if (p->tables != NULL)
 		target_check_tables(p);
-	check_extensions(p);
+	target_check_objects(p);
 	if (p->job->options.phases[PHASE_SCHEMA])
 		check_pg_dump(p);
 }

@@ -190,23 +190,9 @@ check_existence(Precheck *p, const PgRows *found)
 static PgRows *
 source_columns(Precheck *p, Error *err)
 {
-	StrBuf oids;
-	const char *params[1];
-	PgRows *rows;
+	const char *params[] = {precheck_oids(p, true)};
 
-	strbuf_init(&oids);
-	strbuf_putc(&oids, '{');
-	for (int i = 0; i < pg_rows_count(p->tables); i++)
-	{
-		if (!precheck_carried(p, i))
-			continue;
-		if (oids.len > 1)
-			strbuf_putc(&oids, ',');
-		strbuf_puts(&oids, pg_rows_get(p->tables, i, TABLE_COL_OID));
-	}
-	strbuf_putc(&oids, '}');
-	params[0] = oids.data;
-	rows = pg_session_query(
+	return pg_session_query(
 	    p->source, err,
 	    "SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('s', n.nspname, 't', "
 	    "c.relname, 'c', a.attname, 'f', pg_catalog.format_type(a.atttypid, a.atttypmod))), "
@@ -214,8 +200,6 @@ source_columns(Precheck *p, Error *err)
 	    "a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY "
 	    "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
 	    1, params);
-	strbuf_free(&oids);
-	return rows;
 }
 
 /* What does not fit, one row each: severity, text. */

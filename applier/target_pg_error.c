@@ -188,6 +188,7 @@ target_pg_error(const TargetPg *t, const Request *request, const PGresult *resul
 	switch (request->kind)
 	{
 		case REQUEST_CHANGE:
+		case REQUEST_PREPARE:
 			change_error(request, err);
 			break;
 		case REQUEST_TRUNCATE:
@@ -203,6 +204,8 @@ target_pg_error(const TargetPg *t, const Request *request, const PGresult *resul
 			break;
 		case REQUEST_FENCE:
 		case REQUEST_COMMIT:
+		case REQUEST_RELEASE:
+		case REQUEST_GROUP:
 		case REQUEST_COMMAND:
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:

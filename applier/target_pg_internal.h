@@ -8,7 +8,10 @@
 #include <libpq-fe.h>
 
 #include "arena.h"
+#include "net_array.h"
+#include "net_changes.h"
 #include "plan.h"
+#include "plan_group.h"
 #include "target_pg.h"
 #include "target_pg_pipeline.h"
 
@@ -19,6 +22,7 @@
 #define STATEMENT_COMMIT   "dts_commit"
 
 typedef struct RelationEntry RelationEntry;
+typedef struct Unit Unit;
 
 /* A plan and its prepared statement.  Lives as long as the session. */
 typedef struct Statement
@@ -45,8 +49,62 @@ struct RelationEntry
 	TargetTable *table;
 	PlanRelation *bound;
 	Statement *statements;
-	int *key_columns; /* named in errors */
+	GroupPlan *groups; /* newest use first */
+	int *key_columns;  /* named in errors, and told apart by the batch path */
 	int key_count;
+
+	NetSubject subject;
+	NetTable *net_table; /* in the open unit, when that is net_unit */
+	uint64_t net_unit;
+
+	int order_units; /* so many more units are applied in order, because one has failed */
+	int order_next;  /* and so many after the next failure */
+};
+
+/* Net rows of one table that one statement could take. */
+typedef struct Group
+{
+	GroupKind kind;
+	GroupPlan *plan;
+	NetRow **rows;
+	int64_t count;
+	bool needs_count; /* single statements would not notice a row that is missing */
+} Group;
+
+typedef enum UnitStage
+{
+	UNIT_BEGIN,
+	UNIT_NET,
+	UNIT_ORDER,
+	UNIT_END,
+	UNIT_SENT,
+} UnitStage;
+
+/* A piece of a transaction, kept until it is answered; see target_pg_unit.c. */
+struct Unit
+{
+	Unit *next;
+	uint64_t number;
+	Arena *arena;
+	NetRun run;
+	bool begins;    /* the transaction */
+	bool ends;      /* the transaction, at this position */
+	bool savepoint; /* a failure rolls back to its own start only */
+	bool ordered;   /* all of it */
+	TargetPosition position;
+	int64_t handed_us;
+	size_t held; /* bytes, when it was closed */
+
+	/* how far it is sent */
+	UnitStage stage;
+	bool opened; /* the savepoint exists */
+	NetTable *table;
+	Group *groups;
+	int group_count;
+	int group_at;
+	int64_t row_at;
+	NetBlock *block;
+	int change_at;
 };
 
 typedef struct TargetPg
@@ -55,17 +113,27 @@ typedef struct TargetPg
 	PgSession *session;
 	PGconn *conn;
 	Arena *arena;   /* relations and plans */
-	Arena *scratch; /* for the change at hand */
+	Arena *scratch; /* for the statement at hand */
 	Pipeline pipeline;
 	char slot[256];
 	bool use_origin;
-	bool in_transaction;
+	bool keep_order; /* all changes, as an option */
 	char encoding[64];
-	SourceLsn position; /* of the newest commit handed over */
+	char wanted_encoding[64];
+	SourceLsn position; /* of the newest commit sent */
 	TargetStatus status;
+	int64_t busy_since_us; /* 0: nothing is under way */
 
-	TargetPosition commits[TARGET_BATCHES_MAX]; /* in flight, ring */
-	int commit_head;
+	Unit *open;    /* takes changes */
+	Unit *units;   /* closed and not answered, oldest first */
+	Unit *last;    /* the newest of them */
+	Unit *sending; /* the first of them that is not sent whole, or NULL */
+	Unit *spare;
+	uint64_t unit_number;
+	size_t held;           /* bytes of the closed ones */
+	bool repeat;           /* what failed may be repeated in order */
+	RelationEntry *blamed; /* for it, or NULL */
+	bool repeating;        /* waiting for the server to come back from the failure */
 
 	RelationEntry **entries; /* by the relation's number */
 	uint32_t entry_size;
@@ -78,13 +146,43 @@ typedef struct TargetPg
 	const char **values; /* parameters of the statement at hand */
 	int *lengths;
 	int *formats;
+	Oid *types;
 	int param_size;
+	NetArray *arrays; /* the same, of a group */
+	int array_size;
 } TargetPg;
 
-/* target_pg_apply.c */
+/* target_pg_apply.c: relations and the statements of single changes */
+RelationEntry *target_pg_entry(TargetPg *t, const Relation *relation);
+TargetResult target_pg_entry_ready(TargetPg *t, RelationEntry *entry, Error *err);
+bool target_pg_described(TargetPg *t, const Request *request, const PGresult *result, Error *err);
+bool target_pg_send_change(TargetPg *t, SourceLsn commit, const Change *change, Error *err);
+void target_pg_reserve_params(TargetPg *t, int count);
+void target_pg_statement_lost(TargetPg *t, Statement *statement);
+
+/* target_pg_group.c: the next statement of the unit's table at hand; *done: there is none left */
+bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
+
+/* target_pg_unit.c */
+void target_pg_unit_open(TargetPg *t, bool begins);
 TargetResult
 target_pg_apply(Target *target, const TxnHeader *header, const Change *change, Error *err);
-bool target_pg_described(TargetPg *t, const Request *request, const PGresult *result, Error *err);
+void target_pg_unit_close(TargetPg *t, const TargetPosition *position);
+void target_pg_unit_answered(TargetPg *t);
+void target_pg_units_free(TargetPg *t);
+
+/* Sends and reads as much as goes; meets failures that a repetition in order may mend. */
+bool target_pg_work(TargetPg *t, Error *err);
+
+/* Whether the request that failed belongs to a unit that can be repeated in order. */
+bool target_pg_may_repeat(const TargetPg *t, const Request *request, const Error *err);
+
+/* A failure was just reported: true when it was met, and the caller has to wait. */
+bool target_pg_repeat(TargetPg *t, Error *err);
+
+/* target_pg.c */
+bool target_pg_send_begin(TargetPg *t, Error *err);
+bool target_pg_send_end(TargetPg *t, const TargetPosition *position, Error *err);
 
 /* target_pg_error.c: fills err for a request that failed, with table, key and LSN. */
 void target_pg_key(const RelationEntry *entry, const Change *change, Request *request);

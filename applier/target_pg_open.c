@@ -28,6 +28,9 @@
 static const char *const settings[] = {
     "SET plan_cache_mode = force_generic_plan",
     "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET enable_material = off",
     "SET jit = off",
     "SET max_parallel_workers_per_gather = 0",
     "SET synchronize_seqscans = off",

@@ -6,6 +6,9 @@
  * input buffer grows while nobody reads: past PIPELINE_BYTES the caller has to wait.  The server
  * answers only when told to or when its own buffer is full, so it is told so at every commit, and
  *in a long transaction after every PIPELINE_FLUSH bytes.
+ *
+ * After an error the server skips everything up to a Sync.  So a Sync is sent only to go on behind
+ * an error, and everything in front of its answer is thrown away.
  */
 #include "target_pg_pipeline.h"
 
@@ -86,6 +89,7 @@ pipeline_sent(Pipeline *p, int sent, const Request *request, Error *err)
 	slot = &p->queue[(p->head + p->count++) & (p->size - 1)];
 	*slot = *request;
 	slot->answered = false;
+	p->statements++;
 	slot->bytes += REQUEST_OVERHEAD;
 	p->bytes += slot->bytes;
 	p->since_flush += slot->bytes;
@@ -114,9 +118,44 @@ pipeline_flush(Pipeline *p, Error *err)
 	return true;
 }
 
+/* Throws answers away until that to the Sync has come. */
+static void
+pipeline_skip(Pipeline *p)
+{
+	while (p->discarding && !PQisBusy(p->conn))
+	{
+		PGresult *result = PQgetResult(p->conn);
+
+		if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC)
+			p->discarding = false;
+		if (result == NULL && PQstatus(p->conn) != CONNECTION_OK)
+			return;
+		PQclear(result);
+	}
+}
+
+bool
+pipeline_discard(Pipeline *p, RequestLost lost, Error *err)
+{
+	for (size_t i = 0; i < p->count; i++)
+		lost(p->owner, &p->queue[(p->head + i) & (p->size - 1)]);
+	p->count = 0;
+	p->head = 0;
+	p->bytes = 0;
+	p->since_flush = 0;
+	p->failed = false;
+	error_clear(&p->error);
+	if (PQpipelineSync(p->conn) != 1)
+		return pipeline_fail(p, err);
+	p->discarding = true;
+	return true;
+}
+
 static bool
 pipeline_answers(Pipeline *p, Error *err)
 {
+	if (p->discarding)
+		pipeline_skip(p);
 	while (p->count > 0 && !PQisBusy(p->conn))
 	{
 		Request *head = &p->queue[p->head];

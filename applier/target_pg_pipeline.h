@@ -26,10 +26,13 @@ typedef enum RequestKind
 	REQUEST_COMMAND, /* its success is all there is to know */
 	REQUEST_FENCE,   /* must return a row */
 	REQUEST_CHANGE,
+	REQUEST_PREPARE, /* of a change's statement */
+	REQUEST_GROUP,   /* net rows of a table */
 	REQUEST_TRUNCATE,
 	REQUEST_POSITION, /* must return or touch a row */
-	REQUEST_COMMIT,
-	REQUEST_COLUMNS, /* description of a table, first and second half */
+	REQUEST_COMMIT,   /* ends a unit and its transaction */
+	REQUEST_RELEASE,  /* ends a unit within a transaction */
+	REQUEST_COLUMNS,  /* description of a table, first and second half */
 	REQUEST_UNIQUES,
 } RequestKind;
 
@@ -42,12 +45,16 @@ typedef struct Request
 	SourceLsn lsn;    /* commit of the source transaction, when it belongs to one */
 	void *relation;   /* the owner's, for the kinds that have one */
 	const void *plan; /* the same */
+	void *statement;  /* the same, of a REQUEST_PREPARE */
 	char key[REQUEST_KEY_MAX];
 } Request;
 
 /* Called for every result of a request; false ends the pipeline with err filled. */
 typedef bool (*RequestAnswer)(void *owner, const Request *request, const struct pg_result *result,
                               Error *err);
+
+/* Called for every request that was not executed, or failed, when the rest is given up. */
+typedef void (*RequestLost)(void *owner, const Request *request);
 
 typedef struct Pipeline
 {
@@ -63,6 +70,8 @@ typedef struct Pipeline
 	size_t since_pump;
 	bool unsent; /* libpq holds bytes that the socket did not take */
 	bool failed;
+	bool discarding; /* answers are thrown away up to the next Sync's */
+	int64_t statements;
 	Error error; /* the first one */
 } Pipeline;
 
@@ -86,5 +95,12 @@ bool pipeline_flush(Pipeline *p, Error *err) must_check;
 
 /* Sends and reads without waiting, and hands out the answers. */
 bool pipeline_pump(Pipeline *p, Error *err) must_check;
+
+/*
+ * After a failure that is the statement's and not the connection's: gives up what was sent behind
+ * it, and goes on.  Until pipeline_pump() has seen the server come back nothing may be sent; the
+ * transaction is then still to be rolled back.
+ */
+bool pipeline_discard(Pipeline *p, RequestLost lost, Error *err) must_check;
 
 #endif /* DTS_TARGET_PG_PIPELINE_H */

@@ -35,19 +35,27 @@ const char target_relation_columns_sql[] = FIND_TABLE
     "  JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr"
     "  JOIN pg_catalog.pg_namespace opn ON opn.oid = op.oprnamespace"
     "  WHERE oc.opcmethod = 403 AND oc.opcdefault AND oc.opcintype ="
-    "   CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END LIMIT 1)"
+    "   CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END LIMIT 1),"
+    /* the elements of an array of arrays are no arrays */
+    " CASE WHEN t.typcategory = 'A' THEN 0 ELSE t.typarray END, t.typdelim,"
+    " EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid"
+    "  AND g.tgenabled IN ('R', 'A'))"
+    " OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid"
+    "  AND r.ev_enabled IN ('R', 'A'))"
     " FROM found c LEFT JOIN (pg_catalog.pg_attribute a"
     "  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     "  JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace)"
     " ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 const char target_relation_uniques_sql[] =
-    FIND_TABLE "SELECT i.indexrelid, a.attname"
+    FIND_TABLE "SELECT i.indexrelid, a.attname,"
+               " o.opcdefault AND o.opcmethod = 403 AND i.indcollation[k.n] = a.attcollation"
                " FROM found c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid"
-               " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid"
-               "  AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])"
+               " CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k (n)"
+               " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[k.n]"
+               " JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[k.n]"
                " WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL"
-               " AND i.indexprs IS NULL ORDER BY 1";
+               " AND i.indexprs IS NULL ORDER BY 1, k.n";
 
 static bool
 is_true(const PGresult *result, int row, int column)
@@ -96,6 +104,7 @@ target_relation_read_columns(Arena *arena, const Relation *relation, const PGres
 	table->name = text(arena, result, 0, 1);
 	table->partitioned = PQgetvalue(result, 0, 2)[0] == 'p';
 	table->is_root = !is_true(result, 0, 3);
+	table->triggers = is_true(result, 0, 17);
 	table->columns = arena_zalloc(arena, sizeof(TargetColumn) * (size_t) count);
 	if (PQgetisnull(result, 0, 4))
 		return table; /* a table without columns */
@@ -115,6 +124,8 @@ target_relation_read_columns(Arena *arena, const Relation *relation, const PGres
 		column->primary_key = is_true(result, i, 12);
 		column->indexed = is_true(result, i, 13);
 		column->equality = PQgetisnull(result, i, 14) ? "pg_catalog.=" : text(arena, result, i, 14);
+		column->array_type = (uint32_t) strtoul(PQgetvalue(result, i, 15), NULL, 10);
+		column->delimiter = PQgetvalue(result, i, 16)[0];
 	}
 	return table;
 }
@@ -144,8 +155,10 @@ target_relation_read_uniques(Arena *arena, TargetTable *table, const PGresult *r
 		{
 			unique = &table->uniques[table->unique_count++];
 			unique->columns = arena_zalloc(arena, sizeof(int) * (size_t) (rows - i));
+			unique->plain = true;
 		}
 		unique = &table->uniques[table->unique_count - 1];
 		unique->columns[unique->count++] = column_by_name(table, PQgetvalue(result, i, 1));
+		unique->plain &= is_true(result, i, 2);
 	}
 }

@@ -249,6 +249,12 @@ worker_report_stream(Worker *w, const StreamProgress *progress)
 	}
 }
 
+StreamStats *
+worker_stream_stats(Worker *w)
+{
+	return &w->stats;
+}
+
 static const char *
 table_phase_name(TablePhase phase)
 {
@@ -278,12 +284,13 @@ worker_report_table(Worker *w, const TableProgress *p)
 
 	strbuf_init(&key);
 	strbuf_qualified(&key, p->schema, p->table);
-	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:s?}", "schema", p->schema,
-	                "table", p->table, "phase", table_phase_name(p->phase), "rows_estimated",
-	                (json_int_t) p->rows_estimated, "rows_done", (json_int_t) p->rows_done,
-	                "bytes_estimated", (json_int_t) p->bytes_estimated, "bytes_done",
-	                (json_int_t) p->bytes_done, "parts", p->parts, "parts_done", p->parts_done,
-	                "error", p->error);
+	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:f, s:f, s:s?}", "schema",
+	                p->schema, "table", p->table, "phase", table_phase_name(p->phase),
+	                "rows_estimated", (json_int_t) p->rows_estimated, "rows_done",
+	                (json_int_t) p->rows_done, "bytes_estimated", (json_int_t) p->bytes_estimated,
+	                "bytes_done", (json_int_t) p->bytes_done, "parts", p->parts, "parts_done",
+	                p->parts_done, "parts_active", p->parts_active, "rows_per_second",
+	                p->rows_per_second, "bytes_per_second", p->bytes_per_second, "error", p->error);
 	if (row != NULL)
 		json_object_set_new(w->tables, key.data, row);
 	strbuf_free(&key);

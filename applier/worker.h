@@ -16,10 +16,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine_stats.h"
 #include "error.h"
 #include "job.h"
 #include "lsn.h"
 #include "phase.h"
+#include "stream_stats.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -53,8 +55,12 @@ typedef struct StreamProgress
 	int64_t transactions; /* since the worker started */
 	int64_t rows;
 	int64_t bytes;
+	EngineStats engine; /* since the session on the target began */
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
+
+/* For the stream to count in; goes along with its progress. */
+StreamStats *worker_stream_stats(Worker *w);
 
 /*
  * Markers (decision 8).  While somebody waits for caught_up, worker_marker_wanted() returns the
@@ -86,6 +92,9 @@ typedef struct TableProgress
 	int64_t bytes_done;
 	int parts;
 	int parts_done;
+	int parts_active;       /* being copied now */
+	double rows_per_second; /* lately; 0 when nothing moves */
+	double bytes_per_second;
 	const char *error; /* NULL when none */
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);

@@ -196,6 +196,23 @@ on_polled(void *arg, const ControlReply *reply)
 }
 
 static void
+put_measure(void *json, const char *name, int64_t value)
+{
+	json_object_set_new(json, name, json_integer(value));
+}
+
+static json_t *
+stats_json(const Worker *w)
+{
+	json_t *json = json_object();
+
+	put_measure(json, "source_transactions", w->progress.transactions);
+	put_measure(json, "source_bytes", w->progress.bytes);
+	stream_stats_list(&w->stats, put_measure, json);
+	return json;
+}
+
+static void
 report_progress(Worker *w)
 {
 	const StreamProgress *p = &w->progress;
@@ -214,11 +231,11 @@ report_progress(Worker *w)
 	snprintf(source_end, sizeof(source_end), LSN_FORMAT, LSN_ARGS(p->source_end));
 	snprintf(received, sizeof(received), LSN_FORMAT, LSN_ARGS(p->received));
 	snprintf(durable, sizeof(durable), LSN_FORMAT, LSN_ARGS(p->durable));
-	json = json_pack("{s:s, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:f}", "source_end", source_end,
+	json = json_pack("{s:s, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:f, s:o}", "source_end", source_end,
 	                 "received", received, "durable", durable, "commit_time_us",
 	                 (json_int_t) p->commit_time, "caught_up", p->caught_up ? 1 : 0, "transactions",
 	                 (json_int_t) p->transactions, "rows", (json_int_t) p->rows, "bytes",
-	                 (json_int_t) p->bytes, "rows_per_second", rate);
+	                 (json_int_t) p->bytes, "rows_per_second", rate, "stats", stats_json(w));
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (text != NULL)
 	{

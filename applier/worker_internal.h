@@ -83,6 +83,7 @@ struct Worker
 
 	bool progress_new;
 	StreamProgress progress;
+	StreamStats stats;
 	SourceLsn durable_before; /* at the last failure: progress since then ends a retry */
 	int64_t rate_rows;
 	int64_t rate_us;

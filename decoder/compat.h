@@ -39,9 +39,6 @@ extern PGDLLIMPORT char *locale_monetary;
 #elif PG_VERSION_NUM >= 150000
 #define compat_txn_time(txn)                 ((txn)->xact_time.commit_time)
 #define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx, skipped)
-#elif PG_VERSION_NUM >= 140000
-#define compat_txn_time(txn)                 ((txn)->xact_time.commit_time)
-#define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx)
 #else
 #define compat_txn_time(txn)                 ((txn)->commit_time)
 #define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx)

@@ -53,7 +53,7 @@ SELECT * FROM claim('d1', 2);
 SELECT * FROM lease;
 -- who has an older epoch is out, whoever asks
 SELECT * FROM dts.daemon_job(1, 0);
-SELECT name, kind, source, target, source_conninfo, target_conninfo, state, phase, step, wish, options::jsonb = dts.options_complete('{}') AS options, footprint
+SELECT name, kind, source, target, source_conninfo, target_conninfo, state, phase, step, wish, options::jsonb = dts.options_complete('{}') || '{"rivals": []}' AS options, footprint
 	FROM dts.daemon_job(1, 1);
 SELECT * FROM dts.daemon_poll(1, 0, '15 s');
 SELECT * FROM dts.daemon_poll(1, 1, '15 s');
@@ -152,6 +152,13 @@ SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying
 	{"schema": "s", "table": "t", "phase": "copying", "bytes_estimated": 1000, "bytes_done": 2000},
 	{"schema": "s", "table": "v", "phase": "error", "error": "no"}, {"schema": "s", "table": "w", "phase": "incremental"}]');
 SELECT schema_name, table_name, phase, rows_estimated, rows_done, bytes_done, percent, parts, error FROM dts_job_tables WHERE job = 'j4' AND table_name <> 'r' ORDER BY 2;
+-- rates, and when copying will have ended
+SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying", "rows_estimated": 1000, "rows_done": 250, "bytes_estimated": 1000, "bytes_done": 900, "parts": 4, "parts_done": 1, "parts_active": 2, "rows_per_second": 50, "bytes_per_second": 2.5},
+	{"schema": "s", "table": "u", "phase": "copying", "bytes_estimated": 1000, "bytes_done": 500, "bytes_per_second": 100}, {"schema": "s", "table": "v", "phase": "indexing", "rows_per_second": 50, "bytes_per_second": 2.5}]');
+SELECT table_name, percent, parts_active, rows_per_second, bytes_per_second, estimated_end - updated AS left FROM dts_job_tables WHERE job = 'j4' AND table_name IN ('t', 'u', 'v') ORDER BY 1;
+UPDATE dts.job SET state = 'running' WHERE id = 4;
+SELECT table_name, percent, parts_active, rows_per_second, bytes_per_second, estimated_end - updated AS left FROM dts_job_tables WHERE job = 'j4' AND table_name IN ('t', 'u', 'v') ORDER BY 1;
+UPDATE dts.job SET state = 'paused' WHERE id = 4;
 SELECT dts.daemon_marker(4, 7, 3, NULL), dts.daemon_marker(4, 7, NULL, 2), dts.daemon_marker(4, 7, 1, 1);
 SELECT marker_begun, marker_durable FROM dts.job_progress WHERE job_id = 4;
 SELECT dts.daemon_event(4, 7, 'warning', 'slow', 'it is slow'), dts.daemon_event(4, 7, 'odd', 'odd', 'a severity nobody knows');

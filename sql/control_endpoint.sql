@@ -13,7 +13,7 @@ BEGIN
 	RETURN 'not refused';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	RETURN format(E'%s %s\n%s\n%s', sqlstate, sqlerrm, detail, regexp_replace(hint, '(service, ).*?(target_session_attrs)', '\1..., \2'));
+	RETURN format(E'%s %s\n%s\n%s', sqlstate, sqlerrm, detail, regexp_replace(hint, '(service, ).*(target_session_attrs)[a-z_, ]*', '\1..., \2'));
 END
 $$;
 SELECT dts_create_endpoint('src', 'postgresql', 'host=/tmp/nowhere port=5432 user=u password=''s3cr3t pass'' sslpassword=s3cr3t2 dbname=d');
@@ -106,7 +106,7 @@ RESET ROLE;
 \set SHOW_CONTEXT always
 DO $$ BEGIN PERFORM dts_create_endpoint('x', 'mariadb', 'host=h password=s3cr3t oops'); END $$;
 DO $$ BEGIN PERFORM dts_create_endpoint('src', 'postgresql', 'host=h password=s3cr3t'); END $$;
-SELECT dts_create_endpoint('x', 'postgresql', 'postgresql://u:s3cr3t@h:bad port/d');
+SELECT dts_create_endpoint('x', 'postgresql', 'postgresql://u:s3cr3t@h:badport/d');
 SELECT dts_create_endpoint('x', 'mariadb', 'password=s3cr3t s3cr3t');
 SELECT refused($$SELECT dts_create_endpoint('x', 'postgresql', 'password=s3cr3t s3cr3t')$$);
 ALTER USER MAPPING FOR dts_daemon SERVER src OPTIONS (ADD pasword 's3cr3t');

@@ -53,7 +53,11 @@ SELECT o || E'\n' || try(o) || E'\n' FROM (VALUES
 	(53, '{"exclude": [{"schema": "s", "tables": ["t", ""]}]}'), (54, '{"exclude": [{"schema": "s"}, {"schema": "s"}]}'),
 	(60, '{"same_name_tables": "drop"}'), (61, '{"same_name_tables": true}'), (62, '{"streaming": "yes"}'),
 	(70, '{"retry": 5}'), (71, '{"retry": {"connection_minutes": 9}}'), (72, '{"retry": {"connection_minutes": 1441}}'),
-	(73, '{"retry": {"other_minutes": 0}}'), (74, '{"retry": {"connection_minutes": 10}}'), (75, '{"retry": {"connection_minutes": 10, "other_minutes": 9}}'))
+	(73, '{"retry": {"other_minutes": 0}}'), (74, '{"retry": {"connection_minutes": 10}}'), (75, '{"retry": {"connection_minutes": 10, "other_minutes": 9}}'),
+	(80, '{"missing_roles": "fail"}'), (81, '{"missing_roles": "drop"}'), (82, '{"missing_roles": 1}'), (83, '{"missing_roles": {}}'),
+	(84, '{"missing_roles": {"map": {"old role": "new", "b": null}, "others": "fail"}}'), (85, '{"missing_roles": {"map": {"a": ""}}}'),
+	(86, '{"missing_roles": {"map": {"": "a"}}}'), (87, '{"missing_roles": {"map": ["a"]}}'), (88, '{"missing_roles": {"rest": "skip"}}'),
+	(89, '{"missing_roles": {"others": "drop"}}'))
 	AS v(n, o) ORDER BY n;
 SELECT 'a schema of 64 bytes: ' || try(format('{"objects": [{"schema": "%s"}]}', repeat('x', 64)));
 SELECT 'a schema of 63 bytes: ' || try(format('{"objects": [{"schema": "%s"}]}', repeat('x', 63)));

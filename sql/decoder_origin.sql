@@ -18,8 +18,6 @@ SELECT * FROM pg_temp.peek('chunk_size', '1048576');
 SELECT * FROM pg_temp.peek('chunk_size', '1048576', 'origin', 'none');
 SELECT * FROM pg_temp.peek('chunk_size', '1048576', 'skip_origins', '"node a",nowhere');
 SELECT * FROM pg_temp.peek('chunk_size', '1048576', 'skip_origins', 'node_b');
-SELECT * FROM pg_temp.peek('streaming', 'on');
-SELECT * FROM pg_temp.peek('streaming', 'on', 'skip_origins', 'node_b');
 SELECT pg_drop_replication_slot('og');
 SELECT pg_replication_origin_drop('node a'), pg_replication_origin_drop('node_b');
 DROP TABLE og;

@@ -1,4 +1,4 @@
--- Transactions in progress are streamed in pieces when asked for; subtransactions keep their names.
+-- Transactions in progress are streamed in pieces when asked for; subtransactions keep their names (14 and later).
 SELECT slot_name FROM pg_create_logical_replication_slot('st', 'dts_decoder');
 CREATE TABLE st (id int PRIMARY KEY, pad text);
 CREATE TABLE other (id int PRIMARY KEY, pad text);

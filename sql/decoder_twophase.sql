@@ -1,4 +1,4 @@
--- Prepared transactions: as ordinary ones at COMMIT PREPARED by default, at PREPARE when asked for.
+-- Prepared transactions: as ordinary ones at COMMIT PREPARED by default, at PREPARE when asked for (14 and later).
 CREATE TABLE tp (id int PRIMARY KEY, x text);
 SELECT slot_name FROM pg_create_logical_replication_slot('tp1', 'dts_decoder');
 SELECT slot_name FROM pg_create_logical_replication_slot('tp2', 'dts_decoder', false, true);

@@ -98,6 +98,17 @@ $$;
 COMMENT ON FUNCTION @extschema@.dts_configure_job(pg_catalog.text, pg_catalog.jsonb) IS
 	'replaces the options whose top-level keys are given, null resets one; the job is a draft again';
 
+-- Neither an operator's request nor the daemon's report may wait for the very job that it is about: where jobs are
+-- synchronous standbys of this server, the transaction commits locally.
+CREATE FUNCTION dts.commit_locally() RETURNS pg_catalog.void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT set_config('synchronous_commit', 'local', true) FROM current_setting('synchronous_standby_names') AS names
+		WHERE strpos(names, 'dts_sync_') > 0
+			OR strpos(names, '*') > 0 AND EXISTS (SELECT FROM pg_replication_slots WHERE plugin = 'dts_decoder')
+$$;
+COMMENT ON FUNCTION dts.commit_locally() IS 'lets the transaction commit without waiting for synchronous standbys when a job is one';
+
 -- Leaves a wish for the daemon.
 CREATE FUNCTION dts.job_request(p_job pg_catalog.text, p_action pg_catalog.text) RETURNS pg_catalog.text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -109,6 +120,7 @@ BEGIN
 		RETURN format('job "%s" is already %s', j.name, CASE WHEN j.state = 'completing' THEN 'completing' ELSE 'stopping' END);
 	END IF;
 	PERFORM dts.job_require(j, p_action);
+	PERFORM dts.commit_locally();
 	UPDATE dts.job SET wish = p_action, wish_by = dts.caller(), wish_at = clock_timestamp(),
 			touched_xid = pg_current_xact_id(), updated_at = clock_timestamp()
 		WHERE id = j.id;

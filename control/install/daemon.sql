@@ -9,6 +9,7 @@ CREATE FUNCTION dts.lease_holds(p_job pg_catalog.int8, p_epoch pg_catalog.int8) 
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	PERFORM FROM dts.job_lease WHERE job_id = p_job AND epoch = p_epoch FOR SHARE;
 	RETURN FOUND;
 END
@@ -48,6 +49,7 @@ DECLARE
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
+	PERFORM dts.commit_locally();
 	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
 		WITH free AS (
@@ -73,6 +75,7 @@ CREATE FUNCTION dts.daemon_bind(job_id pg_catalog.int8, epoch pg_catalog.int8) R
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	UPDATE dts.job_lease l SET pid = pg_backend_pid(),
 			backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a)
 		WHERE l.job_id = daemon_bind.job_id AND l.epoch = daemon_bind.epoch AND l.owner IS NOT NULL;
@@ -80,6 +83,22 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_bind(pg_catalog.int8, pg_catalog.int8) IS 'makes the caller''s session the one that the lease lives with';
+
+-- Jobs between the same two databases, as far as names of endpoints and their options tell, that have not ended.
+CREATE FUNCTION dts.job_rivals(job_id pg_catalog.int8) RETURNS pg_catalog.jsonb
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH same(name, twin) AS (
+		SELECT a.srvname::text, b.srvname::text FROM pg_foreign_server a JOIN pg_foreign_server b
+			ON b.srvname = a.srvname OR b.srvfdw = a.srvfdw
+				AND ARRAY(SELECT o FROM unnest(b.srvoptions) o ORDER BY 1) = ARRAY(SELECT o FROM unnest(a.srvoptions) o ORDER BY 1))
+	SELECT coalesce(jsonb_agg(jsonb_build_object('job', r.name, 'objects', dts.options_objects(r.options -> 'objects'),
+			'exclude', dts.options_objects(r.options -> 'exclude')) ORDER BY r.name), '[]')
+		FROM dts.job j JOIN dts.job r ON r.id <> j.id AND r.footprint
+		WHERE j.id = job_id AND EXISTS (SELECT FROM same s WHERE s.name = j.source AND s.twin = r.source)
+			AND EXISTS (SELECT FROM same s WHERE s.name = j.target AND s.twin = r.target)
+$$;
+COMMENT ON FUNCTION dts.job_rivals(pg_catalog.int8) IS 'other jobs at work between the same databases, and what they select';
 
 CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OUT name pg_catalog.text,
 		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
@@ -90,7 +109,8 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
-			j.slot_name, j.state, j.phase, j.step, j.wish, dts.options_complete(j.options)::text, j.footprint
+			j.slot_name, j.state, j.phase, j.step, j.wish, (dts.options_complete(j.options)
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id)))::text, j.footprint
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
 $$;
@@ -111,6 +131,7 @@ BEGIN
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 	ours := FOUND;
 	IF ours AND ends < clock_timestamp() + lease * (2.0 / 3) THEN
+		PERFORM dts.commit_locally();
 		UPDATE dts.job_lease l SET until = clock_timestamp() + lease
 			WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 		ours := FOUND; -- another daemon may have claimed it since
@@ -189,6 +210,7 @@ CREATE FUNCTION dts.daemon_release(job_id pg_catalog.int8, epoch pg_catalog.int8
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dts.commit_locally();
 	UPDATE dts.job_lease l SET owner = NULL, until = NULL, pid = NULL, backend_start = NULL
 		WHERE l.job_id = daemon_release.job_id AND l.epoch = daemon_release.epoch;
 	RETURN FOUND;
@@ -215,13 +237,14 @@ BEGIN
 			rows = (progress ->> 'rows')::int8,
 			bytes = (progress ->> 'bytes')::int8,
 			rows_per_second = (progress ->> 'rows_per_second')::float8,
+			stats = progress -> 'stats', stats_before = p.stats, reported_before_at = p.reported_at,
 			reported_at = clock_timestamp()
 		WHERE p.job_id = daemon_progress.job_id;
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports how far the stream has come; commit_time_us counts from 2000-01-01 UTC';
+	'reports how far the stream has come, and its measures (stats); commit_time_us counts from 2000-01-01 UTC';
 
 CREATE FUNCTION dts.daemon_tables(job_id pg_catalog.int8, epoch pg_catalog.int8, tables pg_catalog.jsonb)
 	RETURNS pg_catalog.bool
@@ -233,23 +256,26 @@ BEGIN
 		RETURN false;
 	END IF;
 	INSERT INTO dts.job_table AS t (job_id, schema_name, table_name, phase, rows_estimated, rows_done,
-				bytes_estimated, bytes_done, parts, parts_done, error)
+				bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error)
 		SELECT DISTINCT ON (r.x ->> 'schema', r.x ->> 'table') daemon_tables.job_id, r.x ->> 'schema',
 				r.x ->> 'table', r.x ->> 'phase', (r.x ->> 'rows_estimated')::int8, (r.x ->> 'rows_done')::int8,
 				(r.x ->> 'bytes_estimated')::int8, (r.x ->> 'bytes_done')::int8, (r.x ->> 'parts')::int4,
-				(r.x ->> 'parts_done')::int4, r.x ->> 'error'
+				(r.x ->> 'parts_done')::int4, (r.x ->> 'parts_active')::int4, (r.x ->> 'rows_per_second')::float8,
+				(r.x ->> 'bytes_per_second')::float8, r.x ->> 'error'
 			FROM jsonb_array_elements(daemon_tables.tables) WITH ORDINALITY r(x, ord)
 			ORDER BY r.x ->> 'schema', r.x ->> 'table', r.ord DESC
 		ON CONFLICT (job_id, schema_name, table_name) DO UPDATE SET phase = excluded.phase,
 			rows_estimated = excluded.rows_estimated, rows_done = excluded.rows_done,
 			bytes_estimated = excluded.bytes_estimated, bytes_done = excluded.bytes_done,
-			parts = excluded.parts, parts_done = excluded.parts_done, error = excluded.error,
+			parts = excluded.parts, parts_done = excluded.parts_done, parts_active = excluded.parts_active,
+			rows_per_second = excluded.rows_per_second, bytes_per_second = excluded.bytes_per_second,
+			error = excluded.error,
 			updated_at = clock_timestamp();
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, error}';
+	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error}';
 
 CREATE FUNCTION dts.daemon_checks(job_id pg_catalog.int8, epoch pg_catalog.int8, checks pg_catalog.jsonb)
 	RETURNS pg_catalog.bool

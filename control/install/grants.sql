@@ -21,7 +21,7 @@ GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dt
 GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(),
 	dts.action_leads_to(pg_catalog.text, pg_catalog.text) TO dts_viewer;
 GRANT EXECUTE ON FUNCTION @extschema@.dts_check_results(pg_catalog.text),
-	@extschema@.dts_describe_job(pg_catalog.text) TO dts_viewer;
+	@extschema@.dts_describe_job(pg_catalog.text), @extschema@.dts_job_stats(pg_catalog.text) TO dts_viewer;
 
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_create_job(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),

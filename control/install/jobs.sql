@@ -53,7 +53,10 @@ CREATE TABLE dts.job_progress (
 	rows_per_second pg_catalog.float8,
 	marker_begun pg_catalog.int8 NOT NULL DEFAULT 0,
 	marker_durable pg_catalog.int8 NOT NULL DEFAULT 0,
-	reported_at pg_catalog.timestamptz
+	reported_at pg_catalog.timestamptz,
+	stats pg_catalog.jsonb, -- measures, as of reported_at
+	stats_before pg_catalog.jsonb, -- and of the report before it
+	reported_before_at pg_catalog.timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE dts.job_progress IS 'how far the stream of a job has come, and its markers';
 
@@ -68,6 +71,9 @@ CREATE TABLE dts.job_table (
 	bytes_done pg_catalog.int8,
 	parts pg_catalog.int4,
 	parts_done pg_catalog.int4,
+	parts_active pg_catalog.int4,
+	rows_per_second pg_catalog.float8,
+	bytes_per_second pg_catalog.float8,
 	error pg_catalog.text,
 	started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -223,7 +229,8 @@ BEGIN
 	ELSIF p_to = 'starting' THEN
 		DELETE FROM dts.job_table WHERE job_id = p_job;
 		UPDATE dts.job_progress SET source_end = NULL, received = NULL, durable = NULL, commit_time = NULL,
-				caught_up = false, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL
+				caught_up = false, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL,
+				stats = NULL, stats_before = NULL, reported_before_at = NULL
 			WHERE job_id = p_job;
 	END IF;
 	PERFORM dts.job_log(j, CASE WHEN p_to IN ('error', 'failed', 'start_failed', 'stop_failed') THEN 'error'

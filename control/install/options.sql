@@ -45,7 +45,14 @@ INSERT INTO dts.option_spec
 	(20, '$.retry.connection_minutes', '{integer}', false, 10, 1440, NULL, '720',
 		'after the loss of a connection, in minutes'),
 	(21, '$.retry.other_minutes', '{integer}', false, 1, 1440, NULL, '10',
-		'after any other error that may pass, in minutes; less than connection_minutes');
+		'after any other error that may pass, in minutes; less than connection_minutes'),
+	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
+		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
+	(41, '$.missing_roles.map', '{object}', false, NULL, NULL, NULL, NULL,
+		'other names for roles: the key is the role of the source, the value that of the target'),
+	(42, '$.missing_roles.map.*', '{name}', false, NULL, NULL, NULL, NULL, 'the role of the target that takes its place'),
+	(43, '$.missing_roles.others', '{string}', false, NULL, NULL, '{skip,fail}', NULL,
+		'roles that the map does not name and the target lacks; left out: skip');
 
 -- What a path may hold, in words.
 CREATE FUNCTION dts.option_expected(s dts.option_spec) RETURNS pg_catalog.text
@@ -53,6 +60,7 @@ CREATE FUNCTION dts.option_expected(s dts.option_spec) RETURNS pg_catalog.text
 AS $$
 	SELECT CASE
 		WHEN s.allowed IS NOT NULL THEN 'one of ' || array_to_string(ARRAY(SELECT '"' || a || '"' FROM unnest(s.allowed) a), ', ')
+			|| CASE WHEN 'object' = ANY (s.types) THEN ', or an object' ELSE '' END
 		WHEN 'integer' = ANY (s.types) THEN format('a whole number from %s to %s', s.low, s.high)
 		WHEN 'array' = ANY (s.types) THEN format('an array of %s to %s elements', s.low, s.high)
 		WHEN 'boolean' = ANY (s.types) THEN 'true or false'
@@ -92,6 +100,7 @@ DECLARE
 	valid text;
 	key text;
 	i int;
+	any_name bool;   -- the keys are names of the operator's
 BEGIN
 	SELECT * INTO s FROM dts.option_spec o WHERE o.path = spec_path;
 	IF NOT dts.option_fits(s, value) THEN
@@ -109,15 +118,22 @@ BEGIN
 		SELECT string_agg(substr(o.path, length(spec_path) + 2), ', ' ORDER BY o.ord) INTO valid
 			FROM dts.option_spec o
 			WHERE starts_with(o.path, spec_path || '.') AND substr(o.path, length(spec_path) + 2) !~ '[.[]';
+		any_name := coalesce(valid = '*', false);
 		FOR key IN SELECT k FROM jsonb_object_keys(value) k LOOP
-			IF NOT key = ANY (string_to_array(valid, ', ')) THEN
+			IF any_name AND octet_length(key) NOT BETWEEN 1 AND 63 THEN
+				RAISE EXCEPTION 'invalid key in option %', path
+					USING ERRCODE = 'invalid_parameter_value',
+						DETAIL = format('The key is "%s".', left(key, 100)),
+						HINT = 'It must be a name of 1 to 63 bytes.';
+			ELSIF NOT any_name AND NOT key = ANY (string_to_array(valid, ', ')) THEN
 				RAISE EXCEPTION 'unknown option %', path || '.' || key
 					USING ERRCODE = 'invalid_parameter_value',
 						DETAIL = format('%s has no option of that name.', path),
 						HINT = format('Valid options of %s are: %s.', path, valid);
 			END IF;
 			IF value -> key <> 'null' THEN -- null means left out
-				PERFORM dts.options_walk(value -> key, path || '.' || key, spec_path || '.' || key);
+				PERFORM dts.options_walk(value -> key, path || '.' || key,
+					spec_path || '.' || CASE WHEN any_name THEN '*' ELSE key END);
 			END IF;
 		END LOOP;
 		SELECT substr(o.path, length(spec_path) + 2) INTO key FROM dts.option_spec o

@@ -32,11 +32,23 @@ CREATE VIEW @extschema@.dts_job_tables AS
 	SELECT j.name AS job, t.schema_name, t.table_name, t.phase, t.rows_estimated, t.rows_done,
 			t.bytes_estimated, t.bytes_done,
 			CASE WHEN t.phase IN ('copied', 'indexing', 'incremental') THEN 100
-				WHEN t.bytes_estimated > 0 THEN LEAST(100 * t.bytes_done::pg_catalog.float8 / t.bytes_estimated, 100)
-				WHEN t.rows_estimated > 0 THEN LEAST(100 * t.rows_done::pg_catalog.float8 / t.rows_estimated, 100)
+				-- estimates may be too low, and what is not done is never 100
+				WHEN t.rows_estimated > 0 AND t.rows_done IS NOT NULL
+					THEN LEAST(100 * t.rows_done::pg_catalog.float8 / t.rows_estimated, 99.9)
+				WHEN t.bytes_estimated > 0 THEN LEAST(100 * t.bytes_done::pg_catalog.float8 / t.bytes_estimated, 99.9)
 			END::pg_catalog.numeric(5, 1) AS percent,
-			t.parts, t.parts_done, t.error, t.started_at AS started, t.updated_at AS updated
-		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id;
+			t.parts, t.parts_done, t.parts_active,
+			r.rows_per_second, r.bytes_per_second,
+			CASE WHEN t.rows_estimated > 0 AND r.rows_per_second > 0
+				THEN t.updated_at + GREATEST(t.rows_estimated - t.rows_done, 0) / r.rows_per_second * pg_catalog.interval '1 s'
+				WHEN t.bytes_estimated > 0 AND r.bytes_per_second > 0
+				THEN t.updated_at + GREATEST(t.bytes_estimated - t.bytes_done, 0) / r.bytes_per_second * pg_catalog.interval '1 s'
+			END AS estimated_end,
+			t.error, t.started_at AS started, t.updated_at AS updated
+		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
+		-- what a job that does not run was doing says nothing about now
+		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state = 'running' THEN t.rows_per_second END AS rows_per_second,
+			CASE WHEN t.phase = 'copying' AND j.state = 'running' THEN t.bytes_per_second END AS bytes_per_second) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_events AS

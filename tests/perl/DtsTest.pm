@@ -7,6 +7,7 @@ package DtsTest;
 use strict;
 use warnings;
 use Carp;
+use File::Basename qw(dirname);
 use File::Path qw(make_path);
 use IPC::Open3;
 use JSON::PP ();
@@ -20,7 +21,9 @@ BEGIN
 	# Before PostgreSQL::Test::Utils reads it: data folders and logs of each test apart.
 	my ($name) = $0 =~ m{([^/]+?)\.pl$};
 	$ENV{TESTDIR} = "$ENV{DTS_TMP}/run/" . ($name // 'test');
-	make_path($ENV{TESTDIR});
+	$ENV{TESTDATADIR} = "$ENV{TESTDIR}/tmp_check";
+	$ENV{TESTLOGDIR} = "$ENV{TESTDATADIR}/log";
+	make_path($ENV{TESTDIR}, $ENV{TESTLOGDIR});
 }
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -63,7 +66,10 @@ sub _server
 {
 	my ($name, @conf) = @_;
 	# Folders are named after nodes, and a test may make several pairs.
-	my $node = PostgreSQL::Test::Cluster->new($name . (@instances > 1 ? scalar @instances : ''));
+	my ($bin) = ($ENV{SOURCE_PG_CONFIG} // '') =~ m{(.*)/};
+	undef $bin if $name ne 'source';
+	my $node = PostgreSQL::Test::Cluster->new($name . (@instances > 1 ? scalar @instances : ''),
+		$bin ? (install_path => dirname($bin)) : ());
 	$node->init(extra => [ '-E', 'UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', join "\n",
 		"wal_level = logical", "max_wal_senders = 30", "max_replication_slots = 30", "max_connections = 100",
@@ -71,7 +77,8 @@ sub _server
 		"log_statement = none", "log_min_duration_statement = -1", "shared_buffers = 64MB",
 		"max_wal_size = 2GB", "wal_sender_timeout = 20s", "log_error_verbosity = verbose", '');
 	my $data = $node->data_dir;
-	if (system("postgres -C output_plugin_libraries -D '$data' >/dev/null 2>&1") == 0)
+	my $postgres = $bin ? "'$bin/postgres'" : 'postgres';
+	if (system("$postgres -C output_plugin_libraries -D '$data' >/dev/null 2>&1") == 0)
 	{
 		$node->append_conf('postgresql.conf', "output_plugin_libraries = 'pgoutput,test_decoding,dts_decoder'\n");
 	}
@@ -96,6 +103,9 @@ sub conninfo
 	return sprintf "host=%s port=%d dbname=%s user=%s", $node->host, $node->port, $database // $self->{database},
 		$self->{user};
 }
+
+# The server's major version.
+sub version { my ($self, $end) = @_; return int($self->_sql($end, 'postgres', 'SHOW server_version_num') / 10000); }
 
 # SQL that must succeed; text of the result.
 sub sql_source { my $self = shift; return $self->_sql('source', $self->{database}, @_); }
@@ -269,12 +279,25 @@ sub wait_state
 sub compare
 {
 	my ($self, $what, @args) = @_;
+	push @args, '--like', $self->schema_of_source if grep({ $_ eq '--schema' } @args) && $self->version('source') != $self->version('target');
 	my $command = join ' ', map { s/'/'\\''/gr =~ s/(.*)/'$1'/sr } 'perl', "$ENV{DTS_TMP}/tests/compare/dts_compare",
 		@args, $self->conninfo('source'), $self->conninfo('target');
 	my $out = `$command 2>&1`;
 	my $equal = $? == 0;
 	ok($equal, $what) or diag($out);
 	return $equal;
+}
+# A database on the target's server that psql made from the source's schema: conninfo.
+sub schema_of_source
+{
+	my $self = shift;
+	my $name = "$self->{database}_like";
+	$self->_sql('target', 'postgres', "DROP DATABASE IF EXISTS $name");
+	$self->_sql('target', 'postgres', "CREATE DATABASE $name");
+	my ($from, $to) = ($self->conninfo('source'), $self->conninfo('target', $name));
+	my $out = `PGOPTIONS='-c search_path=pg_catalog' pg_dump --schema-only --no-publications --no-subscriptions -d '$from' | grep -v -x 'CREATE SCHEMA public;' | psql -Xq -v ON_ERROR_STOP=1 -d '$to' 2>&1`;
+	croak "the source's schema could not be restored: $out" if $?;
+	return $to;
 }
 # Waits until all is there, then compares.
 sub equal

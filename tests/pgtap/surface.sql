@@ -36,9 +36,10 @@ INSERT INTO surface VALUES
 	('dts_isolate_job', 'job text', 'text', 'dts_operator'),
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
+	('dts_job_stats', 'job text, OUT measure text, OUT total numeric, OUT per_second numeric, OUT unit text, OUT meaning text', 'SETOF record', 'dts_viewer'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
-	('dts_wait', 'IN job text, IN until text, IN timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
-SELECT set_eq($$SELECT proname::text, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
+	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
+SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;

@@ -5,7 +5,8 @@
  *   run_incremental SOURCE-CONNINFO TARGET-CONNINFO SLOT EPOCH [SCHEMA]
  *
  * SIGTERM is the order to yield, SIGUSR1 asks for a marker.  Prints one line for the markers that
- * came back, events and the end: "result N sqlstate message".  At the end: rows and peak memory.
+ * came back, events and the end: "result N sqlstate message".  At the end: rows, peak memory and the
+ * counters of the engine.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,6 +26,7 @@ struct Worker
 	int64_t now_us;
 	int64_t marker;
 	StreamProgress progress;
+	StreamStats stats;
 };
 
 static volatile sig_atomic_t want_yield;
@@ -72,6 +74,12 @@ worker_report_stream(Worker *w, const StreamProgress *progress)
 	w->progress = *progress;
 }
 
+StreamStats *
+worker_stream_stats(Worker *w)
+{
+	return &w->stats;
+}
+
 bool
 worker_marker_wanted(Worker *w, int64_t *marker)
 {
@@ -102,6 +110,18 @@ worker_event(Worker *w, const char *severity, const char *event, const char *for
 	va_end(args);
 	printf("\n");
 	fflush(stdout);
+}
+
+/* name=number, for every counter and every reason of order that was there */
+static void
+print_engine(const EngineStats *stats)
+{
+#define COUNTER(name, text) printf(" %s=%lld", text, (long long) stats->name);
+#define REASON(name, text)  printf(" order_%s=%lld", text, (long long) stats->ordered[name]);
+	printf("engine");
+	ENGINE_COUNTERS(COUNTER)
+	ENGINE_ORDER_REASONS(REASON)
+	printf("\n");
 }
 
 int
@@ -139,5 +159,6 @@ main(int argc, char **argv)
 	       LSN_ARGS(w.progress.durable), w.progress.caught_up, usage.ru_maxrss,
 	       usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
 	           usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000);
+	print_engine(&w.progress.engine);
 	return (int) result;
 }

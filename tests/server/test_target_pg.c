@@ -64,7 +64,7 @@ query_is(const char *text, const char *expected)
 static void
 connect_target(Case *c)
 {
-	const TargetPgOptions options = {conninfo, SLOT, EPOCH};
+	const TargetPgOptions options = {.conninfo = conninfo, .slot_name = SLOT, .epoch = EPOCH};
 
 	error_clear(&c->err);
 	c->target = target_pg_open(&options, &c->stored, &c->err);

@@ -114,6 +114,12 @@ CREATE TYPE app.nested AS (p app.pair, d date[], t timestamptz, m app.mood);
 CREATE TYPE app.span AS RANGE (subtype = float8);
 CREATE DOMAIN app.pair_domain AS app.pair CHECK ((VALUE).a > 0);
 SQL
+	if ($t->version('source') < 14)
+	{
+		delete @TYPES{ grep { /multirange/ } keys %TYPES };
+		@{ $TYPES{$_} } = grep { !/Infinity/ } @{ $TYPES{$_} } for qw(numeric numrange);
+		@$_ = grep { !/make_\w+\(-/ } @$_ for values %TYPES;
+	}
 	my (@fill, @later, $n);
 	for my $type (sort keys %TYPES)
 	{

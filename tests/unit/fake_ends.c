@@ -67,8 +67,8 @@ source_close(ChangeSource *base)
 	(void) base;
 }
 
-static const ChangeSourceOps source_ops = {
-    "fake", source_next, source_feedback, source_socket, source_end, source_encoding, source_close};
+static const ChangeSourceOps source_ops = {"fake",     source_next, source_feedback, source_socket,
+                                           source_end, NULL,        source_encoding, source_close};
 
 void
 fake_source_init(FakeSource *source, const SourceEvent *events, int count)

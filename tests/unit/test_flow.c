@@ -106,7 +106,39 @@ test_batch_closes_at_the_limit_but_never_inside_a_transaction(void **state)
 	(void) state;
 	START(&c, events, 2, 0);
 	step(&c, 0);
+	said(&c, "begin insert(1) insert(1) insert(1) commit(110) begin insert(2) ");
+	/* idle, but the target still has work: the batch may grow until it has none */
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
 	said(&c, "begin insert(1) insert(1) insert(1) commit(110) begin insert(2) commit(210) ");
+	fake_target_free(&c.target);
+}
+
+/* While the target is busy what arrives joins one batch, though the source is idle in between. */
+static void
+test_batch_grows_while_the_target_has_work(void **state)
+{
+	const SourceEvent events[] = {ONE(1)};
+	const SourceEvent more[] = {ONE(2), ONE(3)};
+	const SourceEvent last[] = {ONE(4)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) ");
+	c.source.events = more;
+	c.source.at = 0;
+	c.source.count = sizeof(more) / sizeof(more[0]);
+	step(&c, 0);
+	c.source.events = last;
+	c.source.at = 0;
+	c.source.count = sizeof(last) / sizeof(last[0]);
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) begin insert(2) insert(3) insert(4) ");
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) begin insert(2) insert(3) insert(4) commit(410) ");
 	fake_target_free(&c.target);
 }
 
@@ -318,6 +350,29 @@ test_idle_position_is_stored_every_ten_seconds_only(void **state)
 }
 
 static void
+test_idle_position_is_stored_soon_when_commits_wait_for_it(void **state)
+{
+	const SourceEvent events[] = {KEEPALIVE(1000)};
+	const SourceEvent more[] = {KEEPALIVE(2000)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	c.flow.synchronous = true;
+	step(&c, 0);
+	said(&c, "begin commit(1000) ");
+	fake_target_answer(&c.target, 1);
+	c.source.events = more;
+	c.source.at = 0;
+	step(&c, 19000);
+	said(&c, "begin commit(1000) ");
+	assert_int_equal(c.source.acknowledged.value, 1000);
+	step(&c, 20000);
+	said(&c, "begin commit(1000) begin commit(2000) ");
+	fake_target_free(&c.target);
+}
+
+static void
 test_empty_transaction_moves_the_idle_position(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), COMMIT(1)};
@@ -438,6 +493,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whole_transactions_share_a_batch_until_idle),
 	    cmocka_unit_test(test_batch_closes_at_the_limit_but_never_inside_a_transaction),
+	    cmocka_unit_test(test_batch_grows_while_the_target_has_work),
 	    cmocka_unit_test(test_idle_inside_a_transaction_commits_nothing),
 	    cmocka_unit_test(test_acknowledges_only_what_is_durable),
 	    cmocka_unit_test(test_stored_transactions_are_skipped),
@@ -449,6 +505,7 @@ main(void)
 	    cmocka_unit_test(test_source_failure_is_told_apart),
 	    cmocka_unit_test(test_idle_position_waits_its_time_and_for_the_batches),
 	    cmocka_unit_test(test_idle_position_is_stored_every_ten_seconds_only),
+	    cmocka_unit_test(test_idle_position_is_stored_soon_when_commits_wait_for_it),
 	    cmocka_unit_test(test_empty_transaction_moves_the_idle_position),
 	    cmocka_unit_test(test_marker_is_durable_with_its_position),
 	    cmocka_unit_test(test_forged_marker_means_nothing),

@@ -67,7 +67,7 @@ setup(void **state)
 	                         .column_count = 3,
 	                         .key_count = 1,
 	                         .columns = c->source};
-	c->unique = (TargetUnique){c->unique_columns, 1};
+	c->unique = (TargetUnique){c->unique_columns, 1, true};
 	c->table = (TargetTable){.schema = "s",
 	                         .name = "t",
 	                         .column_count = 3,

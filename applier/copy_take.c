@@ -1,0 +1,314 @@
+/*
+ * copy_take.c
+ *		Choosing tasks; see copy_take.h.
+ *
+ * Taking is a few short statements: which stage is at work, then rows of it with SKIP LOCKED.
+ * What makes an index or statistics task ready is looked at in the rows of its table, so that a
+ * task that somebody has in hand, which is still "todo" for everybody else, holds it back.
+ */
+#include "copy_take.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "strbuf.h"
+
+#define SMALL_BATCH 16
+
+static const char *const kind_names[] = {
+#define COPY_KIND_NAME(sym, name) name,
+    COPY_KINDS(COPY_KIND_NAME)
+#undef COPY_KIND_NAME
+};
+
+static const bool stage_is_serial[] = {
+#define COPY_STAGE_SERIAL(sym, serial) serial,
+    COPY_STAGES(COPY_STAGE_SERIAL)
+#undef COPY_STAGE_SERIAL
+};
+
+static const char *
+keep_text(Arena *arena, const PgRows *rows, int row, int column)
+{
+	const char *text = pg_rows_get(rows, row, column);
+
+	return text ? arena_strdup(arena, text) : "";
+}
+
+static bool
+read_task(const PgRows *rows, int i, Arena *arena, CopyTask *task, Error *err)
+{
+	const char *kind = pg_rows_get(rows, i, 2);
+
+	memset(task, 0, sizeof(*task));
+	task->id = pg_rows_int(rows, i, 0);
+	task->stage = (CopyStage) pg_rows_int(rows, i, 1);
+	task->kind = TASK_COUNT;
+	for (int k = 0; k < TASK_COUNT; k++)
+	{
+		if (strcmp(kind, kind_names[k]) == 0)
+			task->kind = (CopyKind) k;
+	}
+	task->schema = keep_text(arena, rows, i, 3);
+	task->table = keep_text(arena, rows, i, 4);
+	task->table_oid = (uint32_t) pg_rows_int(rows, i, 5);
+	task->source_sql = keep_text(arena, rows, i, 6);
+	task->target_sql = keep_text(arena, rows, i, 7);
+	task->rows_estimated = pg_rows_int(rows, i, 8);
+	task->bytes_estimated = pg_rows_int(rows, i, 9);
+	if (task->kind == TASK_COUNT)
+	{
+		error_set(err, ERR_INTERNAL, "unknown kind of task in dts.target_part");
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Locks free tasks that the condition allows, at most `limit`, and appends them to the batch.
+ * Conditions are texts of this file and numbers.
+ */
+static CopyTake
+take_where(PgSession *target, const Job *job, const char *condition, const char *order, int limit,
+           Arena *arena, CopyBatch *batch, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	CopyTake take = TAKE_BUSY;
+	StrBuf sql;
+	PgRows *rows;
+
+	if (limit > TAKE_BATCH_MAX - batch->count)
+		limit = TAKE_BATCH_MAX - batch->count;
+	if (limit <= 0)
+		return TAKE_BUSY;
+	strbuf_init(&sql);
+	strbuf_printf(&sql,
+	              "SELECT part_id, stage, kind, schema_name, table_name, table_oid, source_sql, "
+	              "target_sql, rows_estimated, bytes_estimated FROM dts.target_part t "
+	              "WHERE slot_name = $1 AND state = 'todo' AND %s "
+	              "ORDER BY %s LIMIT %d FOR UPDATE SKIP LOCKED",
+	              condition, order, limit);
+	rows = pg_session_query(target, err, sql.data, 1, params);
+	strbuf_free(&sql);
+	if (rows == NULL)
+		return TAKE_FAILED;
+	for (int i = 0; i < pg_rows_count(rows) && take != TAKE_FAILED; i++)
+	{
+		CopyTask *task = &batch->tasks[batch->count];
+
+		batch->rows[batch->count] = batch->bytes[batch->count] = 0;
+		take = read_task(rows, i, arena, task, err) ? TAKE_TASK : TAKE_FAILED;
+		batch->count++;
+	}
+	pg_rows_free(rows);
+	return take;
+}
+
+/*
+ * Indexes of tables that are whole, and statistics of those that have their indexes, too.  A
+ * statistics task without OID waits for its stage.
+ */
+#define IS_READY                                                                                   \
+	"(stage = 4 OR stage = 9 AND table_oid <> 0) AND NOT EXISTS (SELECT FROM dts.target_part d "   \
+	"WHERE d.slot_name = $1"                                                                       \
+	" AND d.table_oid = t.table_oid AND t.table_oid <> 0 AND d.state = 'todo'"                     \
+	" AND d.stage < CASE t.stage WHEN 4 THEN 4 ELSE 5 END)"
+#define IS_FREE_PART  "kind <> 'changed'"
+#define LARGEST_FIRST "bytes_estimated DESC, part_id"
+
+_Static_assert(STAGE_INDEX == 4 && STAGE_ANALYZE == 9, "the texts above name the stages");
+
+/* The rest of what belongs to the transaction: other small tables, or the table's other indexes. */
+static CopyTake
+complete_batch(PgSession *target, const Job *job, const char *avoid, Arena *arena, CopyBatch *batch,
+               Error *err)
+{
+	const CopyTask *first = &batch->tasks[0];
+	char condition[512];
+	CopyTake take;
+
+	if (first->bytes_estimated >= TAKE_SMALL_BYTES || first->table_oid == 0)
+		return TAKE_TASK;
+	if (first->stage == STAGE_DATA && first->kind == TASK_PART)
+	{
+		StrBuf sql;
+
+		strbuf_init(&sql);
+		/* SKIP LOCKED does not skip what we have locked ourselves */
+		strbuf_printf(&sql,
+		              "stage = %d AND kind = 'part' AND bytes_estimated < %d AND part_id <> "
+		              "%" PRId64 "%s%s%s",
+		              STAGE_DATA, TAKE_SMALL_BYTES, first->id,
+		              avoid[0] ? " AND table_oid NOT IN (" : "", avoid, avoid[0] ? ")" : "");
+		take = take_where(target, job, sql.data, LARGEST_FIRST, SMALL_BATCH - 1, arena, batch, err);
+		strbuf_free(&sql);
+	}
+	else if (first->stage == STAGE_INDEX)
+	{
+		/* of one table only: each of them locks it, and two workers must not cross */
+		snprintf(condition, sizeof(condition),
+		         "stage = %d AND table_oid = %" PRIu32 " AND part_id <> %" PRId64, STAGE_INDEX,
+		         first->table_oid, first->id);
+		take = take_where(target, job, condition, "part_id", TAKE_BATCH_MAX, arena, batch, err);
+	}
+	else
+		return TAKE_TASK;
+	return take == TAKE_FAILED ? TAKE_FAILED : TAKE_TASK;
+}
+
+/* Nothing could be taken of the data: is there only what nobody can do under this snapshot? */
+static CopyTake
+nothing_taken(PgSession *target, const Job *job, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	char sql[256];
+	PgRows *rows;
+	CopyTake take;
+
+	snprintf(sql, sizeof(sql),
+	         "SELECT FROM dts.target_part WHERE slot_name = $1 AND state = 'todo' AND "
+	         "stage = %d AND " IS_FREE_PART " LIMIT 1",
+	         STAGE_DATA);
+	rows = pg_session_query(target, err, sql, 1, params);
+	if (rows == NULL)
+		return TAKE_FAILED;
+	take = pg_rows_count(rows) == 0 ? TAKE_NONE : TAKE_BUSY;
+	pg_rows_free(rows);
+	return take;
+}
+
+static CopyTake
+take_stage(PgSession *target, const Job *job, CopyStage stage, const char *avoid, Arena *arena,
+           CopyBatch *batch, Error *err)
+{
+	StrBuf condition;
+	CopyTake take;
+
+	strbuf_init(&condition);
+	if (stage_is_serial[stage])
+		strbuf_printf(&condition,
+		              "part_id = (SELECT part_id FROM dts.target_part m WHERE m.slot_name = $1 "
+		              "AND m.state = 'todo' AND m.stage = %d ORDER BY stage, part_id LIMIT 1)",
+		              (int) stage);
+	else
+	{
+		strbuf_printf(&condition, "stage = %d", (int) stage);
+		if (stage == STAGE_DATA)
+			strbuf_puts(&condition, " AND " IS_FREE_PART);
+		if (stage == STAGE_DATA && avoid[0] != '\0')
+			strbuf_printf(&condition, " AND table_oid NOT IN (%s)", avoid);
+	}
+	take = take_where(target, job, condition.data, LARGEST_FIRST, 1, arena, batch, err);
+	strbuf_free(&condition);
+	return take;
+}
+
+CopyTake
+copy_take_next(PgSession *target, const Job *job, CopyStage last, const char *avoid, Arena *arena,
+               CopyBatch *batch, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	CopyTake take = TAKE_BUSY;
+	char large[sizeof(IS_READY) + 64];
+	CopyStage stage;
+	bool ready;
+	PgRows *rows = pg_session_query(target, err,
+	                                "SELECT stage FROM dts.target_part WHERE slot_name = $1 AND "
+	                                "state = 'todo' ORDER BY stage LIMIT 1",
+	                                1, params);
+
+	batch->count = batch->marked = 0;
+	if (rows == NULL)
+		return TAKE_FAILED;
+	stage = pg_rows_count(rows) == 0 ? STAGE_COUNT : (CopyStage) pg_rows_int(rows, 0, 0);
+	pg_rows_free(rows);
+	if (stage > last)
+		return TAKE_NONE;
+
+	/* before the data nothing is ready; statistics are wanted only of a load that goes that far */
+	ready = stage >= STAGE_DATA && stage < STAGE_ANALYZE && last == STAGE_ANALYZE;
+	if (ready)
+	{
+		snprintf(large, sizeof(large), "bytes_estimated >= %d AND " IS_READY, TAKE_LARGE_BYTES);
+		take = take_where(target, job, large, LARGEST_FIRST, 1, arena, batch, err);
+	}
+	if (take == TAKE_BUSY)
+		take = take_stage(target, job, stage, avoid, arena, batch, err);
+	if (take == TAKE_BUSY && ready)
+		take = take_where(target, job, IS_READY, LARGEST_FIRST, 1, arena, batch, err);
+	if (take == TAKE_BUSY && stage == STAGE_DATA)
+		return nothing_taken(target, job, err);
+	return take == TAKE_TASK ? complete_batch(target, job, avoid, arena, batch, err) : take;
+}
+
+static bool
+mark_done(PgSession *target, const Job *job, CopyBatch *batch, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	StrBuf sql;
+	bool ok;
+
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "UPDATE dts.target_part t SET state = 'done', rows_done = v.rows, "
+	                  "bytes_done = v.bytes FROM (VALUES ");
+	for (int i = batch->marked; i < batch->count; i++)
+		strbuf_printf(&sql, "%s(%" PRId64 "::bigint, %" PRId64 "::bigint, %" PRId64 "::bigint)",
+		              i > batch->marked ? ", " : "", batch->tasks[i].id, batch->rows[i],
+		              batch->bytes[i]);
+	strbuf_puts(&sql, ") v(id, rows, bytes) WHERE t.slot_name = $1 AND t.part_id = v.id");
+	ok = pg_session_exec(target, err, sql.data, 1, params);
+	strbuf_free(&sql);
+	return ok;
+}
+
+bool
+copy_take_mark(PgSession *target, const Job *job, CopyStage last, Arena *arena, CopyBatch *batch,
+               Error *err)
+{
+	int from = batch->marked;
+	int to = batch->count;
+	StrBuf condition;
+	int n = 0;
+	CopyTake take = TAKE_BUSY;
+
+	if (!mark_done(target, job, batch, err))
+		return false;
+	batch->marked = to;
+	if (last < STAGE_ANALYZE)
+		return true;
+	strbuf_init(&condition);
+	strbuf_puts(&condition, "table_oid IN (");
+	for (int i = from; i < to; i++)
+	{
+		const CopyTask *t = &batch->tasks[i];
+
+		if ((t->stage == STAGE_DATA || t->stage == STAGE_INDEX) && t->table_oid != 0 &&
+		    t->bytes_estimated < TAKE_SMALL_BYTES)
+			strbuf_printf(&condition, "%s%" PRIu32, n++ > 0 ? "," : "", t->table_oid);
+	}
+	strbuf_puts(&condition, ") AND " IS_READY);
+	if (n > 0)
+		take = take_where(target, job, condition.data, "stage, part_id", TAKE_BATCH_MAX, arena,
+		                  batch, err);
+	strbuf_free(&condition);
+	return take != TAKE_FAILED;
+}
+
+bool
+copy_take_set_aside(PgSession *target, const Job *job, uint32_t table_oid, Error *err)
+{
+	char number[16];
+	const char *params[] = {job->slot_name, number};
+	char sql[384];
+
+	/* parts that others have in hand go on: what they copy is right, or they notice themselves */
+	snprintf(number, sizeof(number), "%" PRIu32, table_oid);
+	snprintf(sql, sizeof(sql),
+	         "UPDATE dts.target_part SET kind = 'changed' WHERE slot_name = $1 AND part_id IN ("
+	         "SELECT part_id FROM dts.target_part WHERE slot_name = $1 AND state = 'todo' AND "
+	         "stage = %d AND table_oid = CAST($2 AS bigint) FOR UPDATE SKIP LOCKED)",
+	         STAGE_DATA);
+	return pg_session_exec(target, err, sql, 2, params);
+}

@@ -1,0 +1,61 @@
+# Every class of object that a database can be made of arrives: pg_dump says the same of both ends, schema and rows.
+use strict;
+use warnings;
+use DtsTest;
+use Test::More;
+
+my $t = DtsTest->new;
+for my $end (qw(source target))
+{
+	$t->_sql($end, 'postgres', 'CREATE ROLE obj_owner; CREATE ROLE obj_reader; CREATE ROLE "Odd ""Role"; ALTER SYSTEM SET wal_receiver_status_interval = 10');
+}
+my $space = $t->{source}->basedir . '/space';
+mkdir $space or die "mkdir: $!";
+$t->_sql('source', 'postgres', "CREATE TABLESPACE obj_space LOCATION '$space'; GRANT CREATE ON TABLESPACE obj_space TO obj_owner");
+(my $file = $0) =~ s/pl$/sql/;
+open my $in, '<:raw', $file or die "$file: $!";
+my $sql = do { local $/; <$in> };
+close $in;
+# Roles that make objects in the test's own database.
+$t->sql_source('GRANT CREATE ON DATABASE app TO obj_owner, "Odd ""Role"');
+$t->sql_source($sql);
+$t->sql_source('REVOKE CREATE ON DATABASE app FROM obj_owner, "Odd ""Role"');
+
+# What pg_dump --create says, rows included, in lines that do not depend on OIDs.
+sub dump_of
+{
+	my $end = shift;
+	local $ENV{PGOPTIONS} = '-c search_path=pg_catalog -c standard_conforming_strings=on';
+	open my $dump, '-|', 'pg_dump', '--create', '--blobs', '--no-tablespaces', '--no-subscriptions', '--exclude-schema=dts', '-d', $t->conninfo($end)
+		or die "pg_dump: $!";
+	binmode $dump;
+	my @lines = grep { !/^--|^\s*$|^\\(?:un)?restrict\b/ } <$dump>;
+	close $dump or die 'pg_dump failed';
+	return @lines;
+}
+sub same_dump
+{
+	my $what = shift;
+	my (%count, @only);
+	my %lines = map { $_ => [ dump_of($_) ] } qw(source target);
+	$count{$_}++ for @{ $lines{source} };
+	$count{$_}-- for @{ $lines{target} };
+	@only = map { ($count{$_} > 0 ? 'only on the source: ' : 'only on the target: ') . $_ } grep { $count{$_} } sort keys %count;
+	cmp_ok(scalar @{ $lines{source} }, '>', 1000, "$what: there is something to compare");
+	ok(!@only, "$what: pg_dump says the same of both ends") or diag(@only > 100 ? @only[0 .. 99] : @only);
+	return;
+}
+
+$t->start_daemon;
+$t->run_job('j', options => { workers => 3 });
+$t->caught_up('j');
+same_dump('after the load');
+$t->compare('rows, materialized views and validity are equal', '--schema');
+my $events = $t->sql_ctl("SELECT string_agg(message, E'\\n') FROM dts_job_events WHERE job = 'j' AND severity = 'warning'");
+is($events, '', 'nothing was left out');
+$t->sql_source("UPDATE obj.base SET v = 'y' WHERE id = 1; INSERT INTO obj.secured VALUES (2, 'somebody'); INSERT INTO obj.derived VALUES (5, 'q', 1); UPDATE obj.main SET num = 9 WHERE id = 12; INSERT INTO obj.part SELECT 8 + 2 * i, 'eu' FROM generate_series(101, 120) i; DELETE FROM obj.part_child WHERE id = 2");
+$t->sql_source("INSERT INTO conf.setting VALUES ('later', 'by the stream'); INSERT INTO \"схема 数据 ☂\".\"таблица ☃\" VALUES (2, 'x', 'y'); DELETE FROM obj.no_columns WHERE ctid = '(0,1)'");
+$t->equal('j', 'and rows follow');
+$t->stop_job('j');
+same_dump('when the job is gone');
+done_testing;
