@@ -131,8 +131,8 @@ drop_columns(const ColumnContext *c, const json_t *before, const json_t *after)
 
 		if (ddl_find(after, "num", ddl_number(was, "num")) != NULL || ddl_flag(was, "inherited"))
 			continue;
-		ddl_script_add(c->script, DDL_STAGE_COLUMN, "%s DROP %s %s", c->alter, c->attribute,
-		               ddl_ident(c->script->arena, ddl_text(was, "name")));
+		ddl_script_add(c->script, DDL_STAGE_COLUMN, "%s DROP %s IF EXISTS %s", c->alter,
+		               c->attribute, ddl_ident(c->script->arena, ddl_text(was, "name")));
 	}
 }
 
@@ -151,7 +151,7 @@ change_default(const ColumnContext *c, const json_t *was, const json_t *now, con
 	if (ddl_same(was, now, "default") || ddl_text(now, "generated") != NULL)
 		return;
 	if (value == NULL)
-		ddl_script_add(c->script, DDL_STAGE_COLUMN, "%s DROP DEFAULT", column);
+		ddl_script_add(c->script, DDL_STAGE_UNTIE, "%s DROP DEFAULT", column);
 	else
 		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET DEFAULT %s", column, value);
 }

@@ -4,6 +4,7 @@
  */
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #include "ddl_state.h"
 
@@ -27,7 +28,7 @@ ddl_function(DdlScript *script, const DdlObject *object)
 	const char *arguments = ddl_text(now, "arguments");
 	const char *name = arena_printf(arena, "%s(%s)", ddl_object_name(arena, now), arguments);
 
-	if (strcmp(language, "c") == 0 || strcmp(language, "internal") == 0)
+	if (strcasecmp(language, "c") == 0 || strcasecmp(language, "internal") == 0)
 	{
 		ddl_script_doubt(script, "function %s is written in %s, which is not carried over", name,
 		                 language);

@@ -57,16 +57,22 @@ ddl_in_scope(const DdlScope *scope, const DdlObject *object)
 	       doc_in_scope(scope, object->class, object->after);
 }
 
-/* An object that no document describes: only its comment can be followed. */
+/* An object that no document describes: extensions apart, only its text could follow it. */
 static void
 follow_other(DdlScript *script, const DdlObject *object)
 {
 	const char *type = ddl_text(object->after, "type");
 	const char *identity = ddl_text(object->after, "identity");
 
-	if (strcmp(object->class, "pg_extension") == 0 && object->before == NULL)
-		ddl_script_add(script, DDL_STAGE_SCHEMA, "CREATE EXTENSION IF NOT EXISTS %s", identity);
-	else if (object->before == NULL || !ddl_same(object->before, object->after, "comment"))
+	const char *schema = ddl_text(object->after, "extension_schema");
+
+	if (schema != NULL && object->before == NULL)
+		ddl_script_add(script, DDL_STAGE_SCHEMA, "CREATE EXTENSION IF NOT EXISTS %s WITH SCHEMA %s",
+		               identity, schema);
+	else if (schema != NULL && !ddl_same(object->before, object->after, "extension_schema"))
+		ddl_script_add(script, DDL_STAGE_SCHEMA, "ALTER EXTENSION %s SET SCHEMA %s", identity,
+		               schema);
+	else
 		ddl_script_doubt(script, "%s %s cannot be followed through the catalogs", type, identity);
 }
 
@@ -175,7 +181,7 @@ drop_keyword(Arena *arena, const char *type)
 static bool
 dropped_in_scope(const DdlScope *scope, const json_t *dropped, const char *type)
 {
-	static const char *const of_table[] = {"trigger", "policy", "rule", NULL};
+	static const char *const of_table[] = {"trigger", "policy", "rule", "table column", NULL};
 	static const char *const relations[] = {"table", "view", "materialized view", "foreign table",
 	                                        NULL};
 	const json_t *names = json_object_get(dropped, "names");
@@ -190,15 +196,30 @@ dropped_in_scope(const DdlScope *scope, const json_t *dropped, const char *type)
 	return schema == NULL || scope->schema(scope->arg, schema);
 }
 
+/* An index of its own: no constraint's, no part of a partitioned one's. */
+static bool
+is_own_index(const DdlRecord *record, const json_t *dropped)
+{
+	const json_t *object = ddl_find(record->objects, "oid", ddl_number(dropped, "oid"));
+	const json_t *index = json_object_get(json_object_get(object, "before"), "index");
+
+	return index != NULL && ddl_number(index, "constraint") == 0 &&
+	       ddl_text(index, "parent") == NULL;
+}
+
 /* Parts of other things, which go with them; and what of a table its own record or document tells. */
 static bool
 goes_along(const DdlRecord *record, const json_t *dropped, const char *type)
 {
-	static const char *const parts[] = {"table column", "table constraint", "domain constraint",
-	                                    "default value", NULL};
+	static const char *const parts[] = {"table constraint", "domain constraint", "default value",
+	                                    NULL};
 	static const char *const owned[] = {"index", "sequence", "trigger", "policy", "rule", NULL};
 	bool is_drop = strncmp(record->tag, "DROP", 4) == 0;
 
+	if (strcmp(type, "table column") == 0)
+		return !is_drop;
+	if (is_drop && strcmp(type, "index") == 0 && is_own_index(record, dropped))
+		return false;
 	return ddl_number(dropped, "sub") != 0 || is_any(type, parts) ||
 	       (is_any(type, owned) && !(is_drop && ddl_flag(dropped, "original")));
 }
@@ -227,6 +248,21 @@ untie(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
 	}
 }
 
+/* A column that went with its type, in its turn among the other dependents. */
+static void
+drop_column(DdlScript *script, const json_t *dropped)
+{
+	const json_t *names = json_object_get(dropped, "names");
+	const char *part[3];
+
+	for (size_t i = 0; i < 3; i++)
+		part[i] = json_string_value(json_array_get(names, i));
+	if (part[0] != NULL && part[1] != NULL && part[2] != NULL)
+		ddl_script_add(script, DDL_STAGE_DROP, "ALTER TABLE IF EXISTS %s DROP COLUMN IF EXISTS %s",
+		               ddl_qualified(script->arena, part[0], part[1]),
+		               ddl_ident(script->arena, part[2]));
+}
+
 /*
  * Everything that went is dropped one by one, dependents first, never by CASCADE: that could take
  * what only the target has.
@@ -244,8 +280,11 @@ ddl_state_drop(DdlScript *script, const DdlRecord *record, const DdlScope *scope
 		if (type == NULL || class == NULL || never_followed(class) ||
 		    goes_along(record, dropped, type) || !dropped_in_scope(scope, dropped, type))
 			continue;
-		ddl_script_add(script, DDL_STAGE_DROP, "DROP %s IF EXISTS %s",
-		               drop_keyword(script->arena, type), ddl_text(dropped, "identity"));
+		if (strcmp(type, "table column") == 0)
+			drop_column(script, dropped);
+		else
+			ddl_script_add(script, DDL_STAGE_DROP, "DROP %s IF EXISTS %s",
+			               drop_keyword(script->arena, type), ddl_text(dropped, "identity"));
 	}
 	follow_all(script, record, scope);
 }

@@ -19,6 +19,7 @@
 #include <pg_query/pg_query.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef PgQuery__ParseResult Tree;
 typedef PgQuery__Node Node;

@@ -21,6 +21,20 @@ create_enum(DdlScript *script, const json_t *doc, const char *name)
 	ddl_script_add(script, DDL_STAGE_TYPE, "CREATE TYPE %s AS ENUM (%s)", name, list);
 }
 
+/* The first of the labels that were there before, as it is called now. */
+static const json_t *
+first_old(const json_t *before, const json_t *after)
+{
+	for (size_t i = 0; i < json_array_size(after); i++)
+	{
+		const json_t *now = json_array_get(after, i);
+
+		if (ddl_find(before, "oid", ddl_number(now, "oid")) != NULL)
+			return now;
+	}
+	return NULL;
+}
+
 /* Labels are followed by OID.  Each new one is put behind the one before it, which is there by then. */
 static void
 change_enum(DdlScript *script, const DdlObject *object, const char *name)
@@ -42,9 +56,9 @@ change_enum(DdlScript *script, const DdlObject *object, const char *name)
 			ddl_script_add(script, DDL_STAGE_TYPE, "ALTER TYPE %s ADD VALUE %s AFTER %s", name,
 			               label,
 			               ddl_literal(arena, ddl_text(json_array_get(after, i - 1), "label")));
-		else if (was == NULL && json_array_size(before) > 0)
+		else if (was == NULL && first_old(before, after) != NULL)
 			ddl_script_add(script, DDL_STAGE_TYPE, "ALTER TYPE %s ADD VALUE %s BEFORE %s", name,
-			               label, ddl_literal(arena, ddl_text(json_array_get(before, 0), "label")));
+			               label, ddl_literal(arena, ddl_text(first_old(before, after), "label")));
 		else if (was == NULL)
 			ddl_script_add(script, DDL_STAGE_TYPE, "ALTER TYPE %s ADD VALUE %s", name, label);
 	}

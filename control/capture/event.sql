@@ -130,7 +130,7 @@ BEGIN
 			AND coalesce(d.address_names[1] !~ '^pg_temp', true)
 			-- of what goes along only what somebody may have made by itself, not the parts of other things
 			AND (d.original OR d.object_type IN ('table', 'foreign table', 'table column', 'index', 'sequence', 'view', 'materialized view', 'table constraint', 'schema')
-				OR d.normal AND d.object_type NOT IN ('rule', 'default value', 'user mapping')
+				OR d.normal AND d.object_type NOT IN ('rule', 'user mapping')
 				AND NOT EXISTS (SELECT FROM pg_event_trigger_dropped_objects() e WHERE e.object_type = 'extension'));
 	IF commands IS NULL THEN
 		RETURN;
@@ -140,7 +140,7 @@ BEGIN
 	WITH dropped AS (SELECT d.doc, d.doc ->> 'type' AS type, d.doc -> 'names' ->> 0 AS schema, d.doc -> 'names' ->> 1 AS name, d.doc ? 'original' AS original
 			FROM jsonb_array_elements(commands) d(doc)),
 	own AS (SELECT d.schema, d.name FROM dropped d WHERE tag !~ '^DROP' AND (d.type = 'table column' OR d.original)),
-	loser AS (SELECT d.schema, d.name FROM dropped d WHERE d.type IN ('table constraint', 'trigger', 'policy', 'rule', 'table column') EXCEPT SELECT o.schema, o.name FROM own o)
+	loser AS (SELECT d.schema, d.name FROM dropped d WHERE d.type IN ('table constraint', 'trigger', 'policy', 'rule', 'table column', 'default value') EXCEPT SELECT o.schema, o.name FROM own o)
 	SELECT dts.capture_compare(array_agg(t.class), array_agg(t.oid)) INTO objects FROM (
 		SELECT (d.doc ->> 'class')::regclass::oid, (d.doc ->> 'oid')::oid FROM dropped d WHERE NOT d.doc ? 'sub'
 			AND (d.doc ->> 'class')::regclass NOT IN ('pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass)

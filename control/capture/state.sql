@@ -127,7 +127,8 @@ $$;
 
 -- Any other object: its names only.
 CREATE FUNCTION dts.capture_other(class oid, object oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
-	SELECT jsonb_strip_nulls(jsonb_build_object('type', i.type, 'schema', i.schema, 'name', i.name, 'identity', i.identity, 'comment', obj_description(object, class::regclass::text::name)))
+	SELECT jsonb_strip_nulls(jsonb_build_object('type', i.type, 'schema', i.schema, 'name', i.name, 'identity', i.identity, 'comment', obj_description(object, class::regclass::text::name),
+		'extension_schema', (SELECT e.extnamespace::regnamespace::text FROM pg_extension e WHERE class = 'pg_extension'::regclass AND e.oid = object)))
 	FROM pg_identify_object(class, object, 0) i WHERE i.identity IS NOT NULL
 $$;
 
