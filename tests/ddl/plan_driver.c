@@ -3,6 +3,7 @@
  *		What the planner makes of captured rows, as a script for psql.
  *
  *	plan_driver on|off [SCHEMA.TABLE...] <ROWS
+ *	plan_driver join|leave|trim CONNINFO SLOT
  *
  * ROWS are JSON objects, one a line, as ddl_record.h describes them.  The first argument says
  * whether the statement way may be taken, the others what is not carried over.
@@ -13,6 +14,7 @@
 
 #include "ddl_plan.h"
 #include "ddl_session.h"
+#include "source_capture.h"
 
 typedef struct Excluded
 {
@@ -69,6 +71,28 @@ print_plan(Arena *arena, const DdlRecord *record, const DdlPlan *plan)
 	puts("COMMIT;");
 }
 
+/* What the daemon does on the source. */
+static int
+run_capture(const char *what, const char *conninfo, const char *slot)
+{
+	Error err = {0};
+	PgSession *session = pg_session_open(conninfo, PG_SESSION_SOURCE, slot, NULL, &err);
+	int64_t removed = 0;
+	bool ok = session != NULL;
+
+	if (ok && strcmp(what, "join") == 0)
+		ok = source_capture_join(session, slot, &err);
+	else if (ok && strcmp(what, "leave") == 0)
+		ok = source_capture_leave(session, slot, &err);
+	else if (ok)
+		ok = source_capture_trim(session, &removed, &err);
+	pg_session_close(session);
+	if (ok)
+		return 0;
+	printf("%s: %s (%s) %s\n", err.sqlstate, err.message, err.detail, err.context);
+	return 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -80,6 +104,8 @@ main(int argc, char **argv)
 	char *line = NULL;
 	size_t size = 0;
 
+	if (argc == 4 && strchr(argv[2], '=') != NULL)
+		return run_capture(argv[1], argv[2], argv[3]);
 	options.statements = argc > 1 && strcmp(argv[1], "on") == 0;
 	while (getline(&line, &size, stdin) > 0)
 	{
