@@ -17,6 +17,9 @@ ddl_script_init(DdlScript *script, Arena *arena)
 }
 
 static char *
+format_into(Arena *arena, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
+static char *
 format_into(Arena *arena, const char *format, va_list args)
 {
 	va_list again;
