@@ -20,7 +20,9 @@ SELECT 'slot' FROM pg_create_logical_replication_slot('dts_sync_second', 'test_d
 SELECT dts.capture_trim();
 SELECT dts.capture_trim();
 -- joining again does not forget what is remembered
+\set ECHO none
 \i :top/control/capture/join.sql
+\set ECHO all
 DELETE FROM dts.capture_job WHERE slot_name = 'dts_sync_second';
 SELECT pg_drop_replication_slot('dts_sync_second');
 SELECT count(*) > 0 AS read FROM pg_logical_slot_get_changes('dts_sync_test', NULL, NULL);

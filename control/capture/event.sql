@@ -6,7 +6,10 @@
 -- a message in the WAL, which proves nothing, since anybody can write one: it makes the daemon look.
 
 -- The relations that a command on one of them may have changed too: heirs, indexes, and sequences of columns.
-CREATE FUNCTION dts.capture_family(relations oid[]) RETURNS SETOF oid LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_family(relations oid[]) RETURNS SETOF oid LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH RECURSIVE heir(oid) AS (
 		SELECT unnest(relations)
 		UNION SELECT k.oid FROM heir h, LATERAL (
@@ -22,11 +25,15 @@ CREATE FUNCTION dts.capture_family(relations oid[]) RETURNS SETOF oid LANGUAGE s
 	-- indexes that ALTER TABLE replaced by others, of which no event tells
 	UNION SELECT r.oid FROM named m JOIN public.dts_pg_class r ON (r.state #>> '{index,table}') = m.oid::text
 	UNION SELECT d.objid FROM named m JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid AND d.refobjsubid > 0
-			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S';
+END
 $$;
 
 -- The objects whose privileges are not what is remembered: GRANT does not say what it touched.
-CREATE FUNCTION dts.capture_granted() RETURNS TABLE (class oid, oid oid) LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_granted() RETURNS TABLE (class oid, oid oid) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT 'pg_class'::regclass::oid, c.oid FROM pg_class c JOIN public.dts_pg_class r ON r.oid = c.oid
 		WHERE dts.capture_acl(c.relacl) IS DISTINCT FROM r.state -> 'acl'
 	UNION SELECT 'pg_class'::regclass, a.attrelid FROM pg_attribute a JOIN public.dts_pg_attribute r ON r.attrelid = a.attrelid AND r.attnum = a.attnum
@@ -36,11 +43,15 @@ CREATE FUNCTION dts.capture_granted() RETURNS TABLE (class oid, oid oid) LANGUAG
 	UNION SELECT o.class, o.oid FROM pg_proc p JOIN dts.capture_object o ON o.class = 'pg_proc'::regclass AND o.oid = p.oid
 		WHERE dts.capture_acl(p.proacl) IS DISTINCT FROM o.state -> 'acl'
 	UNION SELECT o.class, o.oid FROM pg_namespace n JOIN dts.capture_object o ON o.class = 'pg_namespace'::regclass AND o.oid = n.oid
-		WHERE dts.capture_acl(n.nspacl) IS DISTINCT FROM o.state -> 'acl'
+		WHERE dts.capture_acl(n.nspacl) IS DISTINCT FROM o.state -> 'acl';
+END
 $$;
 
 -- What the commands of a ddl_command_end touched, as class and oid.
-CREATE FUNCTION dts.capture_touched(commands jsonb) RETURNS TABLE (class oid, oid oid) LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_touched(commands jsonb) RETURNS TABLE (class oid, oid oid) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH command AS (SELECT (c.doc ->> 'class')::oid AS class, (c.doc ->> 'oid')::oid AS oid FROM jsonb_array_elements(commands) c(doc) WHERE c.doc ? 'oid'),
 	relation AS (
 		SELECT c.oid FROM command c WHERE c.class = 'pg_class'::regclass
@@ -51,7 +62,8 @@ CREATE FUNCTION dts.capture_touched(commands jsonb) RETURNS TABLE (class oid, oi
 		UNION SELECT t.typrelid FROM command c JOIN pg_type t ON t.oid = c.oid WHERE c.class = 'pg_type'::regclass AND t.typrelid <> 0)
 	SELECT 'pg_class'::regclass::oid, f.f FROM dts.capture_family(ARRAY(SELECT r.oid FROM relation r)) f(f)
 	UNION SELECT c.class, c.oid FROM command c WHERE c.class NOT IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass, 'pg_constraint'::regclass)
-	UNION SELECT 'pg_type'::regclass, o.contypid FROM command c JOIN pg_constraint o ON o.oid = c.oid WHERE c.class = 'pg_constraint'::regclass AND o.contypid <> 0
+	UNION SELECT 'pg_type'::regclass, o.contypid FROM command c JOIN pg_constraint o ON o.oid = c.oid WHERE c.class = 'pg_constraint'::regclass AND o.contypid <> 0;
+END
 $$;
 
 -- Reads the objects anew, remembers them, and answers before and after of those that changed.

@@ -1,12 +1,16 @@
 -- The mirror: what an object was after the last captured command.  Runs under the settings of its callers.
 
-CREATE FUNCTION dts.capture_remembered(class oid, object oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_remembered(class oid, object oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT CASE class
 		WHEN 'pg_class'::regclass THEN (SELECT jsonb_strip_nulls(c.state || jsonb_build_object('columns',
 			(SELECT jsonb_agg(a.state ORDER BY a.attnum) FROM public.dts_pg_attribute a WHERE a.attrelid = object))) FROM public.dts_pg_class c WHERE c.oid = object)
 		WHEN 'pg_type'::regclass THEN (SELECT jsonb_strip_nulls(t.state || jsonb_build_object('labels',
 			(SELECT jsonb_agg(e.state - 'order' ORDER BY (e.state ->> 'order')::int) FROM public.dts_pg_enum e WHERE e.enumtypid = object))) FROM public.dts_pg_type t WHERE t.oid = object)
-		ELSE (SELECT o.state FROM dts.capture_object o WHERE o.class = capture_remembered.class AND o.oid = object) END
+		ELSE (SELECT o.state FROM dts.capture_object o WHERE o.class = capture_remembered.class AND o.oid = object) END);
+END
 $$;
 
 -- Makes present what is remembered; NULL: the object is gone.
@@ -49,10 +53,14 @@ END
 $$;
 
 -- Whether an object is one that the capture follows at all: nothing of the system, of ours, temporary, or of an extension.
-CREATE FUNCTION dts.capture_follows(class oid, object oid, schema text, name text) RETURNS bool LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_follows(class oid, object oid, schema text, name text) RETURNS bool LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT object >= 16384 AND coalesce(schema !~ '^pg_' AND schema NOT IN ('information_schema', 'dts'), true)
 		AND NOT (schema = 'public' AND coalesce(name, '') ~ '^dts_(ddl_command|args_session|pg_class|pg_attribute|pg_type|pg_enum)')
-		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = class AND d.objid = object AND d.deptype = 'e')
+		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = class AND d.objid = object AND d.deptype = 'e'));
+END
 $$;
 
 -- Everything there is, as of now; run once, when the first job comes.

@@ -2,18 +2,25 @@
 --
 -- What the planner compares must not depend on the session: all these run under the settings of dts.capture_event() or of
 -- dts.capture_baseline().  Columns that only some versions have are read through to_jsonb().  A field that has its usual
--- value is left out.
+-- value is left out.  All is plpgsql: it keeps plans for the session, while SQL functions are planned at every call.
 
 -- Privileges with role names; PUBLIC is "".  NULL: never granted anything, so the built-in ones.
-CREATE FUNCTION dts.capture_acl(acl aclitem[]) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_acl(acl aclitem[]) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT CASE WHEN acl IS NOT NULL THEN coalesce((SELECT jsonb_agg(jsonb_build_object(
 			'to', CASE WHEN x.grantee = 0 THEN '' ELSE pg_get_userbyid(x.grantee)::text END,
 			'by', pg_get_userbyid(x.grantor), 'privilege', x.privilege_type, 'grantable', x.is_grantable)
 			ORDER BY x.grantee, x.grantor, x.privilege_type)
-		FROM aclexplode(acl) x), '[]') END
+		FROM aclexplode(acl) x), '[]') END);
+END
 $$;
 
-CREATE FUNCTION dts.capture_columns(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_columns(relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
 			-- the type's OID says whether it changed: its name may, while it does not
 			'num', a.attnum, 'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'type_oid', a.atttypid::bigint, 'typmod', nullif(a.atttypmod, -1),
@@ -30,21 +37,29 @@ CREATE FUNCTION dts.capture_columns(relation oid) RETURNS jsonb LANGUAGE sql STA
 			'acl', dts.capture_acl(a.attacl), 'comment', col_description(a.attrelid, a.attnum),
 			'inherited', nullif(NOT a.attislocal, false))) ORDER BY a.attnum)
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-	WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+	WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
+END
 $$;
 
 -- Constraints of a table; those that an index makes real hold its name.  Not-null ones are columns' affair.
-CREATE FUNCTION dts.capture_constraints(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_constraints(relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('oid', c.oid::bigint, 'name', c.conname, 'kind', c.contype, 'definition', pg_get_constraintdef(c.oid),
 			'index', CASE WHEN c.contype IN ('p', 'u', 'x') THEN nullif(c.conindid, 0)::bigint END,
 			'inherited', nullif(NOT c.conislocal, false), 'valid', nullif(c.convalidated, true),
 			'deferrable', nullif(c.condeferrable, false), 'deferred', nullif(c.condeferred, false),
 			'comment', obj_description(c.oid, 'pg_constraint'))) ORDER BY c.oid)
-	FROM pg_constraint c WHERE c.conrelid = relation AND c.contype IN ('p', 'u', 'x', 'c', 'f')
+	FROM pg_constraint c WHERE c.conrelid = relation AND c.contype IN ('p', 'u', 'x', 'c', 'f'));
+END
 $$;
 
 -- Triggers, policies and rules of a table, each under what it is called there.
-CREATE FUNCTION dts.capture_attached(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_attached(relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_agg(jsonb_strip_nulls(x.doc) ORDER BY x.class, x.oid) FROM (
 		SELECT 1, t.oid, jsonb_build_object('oid', t.oid::bigint, 'class', 'trigger', 'name', t.tgname, 'definition', pg_get_triggerdef(t.oid),
 			'enabled', nullif(t.tgenabled, 'O'), 'inherited', nullif((to_jsonb(t) ->> 'tgparentid')::bigint, 0), 'comment', obj_description(t.oid, 'pg_trigger'))
@@ -61,14 +76,22 @@ CREATE FUNCTION dts.capture_attached(relation oid) RETURNS jsonb LANGUAGE sql ST
 			(SELECT string_agg(CASE WHEN g.role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.role)) END, ', ' ORDER BY g.role) FROM unnest(p.polroles) g(role)),
 			' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'),
 			'comment', obj_description(p.oid, 'pg_policy'))
-		FROM pg_policy p WHERE p.polrelid = relation) x(class, oid, doc)
+		FROM pg_policy p WHERE p.polrelid = relation) x(class, oid, doc));
+END
 $$;
 
-CREATE FUNCTION dts.capture_name(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
-	SELECT jsonb_build_object('schema', n.nspname, 'name', c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
+CREATE FUNCTION dts.capture_name(relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+	SELECT jsonb_build_object('schema', n.nspname, 'name', c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
+END
 $$;
 
-CREATE FUNCTION dts.capture_relation(relation oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_relation(relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_strip_nulls(jsonb_build_object(
 		'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', nullif(c.relpersistence, 'p'), 'owner', pg_get_userbyid(c.relowner),
 		'acl', dts.capture_acl(c.relacl), 'options', to_jsonb(c.reloptions), 'tablespace', s.spcname,
@@ -96,11 +119,15 @@ CREATE FUNCTION dts.capture_relation(relation oid) RETURNS jsonb LANGUAGE sql ST
 		'constraints', dts.capture_constraints(c.oid), 'attached', dts.capture_attached(c.oid),
 		'columns', CASE WHEN c.relkind NOT IN ('i', 'I', 'S') THEN dts.capture_columns(c.oid) END))
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace LEFT JOIN pg_am m ON m.oid = c.relam
-	WHERE c.oid = relation
+	WHERE c.oid = relation);
+END
 $$;
 
 -- Types that are no table's row type: enums, domains, ranges, base types; a composite one is a relation too.
-CREATE FUNCTION dts.capture_type(type oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_type(type oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_strip_nulls(jsonb_build_object(
 		'schema', n.nspname, 'name', t.typname, 'kind', t.typtype, 'owner', pg_get_userbyid(t.typowner), 'acl', dts.capture_acl(t.typacl),
 		'relation', nullif(t.typrelid, 0)::bigint, 'comment', obj_description(t.oid, 'pg_type'),
@@ -110,33 +137,50 @@ CREATE FUNCTION dts.capture_type(type oid) RETURNS jsonb LANGUAGE sql STABLE AS 
 			'constraints', (SELECT jsonb_agg(jsonb_build_object('oid', c.oid::bigint, 'name', c.conname, 'definition', pg_get_constraintdef(c.oid)) ORDER BY c.oid)
 				FROM pg_constraint c WHERE c.contypid = t.oid AND c.contype = 'c')) END,
 		'labels', (SELECT jsonb_agg(jsonb_build_object('oid', e.oid::bigint, 'label', e.enumlabel) ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)))
-	FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = type
+	FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = type);
+END
 $$;
 
-CREATE FUNCTION dts.capture_function(function oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_function(function oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_strip_nulls(jsonb_build_object('schema', n.nspname, 'name', p.proname, 'kind', p.prokind, 'owner', pg_get_userbyid(p.proowner),
 		'acl', dts.capture_acl(p.proacl), 'arguments', pg_get_function_identity_arguments(p.oid), 'result', pg_get_function_result(p.oid), 'language', l.lanname, 'comment', obj_description(p.oid, 'pg_proc'),
 		'definition', CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END))
-	FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang WHERE p.oid = function
+	FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang WHERE p.oid = function);
+END
 $$;
 
-CREATE FUNCTION dts.capture_schema(schema oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_schema(schema oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_strip_nulls(jsonb_build_object('name', n.nspname, 'owner', pg_get_userbyid(n.nspowner), 'acl', dts.capture_acl(n.nspacl),
-		'comment', obj_description(n.oid, 'pg_namespace'))) FROM pg_namespace n WHERE n.oid = schema
+		'comment', obj_description(n.oid, 'pg_namespace'))) FROM pg_namespace n WHERE n.oid = schema);
+END
 $$;
 
 -- Any other object: its names only.
-CREATE FUNCTION dts.capture_other(class oid, object oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_other(class oid, object oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT jsonb_strip_nulls(jsonb_build_object('type', i.type, 'schema', i.schema, 'name', i.name, 'identity', i.identity, 'comment', obj_description(object, class::regclass::text::name),
 		'extension_schema', (SELECT e.extnamespace::regnamespace::text FROM pg_extension e WHERE class = 'pg_extension'::regclass AND e.oid = object)))
-	FROM pg_identify_object(class, object, 0) i WHERE i.identity IS NOT NULL
+	FROM pg_identify_object(class, object, 0) i WHERE i.identity IS NOT NULL);
+END
 $$;
 
-CREATE FUNCTION dts.capture_state(class oid, object oid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION dts.capture_state(class oid, object oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
 	SELECT CASE class
 		WHEN 'pg_class'::regclass THEN dts.capture_relation(object)
 		WHEN 'pg_type'::regclass THEN dts.capture_type(object)
 		WHEN 'pg_proc'::regclass THEN dts.capture_function(object)
 		WHEN 'pg_namespace'::regclass THEN dts.capture_schema(object)
-		ELSE dts.capture_other(class, object) END
+		ELSE dts.capture_other(class, object) END);
+END
 $$;
