@@ -97,6 +97,7 @@ typedef struct Change
 	int truncated_count;
 	bool cascade;
 	bool restart_identity;
+	bool by_delete; /* not all of its tables are here: TRUNCATE would refuse those referred to */
 
 	/* CHANGE_MESSAGE */
 	const char *prefix; /* NUL-terminated */

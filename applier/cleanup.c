@@ -8,6 +8,7 @@
  */
 #include "cleanup.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,46 @@ attempt(const char *end, bool (*clean)(const Job *job, Error *err), const Job *j
 	return false;
 }
 
+/* One line of the list of what is left; the slot's name needs no quoting (control checks it). */
+static void __attribute__((format(printf, 5, 6)))
+left_add(json_t *left, const char *side, const char *object, const Error *why, const char *remedy,
+         ...)
+{
+	char sql[1024];
+	va_list args;
+
+	va_start(args, remedy);
+	vsnprintf(sql, sizeof(sql), remedy, args);
+	va_end(args);
+	json_array_append_new(left, json_pack("{s:s, s:s, s:s, s:s*}", "side", side, "object", object,
+	                                      "remedy", sql, "reason", why->message));
+}
+
+static json_t *
+left_list(const Job *job, const Error *source_err, const Error *target_err)
+{
+	json_t *left = json_array();
+	const char *slot = job->slot_name;
+
+	if (source_err != NULL)
+		left_add(left, "source", "replication slot", source_err,
+		         "SELECT pg_catalog.pg_drop_replication_slot('%s');", slot);
+	if (target_err != NULL)
+	{
+		left_add(left, "target", "replication origin", target_err,
+		         "SELECT pg_catalog.pg_replication_origin_drop(roname) FROM "
+		         "pg_catalog.pg_replication_origin WHERE roname = '%s';",
+		         slot);
+		left_add(left, "target", "rows of the bookkeeping", target_err,
+		         "DELETE FROM dts.target_part WHERE slot_name = '%s'; "
+		         "DELETE FROM dts.target_table WHERE slot_name = '%s'; "
+		         "DELETE FROM dts.target_progress WHERE slot_name = '%s'; "
+		         "DELETE FROM dts.target_fence WHERE slot_name = '%s';",
+		         slot, slot, slot, slot);
+	}
+	return left;
+}
+
 bool
 cleanup_run(const Job *job, void *arg, json_t *result, Error *err)
 {
@@ -94,7 +135,6 @@ cleanup_run(const Job *job, void *arg, json_t *result, Error *err)
 	bool target_ok;
 
 	(void) arg;
-	(void) result;
 	if (!fence_target(job, err))
 		return false;
 	source_ok = attempt("cleaning the source", clean_source_once, job, &source_err);
@@ -103,6 +143,9 @@ cleanup_run(const Job *job, void *arg, json_t *result, Error *err)
 	target_ok = attempt("cleaning the target", clean_target_once, job, &target_err);
 	if (target_ok)
 		FAULT_POINT("clean.target_done");
+	json_object_set_new(
+	    result, "left",
+	    left_list(job, source_ok ? NULL : &source_err, target_ok ? NULL : &target_err));
 	if (source_ok && target_ok)
 		return true;
 
@@ -112,20 +155,8 @@ cleanup_run(const Job *job, void *arg, json_t *result, Error *err)
 	             source_ok ? "" : "source: ", source_ok ? "" : source_err.message,
 	             source_ok || target_ok ? "" : "; ",
 	             target_ok ? "" : "target: ", target_ok ? "" : target_err.message);
-	error_hint(err,
-	           "Stop the job again when the server can be reached, or remove by hand what is left."
-	           "%s%.64s%s%s%.64s%s%.64s%s%.64s%s%.64s%s",
-	           source_ok ? "" : " On the source: SELECT pg_drop_replication_slot('",
-	           source_ok ? "" : job->slot_name, source_ok ? "" : "');",
-	           target_ok ? "" : " On the target: DELETE FROM dts.target_part WHERE slot_name = '",
-	           target_ok ? "" : job->slot_name,
-	           target_ok ? "" : "'; DELETE FROM dts.target_progress WHERE slot_name = '",
-	           target_ok ? "" : job->slot_name,
-	           target_ok ? "" : "'; DELETE FROM dts.target_fence WHERE slot_name = '",
-	           target_ok ? "" : job->slot_name,
-	           target_ok ? ""
-	                     : "'; SELECT pg_replication_origin_drop(roname) FROM "
-	                       "pg_replication_origin WHERE roname = '",
-	           target_ok ? "" : job->slot_name, target_ok ? "" : "';");
+	error_hint(err, "Stop the job again when the server can be reached, or with force => true to "
+	                "end it without; dts_leftovers lists what is left, with the SQL that removes "
+	                "it by hand.");
 	return false;
 }

@@ -3,9 +3,10 @@
  *		The phase "full"; see copy_full.h.
  *
  * Steps, each durable on the target: parts planned, data done (the snapshot is let go), all done.
- * A restart goes on with the queue.  When the snapshot was lost before the data were done, the data
- * parts are planned anew under a new one (copy_keeper_create() has forgotten the old ones) and the
- * tables that we filled are emptied first.
+ * A restart goes on with the queue.  When the snapshot was lost before the data were done, the
+ * tables whose rows are all there stay, and the others are emptied and planned anew under a new one
+ * (copy_keeper_create() has forgotten their parts).  Each table's start point says from where on
+ * the stream is for it.
  */
 #include "copy_full.h"
 
@@ -20,6 +21,7 @@
 #include "copy_load.h"
 #include "copy_progress.h"
 #include "copy_queue.h"
+#include "copy_table.h"
 #include "fault.h"
 #include "strbuf.h"
 
@@ -52,7 +54,9 @@ reach(FullLoad *full, CopyStep step, Error *err)
 {
 	if (!copy_queue_begin(full->target, full->job, err))
 		return false;
-	if (!copy_step_write(full->target, full->job, step, err))
+	if (!copy_step_write(full->target, full->job, step, err) ||
+	    !copy_tables_finish(full->target, full->job, err) ||
+	    (step == STEP_FULL_DONE && !copy_tables_join(full->target, full->job, err)))
 	{
 		copy_queue_rollback(full->target);
 		return false;

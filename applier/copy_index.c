@@ -13,7 +13,7 @@
 
 #include "strbuf.h"
 
-#define CHUNK_ENTRIES 200
+#define CHUNK_ENTRIES 500
 #define CHUNK_GRANTS  50
 
 CopyTask *

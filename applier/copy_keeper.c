@@ -9,6 +9,12 @@
  * or another snapshot, when its session on the source has ended, or when the target has been away
  * for KEEPER_BLIND_S.  It begins to look when its parent has written the row, or is gone.
  *
+ * The first snapshot of a job with a stream is the one that its slot exports.  Later ones, for the
+ * tables that are still to be copied, are plain: pg_current_snapshot() says what they see, and an
+ * insert LSN read afterwards from where on they see nothing.  They wait for no transaction, as a
+ * slot would, but for one case: a commit that waits for a synchronous standby is in WAL, perhaps
+ * long before the place from which the stream looks at the table, and in no snapshot yet.
+ *
  * Rejected: prolonging the snapshot by importing it elsewhere (a slot's snapshot cannot be exported
  * again), and a temporary slot's session inside the daemon's supervisor (dies with it).
  */
@@ -16,7 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,222 +29,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "copy_catalog.h"
+#include "copy_keeper_process.h"
 #include "copy_queue.h"
+#include "copy_table.h"
 #include "fault.h"
 #include "pg_session.h"
 #include "source_slot.h"
 #include "strbuf.h"
 
-#define KEEPER_LOOK_MS 2000
-#define KEEPER_BLIND_S 900
-#define KEEPER_MARK    "/* dts snapshot keeper */"
-
-/* What the keeper tells its parent once. */
-typedef struct KeeperReport
-{
-	bool ok;
-	char snapshot[SNAPSHOT_NAME_MAX];
-	char consistent_point[LSN_TEXT_MAX]; /* "" without slot */
-	Error error;
-} KeeperReport;
-
-static bool
-export_with_slot(PgSession *source, const char *slot, KeeperReport *report)
-{
-	StrBuf sql;
-	PgRows *rows;
-
-	strbuf_init(&sql);
-	strbuf_puts(&sql, "CREATE_REPLICATION_SLOT ");
-	strbuf_ident(&sql, slot);
-	strbuf_puts(&sql, " LOGICAL ");
-	strbuf_ident(&sql, SOURCE_SLOT_PLUGIN);
-	strbuf_puts(&sql,
-	            pg_session_version(source) >= 150000 ? " (SNAPSHOT 'export')" : " EXPORT_SNAPSHOT");
-	rows = pg_session_query(source, &report->error, sql.data, 0, NULL);
-	strbuf_free(&sql);
-	if (rows == NULL)
-	{
-		error_context(&report->error, "creating the replication slot");
-		return false;
-	}
-	if (pg_rows_count(rows) == 1 && pg_rows_get(rows, 0, 2) != NULL)
-	{
-		snprintf(report->consistent_point, sizeof(report->consistent_point), "%s",
-		         pg_rows_get(rows, 0, 1));
-		snprintf(report->snapshot, sizeof(report->snapshot), "%s", pg_rows_get(rows, 0, 2));
-	}
-	else
-		error_set(&report->error, ERR_PROTOCOL, "the source exported no snapshot");
-	pg_rows_free(rows);
-	return !report->error.set;
-}
-
-static bool
-export_alone(PgSession *source, KeeperReport *report)
-{
-	PgRows *rows;
-
-	if (!pg_session_exec(source, &report->error, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-	                     0, NULL))
-		return false;
-	rows = pg_session_query(source, &report->error,
-	                        "SELECT pg_catalog.pg_export_snapshot() " KEEPER_MARK, 0, NULL);
-	if (rows == NULL)
-		return false;
-	snprintf(report->snapshot, sizeof(report->snapshot), "%s", pg_rows_get(rows, 0, 0));
-	pg_rows_free(rows);
-	return true;
-}
-
-/* Whether the target still names our snapshot.  *seen: the target answered. */
-static bool
-still_wanted(const Job *job, PgSession **target, const char *snapshot, bool *seen)
-{
-	const char *params[] = {job->slot_name};
-	Error err = {0};
-	PgRows *rows = NULL;
-	bool wanted = true;
-
-	*seen = false;
-	if (*target == NULL)
-		*target =
-		    pg_session_open(job->target_conninfo, PG_SESSION_TARGET, job->slot_name, NULL, &err);
-	if (*target != NULL)
-		rows = pg_session_query(
-		    *target, &err,
-		    "SELECT coalesce(snapshot, '') FROM dts.target_progress WHERE slot_name = $1", 1,
-		    params);
-	if (rows != NULL)
-	{
-		wanted = pg_rows_count(rows) == 1 && strcmp(pg_rows_get(rows, 0, 0), snapshot) == 0;
-		pg_rows_free(rows);
-		*seen = true;
-		return wanted;
-	}
-	/* the table or the whole database is gone: so is the job */
-	if (strcmp(err.sqlstate, "42P01") == 0 || strcmp(err.sqlstate, "3F000") == 0 ||
-	    strcmp(err.sqlstate, "3D000") == 0)
-		wanted = false;
-	pg_session_close(*target);
-	*target = NULL;
-	return wanted;
-}
-
-static int64_t
-now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-/* The source's session has ended.  It is idle and never sent to: that would end the snapshot. */
-static bool
-session_ended(PgSession *source)
-{
-	return PQconsumeInput(pg_session_conn(source)) == 0 ||
-	       PQstatus(pg_session_conn(source)) == CONNECTION_BAD;
-}
-
-/* Until the parent has stored the snapshot's name, has given up, or is gone. */
-static bool
-await_parent(PgSession *source, int parent)
-{
-	for (;;)
-	{
-		struct pollfd fds[2] = {{.fd = pg_session_socket(source), .events = POLLIN},
-		                        {.fd = parent, .events = POLLIN}};
-
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return false;
-		if (fds[1].revents != 0)
-			return true;
-		if (fds[0].revents != 0 && session_ended(source))
-			return false;
-	}
-}
-
-/* Holds the session until nobody needs it. */
-static void
-keep(const Job *job, PgSession *source, const char *snapshot)
-{
-	PgSession *target = NULL;
-	int64_t last_seen = now_s();
-
-	for (;;)
-	{
-		struct pollfd fd = {.fd = pg_session_socket(source), .events = POLLIN};
-		bool seen;
-
-		if (!still_wanted(job, &target, snapshot, &seen))
-			break;
-		if (seen)
-			last_seen = now_s();
-		if (now_s() - last_seen > KEEPER_BLIND_S)
-			break;
-		if (poll(&fd, 1, KEEPER_LOOK_MS) > 0 && session_ended(source))
-			break;
-	}
-	pg_session_close(target);
-}
-
-static void
-keeper_detach(int report_fd)
-{
-	sigset_t none;
-	int null;
-
-	setsid();
-	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	null = open("/dev/null", O_RDWR);
-	for (int fd = 0; fd <= 2 && null >= 0; fd++)
-		dup2(null, fd);
-	/* the daemon's own descriptors (log, sessions, pipes) must not live on in us */
-	if (report_fd != 3)
-		dup2(report_fd, 3);
-	close_range(4, ~0U, 0);
-	if (chdir("/") != 0)
-		_exit(1);
-}
-
-static void
-keeper_main(const Job *job, int report_fd)
-{
-	bool with_slot = job->options.phases[PHASE_INCREMENTAL];
-	KeeperReport report = {0};
-	PgSession *source;
-
-	keeper_detach(report_fd);
-	source = pg_session_open(job->source_conninfo,
-	                         with_slot ? PG_SESSION_REPLICATION : PG_SESSION_SOURCE, job->slot_name,
-	                         NULL, &report.error);
-	if (source != NULL)
-		report.ok = with_slot ? export_with_slot(source, job->slot_name, &report)
-		                      : export_alone(source, &report);
-	if (report.ok && with_slot)
-		FAULT_POINT("keeper.slot_created");
-	if (write(3, &report, sizeof(report)) != sizeof(report))
-		_exit(1);
-	if (report.ok && await_parent(source, 3))
-		keep(job, source, report.snapshot);
-	pg_session_close(source);
-	_exit(0);
-}
-
 /* Starts the keeper; returns the socket that its report comes through, or -1. */
 static int
-keeper_start(Worker *w, pid_t *keeper, Error *err)
+keeper_start(Worker *w, KeeperKind kind, pid_t *keeper, Error *err)
 {
 	int ends[2];
 	int pids[2];
@@ -263,7 +66,7 @@ keeper_start(Worker *w, pid_t *keeper, Error *err)
 		pid_t grandchild = fork();
 
 		if (grandchild == 0)
-			keeper_main(worker_job(w), ends[1]);
+			keeper_main(worker_job(w), kind, ends[1]);
 		if (write(pids[1], &grandchild, sizeof(grandchild)) != sizeof(grandchild))
 			_exit(1);
 		_exit(0);
@@ -421,26 +224,34 @@ copy_keeper_release(Worker *w)
 	pg_session_close(session);
 }
 
-/* What a lost snapshot leaves: the data parts start again, the slot goes. */
+/*
+ * What a lost snapshot leaves.  With a stream to come, the slot stays and the tables that are whole;
+ * `anew`: there is none, or nothing yet that could stay, and everything starts again.
+ */
 static bool
-forget_lost(PgSession *target, const Job *job, CopyStep step, Error *err)
+forget_lost(PgSession *target, const Job *job, CopyStep step, bool anew, Error *err)
 {
 	const char *params[] = {job->slot_name};
 	CopyStep back = job->options.phases[PHASE_SCHEMA] ? STEP_SCHEMA_DONE : STEP_NONE;
+	bool ok;
 
 	if (!copy_queue_begin(target, job, err))
 		return false;
-	if (!pg_session_exec(target, err,
-	                     "UPDATE dts.target_progress SET snapshot = NULL, consistent_point = NULL, "
-	                     "end_lsn = NULL WHERE slot_name = $1",
-	                     1, params) ||
-	    (step == STEP_FULL_PLANNED &&
-	     (!copy_queue_restart_data(target, job, err) || !copy_step_write(target, job, back, err))))
-	{
-		copy_queue_rollback(target);
-		return false;
-	}
-	return copy_queue_commit(target, err);
+	ok = pg_session_exec(
+	    target, err,
+	    anew ? "UPDATE dts.target_progress SET snapshot = NULL, "
+	           "consistent_point = NULL, end_lsn = NULL WHERE slot_name = $1"
+	         : "UPDATE dts.target_progress SET snapshot = NULL WHERE slot_name = $1",
+	    1, params);
+	if (ok && step == STEP_FULL_PLANNED)
+		ok = (anew ? copy_queue_restart_data(target, job, err) &&
+		                 copy_tables_forget(target, job, err)
+		           : copy_tables_restart(target, job, err)) &&
+		     copy_step_write(target, job, back, err);
+	if (ok)
+		return copy_queue_commit(target, err);
+	copy_queue_rollback(target);
+	return false;
 }
 
 static bool
@@ -456,16 +267,12 @@ drop_slot(const Job *job, Error *err)
 
 /* Where the source is: system, timeline, database, encoding. */
 static bool
-store_report(PgSession *target, const Job *job, const KeeperReport *report, Error *err)
+store_identity(PgSession *target, const Job *job, Error *err)
 {
 	SourceIdentity identity = {0};
 	char encoding[64];
 	char timeline[16];
-	const char *params[] = {job->slot_name,
-	                        /* only a load needs it; no name, no keeper */
-	                        job->options.phases[PHASE_FULL] ? report->snapshot : NULL,
-	                        report->consistent_point[0] ? report->consistent_point : NULL,
-	                        identity.system, timeline, identity.database, encoding};
+	const char *params[] = {job->slot_name, identity.system, timeline, identity.database, encoding};
 	PgSession *session = copy_source_open(job, encoding, sizeof(encoding), err);
 	bool ok = session != NULL;
 
@@ -477,45 +284,136 @@ store_report(PgSession *target, const Job *job, const KeeperReport *report, Erro
 		ok = session != NULL && source_identify(session, &identity, err);
 		pg_session_close(session);
 	}
-	if (!ok || !copy_queue_begin(target, job, err))
-		return false;
 	snprintf(timeline, sizeof(timeline), "%d", identity.timeline);
-	ok = pg_session_exec(
+	return ok && pg_session_exec(
+	                 target, err,
+	                 "UPDATE dts.target_progress SET source_system = nullif($2, ''), "
+	                 "source_timeline = nullif(CAST($3 AS int), 0), source_database = nullif($4, "
+	                 "''), source_encoding = $5 WHERE slot_name = $1",
+	                 5, params);
+}
+
+/* The snapshot, and the position that goes with a new slot. */
+static bool
+store_snapshot(PgSession *target, const Job *job, const KeeperReport *report, Error *err)
+{
+	bool later = report->insert_lsn[0] != '\0';
+	const char *point = report->consistent_point[0] ? report->consistent_point : NULL;
+	const char *params[] = {job->slot_name,
+	                        /* only a load needs it; no name, no keeper */
+	                        job->options.phases[PHASE_FULL] || later ? report->snapshot : NULL,
+	                        point, later ? report->insert_lsn : point, later ? report->xids : NULL};
+
+	return pg_session_exec(
 	    target, err,
-	    "UPDATE dts.target_progress SET snapshot = $2, consistent_point = CAST($3 AS pg_lsn), "
-	    "end_lsn = CAST($3 AS pg_lsn), source_system = nullif($4, ''), source_timeline = "
-	    "nullif(CAST($5 AS int), 0), source_database = nullif($6, ''), source_encoding = $7, "
-	    "updated_at = clock_timestamp() WHERE slot_name = $1",
-	    7, params);
-	if (!ok)
-	{
-		copy_queue_rollback(target);
-		return false;
-	}
-	return copy_queue_commit(target, err);
+	    later
+	        ? "UPDATE dts.target_progress SET snapshot = $2, consistent_point = "
+	          "coalesce(CAST($3 AS pg_lsn), consistent_point), snapshot_lsn = CAST($4 AS pg_lsn), "
+	          "snapshot_xids = $5, updated_at = clock_timestamp() WHERE slot_name = $1"
+	        : "UPDATE dts.target_progress SET snapshot = $2, consistent_point = CAST($3 AS "
+	          "pg_lsn), end_lsn = CAST($3 AS pg_lsn), snapshot_lsn = CAST($4 AS pg_lsn), "
+	          "snapshot_xids = $5, updated_at = clock_timestamp() WHERE slot_name = $1",
+	    5, params);
 }
 
 static bool
-create_anew(Worker *w, PgSession *target, PhaseResult *result, Error *err)
+store_report(PgSession *target, const Job *job, const KeeperReport *report, Error *err)
+{
+	if (!copy_queue_begin(target, job, err))
+		return false;
+	if (store_snapshot(target, job, report, err) &&
+	    (report->insert_lsn[0] != '\0' || store_identity(target, job, err)))
+		return copy_queue_commit(target, err);
+	copy_queue_rollback(target);
+	return false;
+}
+
+static bool
+create_anew(Worker *w, KeeperKind kind, PgSession *target, PhaseResult *result, Error *err)
 {
 	const Job *job = worker_job(w);
-	KeeperReport report;
+	KeeperReport *report = xcalloc(1, sizeof(*report));
 	pid_t keeper;
 	int pipe_fd;
 	bool ok;
 
 	*result = PHASE_TROUBLE;
-	pipe_fd = keeper_start(w, &keeper, err);
-	if (pipe_fd < 0)
-		return false;
-	ok = keeper_await(w, pipe_fd, keeper, &report, result, err);
-	if (ok && !store_report(target, job, &report, err))
+	pipe_fd = keeper_start(w, kind, &keeper, err);
+	ok = pipe_fd >= 0 && keeper_await(w, pipe_fd, keeper, report, result, err);
+	if (ok && !store_report(target, job, report, err))
 	{
 		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
 		ok = false;
 	}
-	close(pipe_fd); /* the keeper goes by what the target says from here on */
+	if (pipe_fd >= 0)
+		close(pipe_fd); /* the keeper goes by what the target says from here on */
+	free(report);
 	return ok;
+}
+
+bool
+copy_keeper_later(Worker *w, PgSession *target, PhaseResult *result, Error *err)
+{
+	return create_anew(w, KEEPER_LATER, target, result, err);
+}
+
+/* The slot that the load's stream will begin at: still as it was made?  *stored: it was made. */
+static bool
+check_slot(PgSession *target, const Job *job, bool *stored, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	SourceExpected expected = {.slot = job->slot_name};
+	PgSession *source = NULL;
+	bool lost;
+	bool ok = true;
+	PgRows *rows = pg_session_query(
+	    target, err,
+	    "SELECT end_lsn, coalesce(source_system, ''), coalesce(source_timeline, 0), "
+	    "coalesce(source_database, '') FROM dts.target_progress WHERE slot_name = $1 AND "
+	    "consistent_point IS NOT NULL AND end_lsn IS NOT NULL",
+	    1, params);
+
+	*stored = rows != NULL && pg_rows_count(rows) == 1;
+	if (*stored)
+	{
+		ok = lsn_parse(pg_rows_get(rows, 0, 0), &expected.stored.value);
+		expected.system = pg_rows_get(rows, 0, 1);
+		expected.timeline = (int) pg_rows_int(rows, 0, 2);
+		expected.database = pg_rows_get(rows, 0, 3);
+		source = pg_session_open(job->source_conninfo, PG_SESSION_REPLICATION, job->slot_name, NULL,
+		                         err);
+		ok = ok && source != NULL && source_slot_verify(source, &expected, &lost, err);
+		pg_session_close(source);
+	}
+	pg_rows_free(rows);
+	return rows != NULL && ok;
+}
+
+/* The snapshot is gone and still needed. */
+static bool
+replace_lost(Worker *w, PgSession *target, CopyStep step, PhaseResult *result, Error *err)
+{
+	const Job *job = worker_job(w);
+	const bool *phases = job->options.phases;
+	bool stays = false;
+	bool ok = true;
+
+	/* without a stream nothing would bring tables of two snapshots together */
+	if (phases[PHASE_FULL] && phases[PHASE_INCREMENTAL])
+		ok = check_slot(target, job, &stays, err);
+	ok = ok && forget_lost(target, job, step, !stays, err) &&
+	     (!phases[PHASE_INCREMENTAL] || stays || drop_slot(job, err));
+	if (ok)
+		return create_anew(w,
+		                   stays                       ? KEEPER_LATER
+		                   : phases[PHASE_INCREMENTAL] ? KEEPER_SLOT
+		                                               : KEEPER_PLAIN,
+		                   target, result, err);
+	if (strcmp(err->sqlstate, ERR_LOST) == 0)
+		*result = PHASE_LOST;
+	else
+		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
+	return false;
 }
 
 bool
@@ -542,16 +440,11 @@ copy_keeper_create(Worker *w, PhaseResult *result, Error *err)
 		case SNAPSHOT_UNKNOWN: /* an end that is away for a moment must not cost the whole load */
 			break;
 	}
+	if (!ok)
+		*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
 	/* from there on the snapshot is of no use, and the slot is the stream's business */
-	if (ok && step >= STEP_DATA_DONE)
-	{
-		pg_session_close(target);
-		return true;
-	}
-	ok = ok && forget_lost(target, job, step, err) &&
-	     (!phases[PHASE_INCREMENTAL] || drop_slot(job, err));
-	*result = sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
-	ok = ok && create_anew(w, target, result, err);
+	else if (step < STEP_DATA_DONE)
+		ok = replace_lost(w, target, step, result, err);
 	pg_session_close(target);
 	return ok;
 }

@@ -18,6 +18,7 @@
 #include "copy_large.h"
 #include "copy_plan.h"
 #include "copy_queue.h"
+#include "copy_table.h"
 #include "strbuf.h"
 
 #define LOOK_BATCH 100
@@ -30,6 +31,7 @@ typedef struct TargetTable
 	bool filled; /* holds rows */
 	bool alike;  /* same columns of the same types as on the source */
 	bool ours;   /* filled by us: a stage EMPTY row stands from an earlier plan */
+	bool empty;  /* to be emptied whatever the policy says */
 } TargetTable;
 
 typedef struct LoadPlan
@@ -41,6 +43,7 @@ typedef struct LoadPlan
 	Catalog catalog;
 	TargetTable *states; /* by index in the catalog */
 	CopyTasks tasks;
+	bool beside; /* the stream: tables that wait, and no others */
 } LoadPlan;
 
 /* Which of these tables exist on the target as something that takes rows. */
@@ -169,7 +172,6 @@ look_at_target(LoadPlan *plan, WorkerOrder *order, Error *err)
 {
 	int count = plan->catalog.count;
 
-	plan->states = arena_zalloc(plan->arena, sizeof(TargetTable) * ((size_t) count + 1));
 	if (!look_ours(plan, err))
 		return false;
 	for (int from = 0; from < count; from += LOOK_BATCH)
@@ -200,8 +202,8 @@ check_states(LoadPlan *plan, Error *err)
 		StrBuf *list = NULL;
 
 		if (!s->exists)
-			list = &missing;
-		else if (s->filled && !s->ours && fail && !t->config)
+			list = plan->beside ? NULL : &missing;
+		else if (s->filled && !s->ours && !s->empty && fail && !t->config)
 			list = &filled;
 		if (list == NULL)
 			continue;
@@ -242,7 +244,7 @@ merges(const LoadPlan *plan, int i)
 {
 	const TargetTable *s = &plan->states[i];
 
-	return s->filled && !s->ours && plan->catalog.tables[i].columns[0] != '\0' &&
+	return s->filled && !s->ours && !s->empty && plan->catalog.tables[i].columns[0] != '\0' &&
 	       (plan->job->options.same_name_tables == SAME_NAME_KEEP ||
 	        plan->catalog.tables[i].config);
 }
@@ -310,7 +312,7 @@ add_empties(LoadPlan *plan)
 		bool config = plan->catalog.tables[i].config;
 		CopyTask *task;
 
-		if (s->ours || (s->filled && (!truncate || config)))
+		if (s->ours || (s->filled && !s->empty && (!truncate || config)))
 			continue;
 		task = copy_tasks_add(&plan->tasks, STAGE_EMPTY, TASK_EMPTY);
 		set_table(task, &plan->catalog.tables[i]);
@@ -350,7 +352,7 @@ add_parts(LoadPlan *plan, bool can_split)
 		                                        : TASK_PART);
 
 		/* a table that the target made for itself may have an int for our bigint */
-		t->binary = t->binary && plan->states[p->table].alike;
+		t->binary = t->binary && (plan->states[p->table].alike || !plan->states[p->table].exists);
 		set_table(task, t);
 		task->source_sql = source_sql(plan, t, p);
 		task->target_sql = target_sql(plan, t, merge);
@@ -383,43 +385,136 @@ add_ending(LoadPlan *plan)
 	strbuf_free(&sql);
 }
 
+/* Their numbers for IN (...), and their rows in dts.target_table. */
 static bool
-store(LoadPlan *plan, Error *err)
+store_tables(LoadPlan *plan, Error *err)
+{
+	const Catalog *catalog = &plan->catalog;
+	StrBuf sql, list;
+	bool ok = true;
+
+	strbuf_init(&sql);
+	strbuf_init(&list);
+	for (int from = 0; ok && from < catalog->count; from += LOOK_BATCH)
+	{
+		strbuf_reset(&sql);
+		strbuf_reset(&list);
+		strbuf_puts(&sql, "INSERT INTO dts.target_table (slot_name, table_oid, schema_name, "
+		                  "table_name, state) VALUES ");
+		for (int i = from; i < catalog->count && i < from + LOOK_BATCH; i++)
+		{
+			const CatalogTable *t = &catalog->tables[i];
+
+			strbuf_puts(&sql, i > from ? ", (" : "(");
+			strbuf_literal(&sql, plan->job->slot_name);
+			strbuf_printf(&sql, ", %" PRIu32 ", ", t->oid);
+			strbuf_literal(&sql, t->schema);
+			strbuf_puts(&sql, ", ");
+			strbuf_literal(&sql, t->name);
+			strbuf_puts(&sql, ", 'waiting')");
+			strbuf_printf(&list, "%s%" PRIu32, i > from ? ", " : "", t->oid);
+		}
+		strbuf_puts(&sql, " ON CONFLICT (slot_name, table_oid) DO UPDATE SET schema_name = "
+		                  "excluded.schema_name, table_name = excluded.table_name");
+		ok = pg_session_exec(plan->target, err, sql.data, 0, NULL) &&
+		     copy_tables_begin(plan->target, plan->job, list.data, err);
+	}
+	strbuf_free(&sql);
+	strbuf_free(&list);
+	return ok;
+}
+
+/* Those that the source has no longer, or the job does not select: nothing is to be copied. */
+static bool
+forget_others(LoadPlan *plan, Error *err)
+{
+	const char *params[] = {plan->job->slot_name};
+
+	return pg_session_exec(
+	    plan->target, err,
+	    "DELETE FROM dts.target_table WHERE slot_name = $1 AND state = 'waiting'", 1, params);
+}
+
+static bool
+store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 {
 	if (!copy_queue_begin(plan->target, plan->job, err))
 		return false;
-	if (!copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) ||
-	    !copy_queue_weigh(plan->target, plan->job, err) ||
-	    !copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err))
-	{
-		copy_queue_rollback(plan->target);
+	if ((schema == NULL ||
+	     copy_queue_add(plan->target, plan->job, schema->tasks, schema->count, err)) &&
+	    copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) &&
+	    copy_queue_weigh(plan->target, plan->job, err) && store_tables(plan, err) &&
+	    forget_others(plan, err) &&
+	    (plan->beside || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
+		return copy_queue_commit(plan->target, err);
+	copy_queue_rollback(plan->target);
+	return false;
+}
+
+/* Leaves out what an earlier snapshot's copy holds whole; beside the stream, all that do not wait. */
+static bool
+choose_tables(LoadPlan *plan, Error *err)
+{
+	Catalog *catalog = &plan->catalog;
+	CopyTables known;
+	int left = 0;
+
+	if (!copy_tables_read(&known, plan->target, plan->job, plan->arena, err))
 		return false;
+	plan->states = arena_zalloc(plan->arena, sizeof(TargetTable) * ((size_t) catalog->count + 1));
+	for (int i = 0; i < catalog->count; i++)
+	{
+		const GateTable *t = copy_tables_find(&known, catalog->tables[i].oid);
+
+		if (t == NULL ? plan->beside : t->state != GATE_WAITING)
+			continue;
+		plan->states[left].empty = t != NULL && known.to_empty[t - known.tables];
+		catalog->tables[left++] = catalog->tables[i];
 	}
-	return copy_queue_commit(plan->target, err);
+	catalog->count = left;
+	return true;
+}
+
+static bool
+make_plan(LoadPlan *plan, PgSession *source, const CopyTasks *schema, WorkerOrder *order,
+          Error *err)
+{
+	bool ok;
+
+	*order = ORDER_GO_ON;
+	plan->arena = arena_create(256 * 1024);
+	plan->tasks.arena = plan->arena;
+	ok = copy_catalog_read(&plan->catalog, source, plan->job, plan->arena, err) &&
+	     choose_tables(plan, err) && look_at_target(plan, order, err) && check_states(plan, err);
+	if (ok)
+	{
+		add_empties(plan);
+		add_parts(plan, pg_session_version(source) >= 140000);
+		ok = plan->beside || copy_large_plan(&plan->tasks, source, plan->target, plan->job, err);
+	}
+	if (ok)
+	{
+		add_ending(plan);
+		ok = store(plan, schema, err);
+	}
+	arena_destroy(plan->arena);
+	return ok;
 }
 
 bool
 copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *order, Error *err)
 {
 	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target};
-	bool ok;
 
-	*order = ORDER_GO_ON;
-	plan.arena = arena_create(256 * 1024);
-	plan.tasks.arena = plan.arena;
-	ok = copy_catalog_read(&plan.catalog, source, plan.job, plan.arena, err) &&
-	     look_at_target(&plan, order, err) && check_states(&plan, err);
-	if (ok)
-	{
-		add_empties(&plan);
-		add_parts(&plan, pg_session_version(source) >= 140000);
-		ok = copy_large_plan(&plan.tasks, source, target, plan.job, err);
-	}
-	if (ok)
-	{
-		add_ending(&plan);
-		ok = store(&plan, err);
-	}
-	arena_destroy(plan.arena);
-	return ok;
+	return make_plan(&plan, source, NULL, order, err);
+}
+
+bool
+copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTasks *schema,
+                      Error *err)
+{
+	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target, .beside = true};
+	WorkerOrder order;
+
+	return make_plan(&plan, source, schema, &order, err);
 }

@@ -237,8 +237,8 @@ pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes,
 		{
 			told = *bytes;
 			part->progress(part->arg, rows, *bytes);
-			/* the target says nothing during a COPY but that it has failed */
-			if (ok && has_input(target))
+			/* the target hardly says anything during a COPY but that it has failed */
+			if (ok && !part->deaf && has_input(target))
 				break; /* not to the end: *whole stays false */
 		}
 	}
@@ -290,7 +290,7 @@ transfer(const CopyPart *part, PgSession *source, PgSession *target, int64_t *ro
 	{
 		/* its own error is what counts; if it had none, it repeats what we told it */
 		if (cut_off(target, err) || strcmp(err->sqlstate, "57014") == 0)
-			error_set(err, ERR_CONNECTION, "the target stopped taking rows");
+			*end = PART_AGAIN;
 		return false;
 	}
 	if (!copy_finish(source, &sent, err))
@@ -404,7 +404,6 @@ copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_
 	ok = lock_and_look(part->task, source, end, err) &&
 	     (!part->merge || merge_begin(part->task, target, err)) &&
 	     transfer(part, source, target, rows, bytes, end, err);
-	*end = ok ? PART_FAILED : *end;
 	return ok && (!part->merge || merge_end(part->task, target, rows, err));
 }
 

@@ -18,6 +18,7 @@ typedef struct CopyPart
 	const CopyTask *task;
 	bool merge;             /* by way of a staging table: rows whose key exists stay as they are */
 	const char *target_sql; /* the task's, or what takes its place */
+	bool deaf;              /* what the target says during the COPY is no sign of its failure */
 	void (*progress)(void *arg, int64_t rows, int64_t bytes); /* now and then */
 	void *arg;
 } CopyPart;
@@ -28,6 +29,7 @@ typedef enum CopyPartEnd
 	PART_SNAPSHOT_LOST, /* err, too */
 	PART_CHANGED,       /* the table is not what the snapshot shows; err says how */
 	PART_GAVE_WAY,      /* somebody on the source waits for the table, or has it: later */
+	PART_AGAIN,         /* the target spoke without having failed: again, deaf to that */
 } CopyPartEnd;
 
 /*

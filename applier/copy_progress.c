@@ -77,7 +77,7 @@ CopyProgress *
 copy_progress_open(Worker *w, PgSession *target, Error *err)
 {
 	const char *params[] = {worker_job(w)->slot_name};
-	char sql[1024];
+	char sql[1536];
 	CopyProgress *p;
 	PgRows *rows;
 
@@ -89,7 +89,9 @@ copy_progress_open(Worker *w, PgSession *target, Error *err)
 	         "coalesce(sum(rows_estimated), 0), coalesce(sum(bytes_estimated), 0), "
 	         "coalesce(sum(rows_done) FILTER (WHERE stage = %d), 0), "
 	         "coalesce(sum(bytes_done) FILTER (WHERE stage = %d), 0) "
-	         "FROM dts.target_part WHERE slot_name = $1 AND table_oid <> 0 GROUP BY table_oid "
+	         "FROM dts.target_part p WHERE slot_name = $1 AND table_oid <> 0 AND NOT EXISTS ("
+	         "SELECT FROM dts.target_table t WHERE t.slot_name = p.slot_name AND t.table_oid = "
+	         "p.table_oid AND t.state IN ('joined', 'quarantined', 'removed')) GROUP BY table_oid "
 	         "HAVING count(*) FILTER (WHERE stage = %d) > 0 ORDER BY table_oid",
 	         STAGE_DATA, STAGE_DATA, STAGE_INDEX, STAGE_DATA, STAGE_DATA, STAGE_DATA);
 	rows = pg_session_query(target, err, sql, 1, params);

@@ -256,7 +256,7 @@ judge_parts(Chooser *c, bool last_time)
 			const ArchiveEntry *d = depends_on(c, e, k);
 
 			if (d != NULL && verdict[d->id] == ENTRY_DROP)
-				missing = d;
+				missing = missing == NULL || is_relation(d) ? d : missing;
 			else if (d != NULL && verdict[d->id] == ENTRY_KEEP)
 				kept = d;
 		}

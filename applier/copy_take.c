@@ -110,15 +110,16 @@ take_where(PgSession *target, const Job *job, const char *condition, const char 
  * Indexes of tables that are whole, and statistics of those that have their indexes, too.  A
  * statistics task without OID waits for its stage.
  */
-#define IS_READY                                                                                   \
-	"(stage = 4 OR stage = 9 AND table_oid <> 0) AND NOT EXISTS (SELECT FROM dts.target_part d "   \
-	"WHERE d.slot_name = $1"                                                                       \
+#define NOTHING_BEFORE                                                                             \
+	" AND NOT EXISTS (SELECT FROM dts.target_part d WHERE d.slot_name = $1"                        \
 	" AND d.table_oid = t.table_oid AND t.table_oid <> 0 AND d.state = 'todo'"                     \
 	" AND d.stage < CASE t.stage WHEN 4 THEN 4 ELSE 5 END)"
+static const char index_ready[] = "stage = 4" NOTHING_BEFORE;
+static const char ready[] = "(stage = 4 OR stage = 9 AND table_oid <> 0)" NOTHING_BEFORE;
 #define IS_FREE_PART  "kind <> 'changed'"
 #define LARGEST_FIRST "bytes_estimated DESC, part_id"
 
-_Static_assert(STAGE_INDEX == 4 && STAGE_ANALYZE == 9, "the texts above name the stages");
+_Static_assert(STAGE_INDEX == 4 && STAGE_ANALYZE == 9, "the texts above name them");
 
 /* The rest of what belongs to the transaction: other small tables, or the table's other indexes. */
 static CopyTake
@@ -211,9 +212,10 @@ copy_take_next(PgSession *target, const Job *job, CopyStage last, const char *av
 {
 	const char *params[] = {job->slot_name};
 	CopyTake take = TAKE_BUSY;
-	char large[sizeof(IS_READY) + 64];
+	const char *follows = last < STAGE_ANALYZE ? index_ready : ready;
+	char large[sizeof(ready) + 64];
 	CopyStage stage;
-	bool ready;
+	bool some;
 	PgRows *rows = pg_session_query(target, err,
 	                                "SELECT stage FROM dts.target_part WHERE slot_name = $1 AND "
 	                                "state = 'todo' ORDER BY stage LIMIT 1",
@@ -227,17 +229,17 @@ copy_take_next(PgSession *target, const Job *job, CopyStage last, const char *av
 	if (stage > last)
 		return TAKE_NONE;
 
-	/* before the data nothing is ready; statistics are wanted only of a load that goes that far */
-	ready = stage >= STAGE_DATA && stage < STAGE_ANALYZE && last == STAGE_ANALYZE;
-	if (ready)
+	/* before the data nothing is ready */
+	some = stage >= STAGE_DATA && stage < STAGE_ANALYZE && last >= STAGE_INDEX;
+	if (some)
 	{
-		snprintf(large, sizeof(large), "bytes_estimated >= %d AND " IS_READY, TAKE_LARGE_BYTES);
+		snprintf(large, sizeof(large), "bytes_estimated >= %d AND %s", TAKE_LARGE_BYTES, follows);
 		take = take_where(target, job, large, LARGEST_FIRST, 1, arena, batch, err);
 	}
 	if (take == TAKE_BUSY)
 		take = take_stage(target, job, stage, avoid, arena, batch, err);
-	if (take == TAKE_BUSY && ready)
-		take = take_where(target, job, IS_READY, LARGEST_FIRST, 1, arena, batch, err);
+	if (take == TAKE_BUSY && some)
+		take = take_where(target, job, follows, LARGEST_FIRST, 1, arena, batch, err);
 	if (take == TAKE_BUSY && stage == STAGE_DATA)
 		return nothing_taken(target, job, err);
 	return take == TAKE_TASK ? complete_batch(target, job, avoid, arena, batch, err) : take;
@@ -276,7 +278,7 @@ copy_take_mark(PgSession *target, const Job *job, CopyStage last, Arena *arena, 
 	if (!mark_done(target, job, batch, err))
 		return false;
 	batch->marked = to;
-	if (last < STAGE_ANALYZE)
+	if (last < STAGE_INDEX)
 		return true;
 	strbuf_init(&condition);
 	strbuf_puts(&condition, "table_oid IN (");
@@ -288,7 +290,7 @@ copy_take_mark(PgSession *target, const Job *job, CopyStage last, Arena *arena, 
 		    t->bytes_estimated < TAKE_SMALL_BYTES)
 			strbuf_printf(&condition, "%s%" PRIu32, n++ > 0 ? "," : "", t->table_oid);
 	}
-	strbuf_puts(&condition, ") AND " IS_READY);
+	strbuf_printf(&condition, ") AND %s", last < STAGE_ANALYZE ? index_ready : ready);
 	if (n > 0)
 		take = take_where(target, job, condition.data, "stage, part_id", TAKE_BATCH_MAX, arena,
 		                  batch, err);

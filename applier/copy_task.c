@@ -104,6 +104,8 @@ run_empty(const CopyTaskRun *run, const CopyTask *task, Error *err)
 		strbuf_qualified(&sql, task->schema, task->table);
 		ok = pg_session_exec(run->target, err, "ROLLBACK TO dts_empty", 0, NULL) &&
 		     pg_session_exec(run->target, err, sql.data, 0, NULL);
+		if (ok)
+			error_clear(err);
 	}
 	strbuf_free(&sql);
 	if (!ok && (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0))
@@ -143,6 +145,7 @@ run_part(const CopyTaskRun *run, const CopyTask *task, int64_t *rows, int64_t *b
 	CopyPart part = {.task = task,
 	                 .merge = task->kind == TASK_MERGE,
 	                 .target_sql = task->target_sql,
+	                 .deaf = run->deaf,
 	                 .progress = run->progress,
 	                 .arg = run->arg};
 	PgSession *source = run->source(run->arg, end, err);

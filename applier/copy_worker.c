@@ -58,6 +58,7 @@ typedef struct CopyWorker
 	CopyPartEnd end; /* how the last task failed */
 	Avoided avoided[AVOID_MAX];
 	int idle_ms; /* how long it last waited for others */
+	bool deaf;   /* to what the target says during a COPY: notices, changed settings */
 } CopyWorker;
 
 size_t
@@ -306,6 +307,7 @@ run_batch(CopyWorker *cw, Error *err)
 	const CopyTaskRun run = {.job = cw->options->job,
 	                         .target = cw->target,
 	                         .arena = cw->arena,
+	                         .deaf = cw->deaf,
 	                         .source = source_for,
 	                         .progress = tell_progress,
 	                         .note = tell_note,
@@ -394,6 +396,12 @@ goes_on(CopyWorker *cw, int *deadlocks, Error *err)
 		error_clear(err);
 		return true;
 	}
+	if (cw->end == PART_AGAIN)
+	{
+		cw->deaf = true;
+		error_clear(err);
+		return true;
+	}
 	if (strcmp(err->sqlstate, "40P01") != 0 || ++*deadlocks >= DEADLOCK_ATTEMPTS)
 		return false;
 	usleep((useconds_t) (20000 * (1 + getpid() % 7))); /* two foreign keys crossed */
@@ -412,6 +420,7 @@ turn(CopyWorker *cw, Error *err)
 	strbuf_init(&avoid);
 	list_avoided(cw, &avoid, &wait_ms);
 	cw->task = NULL;
+	error_clear(err); /* what an earlier task got over must not be taken for this one's */
 	cw->end = PART_FAILED;
 	take = copy_queue_begin(cw->target, cw->options->job, err) ? do_batch(cw, avoid.data, err)
 	                                                           : TAKE_FAILED;

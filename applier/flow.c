@@ -144,11 +144,59 @@ take_event(Flow *flow, Error *err)
 	return ok ? TARGET_OK : TARGET_FAILED;
 }
 
+/* The event that the source has just handed out, as far as the target is to see it. */
+static bool
+admit(Flow *flow, Error *err)
+{
+	if (flow->tables == NULL)
+		return true;
+	switch (flow->event.kind)
+	{
+		case SOURCE_CHANGE:
+			return !flow->batch.in_transaction ||
+			       table_join_admit(flow->tables, &flow->batch.header, &flow->event, err);
+		case SOURCE_COMMIT:
+			table_join_passed(flow->tables, flow->event.header->end);
+			break;
+		case SOURCE_KEEPALIVE:
+			table_join_passed(flow->tables, flow->event.wal_end);
+			break;
+		case SOURCE_IDLE:
+			table_join_rest(flow->tables);
+			break;
+		case SOURCE_BEGIN:
+			break;
+	}
+	return true;
+}
+
+/* At a batch's boundary: tables leave the stream and join it. */
+static TargetResult
+move_tables(Flow *flow, Error *err)
+{
+	const char *encoding = flow->source->ops->encoding(flow->source);
+	TargetResult result = TARGET_OK;
+
+	if (flow->tables == NULL || flow->batch.in_transaction || flow->has_event ||
+	    !table_join_pending(flow->tables) || (flow->finishing && !table_join_busy(flow->tables)))
+		return TARGET_OK;
+	batch_idle(&flow->batch);
+	if (flow->batch.open)
+		result = commit_batch(flow, err);
+	if (result == TARGET_OK)
+		result = table_join_step(flow->tables, flow->target, encoding, flow->batch.idle,
+		                         flow->status.batches_in_flight, err);
+	flow->target->ops->status(flow->target, &flow->status);
+	return result;
+}
+
 /* Whether the flow takes another event now. */
 static bool
 wants_event(const Flow *flow)
 {
 	if (flow->source_idle || flow->blocked)
+		return false;
+	if (flow->paused && !flow->batch.in_transaction)
 		return false;
 	return !flow->finishing || flow->batch.in_transaction;
 }
@@ -156,14 +204,23 @@ wants_event(const Flow *flow)
 static bool
 take_events(Flow *flow, Error *err)
 {
+	TargetResult result = TARGET_OK;
+
 	flow->source_idle = false;
 	flow->blocked = false;
+	if (flow->finishing || flow->paused)
+		result = move_tables(flow, err);
+	if (result != TARGET_OK)
+	{
+		flow->blocked = true;
+		return result == TARGET_WAIT;
+	}
 	for (int i = 0; i < EVENTS_MAX && wants_event(flow); i++)
 	{
-		TargetResult result = TARGET_OK;
-
 		if (flow->batch.due)
 			result = commit_batch(flow, err);
+		if (result == TARGET_OK)
+			result = move_tables(flow, err);
 		if (result == TARGET_OK && !flow->has_event)
 		{
 			if (!flow->source->ops->next(flow->source, &flow->event, err))
@@ -173,6 +230,8 @@ take_events(Flow *flow, Error *err)
 			}
 			flow->has_event = true;
 			flow->progress.stream.bytes += (int64_t) flow->event.bytes;
+			if (!admit(flow, err))
+				return false;
 		}
 		if (result == TARGET_OK)
 			result = take_event(flow, err);
@@ -181,6 +240,7 @@ take_events(Flow *flow, Error *err)
 		flow->blocked = result == TARGET_WAIT;
 		if (result == TARGET_OK)
 			flow->has_event = false;
+		result = TARGET_OK;
 	}
 	if (flow->finishing)
 		batch_idle(&flow->batch);
@@ -210,6 +270,7 @@ store_idle(Flow *flow, int64_t now_us, Error *err)
 	TargetResult result;
 
 	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
+	    (flow->tables != NULL && table_join_busy(flow->tables)) ||
 	    !progress_idle_due(&flow->progress, position.end, now_us, haste))
 		return true;
 	result = flow->target->ops->begin(flow->target, err);
@@ -226,6 +287,7 @@ static bool
 acknowledge(Flow *flow, int64_t now_us, Error *err)
 {
 	bool moved = progress_durable(&flow->progress, &flow->status.durable);
+	SourceLsn forget = flow->progress.stream.durable;
 
 	if (moved && flow->idle_sent && flow->status.batches_in_flight == 0)
 	{
@@ -234,7 +296,9 @@ acknowledge(Flow *flow, int64_t now_us, Error *err)
 	}
 	if (moved)
 		FAULT_POINT("apply.before_ack");
-	if (!flow->source->ops->feedback(flow->source, flow->progress.stream.durable, now_us, err))
+	if (flow->tables != NULL)
+		forget = table_join_ack(flow->tables, forget);
+	if (!flow->source->ops->feedback(flow->source, forget, now_us, err))
 	{
 		flow->source_failed = true;
 		return false;
@@ -278,6 +342,7 @@ bool
 flow_finished(const Flow *flow)
 {
 	return flow->finishing && !flow->batch.in_transaction && !flow->batch.open &&
+	       (flow->tables == NULL || !table_join_busy(flow->tables)) &&
 	       flow->status.batches_in_flight == 0 &&
 	       flow->batch.idle.value <= flow->progress.stream.durable.value;
 }

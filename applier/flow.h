@@ -16,6 +16,7 @@
 #include "error.h"
 #include "progress.h"
 #include "source.h"
+#include "table_join.h"
 #include "target.h"
 
 #define FLOW_MARKER_PREFIX "dts.marker"
@@ -27,6 +28,7 @@ typedef struct Flow
 {
 	ChangeSource *source; /* borrowed */
 	Target *target;       /* borrowed */
+	TableJoin *tables;    /* borrowed; NULL: every table is simply part of the stream */
 	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
 	Batch batch;
 	Progress progress;
@@ -40,6 +42,7 @@ typedef struct Flow
 	bool idle_sent;   /* the commit in flight is one of idle progress */
 	bool finishing;   /* take no new transaction */
 	bool synchronous; /* commits on the source wait for us, also those that carry nothing for us */
+	bool paused;      /* for the owner to set: take no event, only move tables */
 	bool source_failed; /* an error was the source's, not the target's */
 } Flow;
 

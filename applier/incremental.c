@@ -21,6 +21,7 @@
 #include "pg_session.h"
 #include "source_slot.h"
 #include "source_stream.h"
+#include "table_load.h"
 #include "target_pg.h"
 
 #define BATCH_ROWS         20000
@@ -28,6 +29,7 @@
 #define WAIT_MS            1000
 #define RELEASE_SLOT_MS    3000
 #define FINISH_US          (2 * 1000000LL)  /* for the transaction at hand to become whole */
+#define SETTLE_US          (5 * 1000000LL)  /* for requests about tables to be followed first */
 #define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
 #define EVENT_EVERY_US     (10 * 1000000LL)
 #define LOOK_EVERY_US      (2 * 1000000LL)
@@ -44,6 +46,8 @@ typedef struct Incremental
 	PgSession *marker_session; /* on the source */
 	char marker[SOURCE_NAME_SIZE + 2 * TOKEN_BYTES + 3];
 	Flow flow;
+	TableJoin *join;
+	TableLoad *load; /* the phase's */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
 	int64_t look_not_before_us;
@@ -73,18 +77,25 @@ verify_slot(Incremental *inc, const TargetPgStored *stored, Error *err)
 	return ok;
 }
 
+static const char *
+work_dir(void)
+{
+	const char *dir = getenv("DTS_WORK_DIR");
+
+	return dir ? dir : "/var/tmp";
+}
+
 static bool
 open_source(Incremental *inc, SourceLsn start, Error *err)
 {
 	Arena *arena = arena_create(4096);
 	SourceOption options[DECODER_OPTIONS_MAX];
-	const char *work_dir = getenv("DTS_WORK_DIR");
 	SourceStreamOptions stream = {
 	    .conninfo = inc->job->source_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .start = start,
 	    .decoder_options = options,
-	    .work_dir = work_dir ? work_dir : "/var/tmp",
+	    .work_dir = work_dir(),
 	};
 
 	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options);
@@ -124,7 +135,9 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .epoch = inc->job->epoch,
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
 	};
+	TableJoinOptions join = {.slot_name = inc->job->slot_name, .work_dir = work_dir()};
 	TargetPgStored stored;
+	SourceLsn start;
 
 	*at_source = false;
 	inc->target = target_pg_open(&options, &stored, err);
@@ -136,22 +149,31 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 		error_hint(err, "Stop the job and load again.");
 		return false;
 	}
+	join.stored = stored.position;
+	inc->join = table_join_create(&join);
+	if (!table_load_attach(inc->load, inc->join, err))
+		return false;
+	/* tables that are being loaded need what the others have already */
+	start = table_join_ack(inc->join, stored.position);
 	*at_source = true;
 	inc->marker_session = pg_session_open(inc->job->source_conninfo, PG_SESSION_SOURCE,
 	                                      inc->job->slot_name, NULL, err);
 	if (inc->marker_session == NULL ||
 	    !pg_session_exec(inc->marker_session, err, "SET statement_timeout = 2500", 0, NULL) ||
 	    !make_marker_token(inc, err) || !verify_slot(inc, &stored, err) ||
-	    !open_source(inc, stored.position, err))
+	    !open_source(inc, start, err))
 		return false;
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
+	inc->flow.tables = inc->join;
 	return true;
 }
 
 static void
 close_sessions(Incremental *inc)
 {
+	table_load_detach(inc->load);
+	table_join_destroy(inc->join);
 	if (inc->source != NULL)
 		inc->source->ops->close(inc->source);
 	if (inc->target != NULL)
@@ -167,7 +189,8 @@ serve_markers(Incremental *inc, Error *err)
 	char content[sizeof(inc->marker) + 24];
 	const char *params[] = {FLOW_MARKER_PREFIX, content};
 
-	if (progress_marker_durable(&inc->flow.progress, &marker))
+	/* what a table that is being loaded has missed is not on the target */
+	if (!table_load_busy(inc->load) && progress_marker_durable(&inc->flow.progress, &marker))
 		worker_marker_durable(inc->w, marker);
 	if (!worker_marker_wanted(inc->w, &marker))
 		return true;
@@ -212,9 +235,11 @@ static void
 report(Incremental *inc, int64_t now_us)
 {
 	const TargetStatus *status = &inc->flow.status;
+	StreamProgress progress = inc->flow.progress.stream;
 	StreamStats *stats = worker_stream_stats(inc->w);
 
-	worker_report_stream(inc->w, &inc->flow.progress.stream);
+	progress.caught_up = progress.caught_up && !table_load_busy(inc->load);
+	worker_report_stream(inc->w, &progress);
 	stats->session = status->stats;
 	stats->bytes_spooled = (int64_t) inc->source->ops->held(inc->source);
 	stream_stats_worked(stats, now_us);
@@ -243,24 +268,25 @@ static WorkerOrder
 wait_for_work(Incremental *inc)
 {
 	const Flow *flow = &inc->flow;
-	struct pollfd fds[2] = {
-	    {.fd = inc->target->ops->socket(inc->target),
-	     .events = inc->target->ops->events(inc->target)},
-	    {.fd = inc->source->ops->socket(inc->source), .events = POLLIN},
-	};
-	bool stopped = flow->finishing && !flow->batch.in_transaction;
+	struct pollfd fds[2 + TABLE_LOAD_FDS];
+	int n = 0;
+	bool stopped = (flow->finishing || flow->paused) && !flow->batch.in_transaction;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
-	int wait_ms = flow->synchronous ? PROGRESS_IDLE_SOON_US / 1000 : WAIT_MS;
+	int wait_ms = WAIT_MS;
 	StreamStats *stats = worker_stream_stats(inc->w);
 	WorkerOrder order;
 
-	if (flow->batch.idle.value <= flow->progress.stream.durable.value)
-		wait_ms = WAIT_MS;
-
+	if (flow->synchronous && flow->batch.idle.value > flow->progress.stream.durable.value)
+		wait_ms = PROGRESS_IDLE_SOON_US / 1000;
+	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
+	                           .events = inc->target->ops->events(inc->target)};
+	/* while the target is full, what the source sends stays in the socket */
+	if (!flow->blocked && !stopped)
+		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
+	n += table_load_poll(inc->load, fds + n, &wait_ms);
 	if (waits)
 		stream_stats_worked(stats, clock_us());
-	/* while the target is full, what the source sends stays in the socket */
-	order = worker_wait(inc->w, fds, flow->blocked || stopped ? 1 : 2, waits ? wait_ms : 0);
+	order = worker_wait(inc->w, fds, n, waits ? wait_ms : 0);
 	if (waits)
 		stream_stats_waited(stats,
 		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
@@ -284,11 +310,76 @@ may_leave(const Incremental *inc, int64_t since_us, int64_t now_us)
 	return now_us - since_us > DRAIN_US;
 }
 
-static PhaseResult
-stream(Incremental *inc, Error *err)
+/* How a session of the stream ended. */
+typedef enum StreamEnd
 {
+	STREAM_ENDED,  /* with the phase's result */
+	STREAM_REOPEN, /* at once, with the job as it is now */
+} StreamEnd;
+
+/* Tables beside the stream.  False: the stream ends, with *result or to be opened anew. */
+static bool
+serve_tables(Incremental *inc, StreamEnd *end, PhaseResult *result, Error *err)
+{
+	switch (table_load_step(inc->load, err))
+	{
+		case LOAD_GO_ON:
+			return true;
+		case LOAD_REOPEN:
+			*end = STREAM_REOPEN;
+			return false;
+		case LOAD_YIELD:
+			*result = PHASE_YIELDED;
+			return false;
+		case LOAD_FAILED:
+			*result = incremental_classify(err, false);
+			return false;
+	}
+	return true;
+}
+
+/*
+ * An error that concerns one table, where the job is to go on without such: the table is put
+ * aside.  False: the error stands.
+ */
+static bool
+put_aside(Incremental *inc, PhaseResult result, Error *err)
+{
+	const Relation *relation;
+	Error reason = *err;
+
+	if (inc->target != NULL)
+		inc->target->ops->status(inc->target, &inc->flow.status);
+	relation = inc->flow.status.failed;
+	if (result != PHASE_TROUBLE || relation == NULL || !inc->job->options.quarantine)
+		return false;
+	if (!table_load_quarantine(inc->load, relation->oid, relation->schema, relation->name, &reason,
+	                           err))
+		return false;
+	error_clear(err);
+	return true;
+}
+
+/*
+ * Requests that wait when the stream begins come before its first transaction: it may be one that
+ * cannot be applied until its table is taken out or loaded again.
+ */
+static void
+settle(Incremental *inc, int64_t since_us, int64_t now_us)
+{
+	if (inc->flow.paused)
+		inc->flow.paused = now_us - since_us < SETTLE_US && table_load_requested(inc->load);
+}
+
+static PhaseResult
+stream(Incremental *inc, StreamEnd *end, Error *err)
+{
+	PhaseResult result = PHASE_YIELDED;
+	int64_t since_us = worker_now_us(inc->w);
 	int64_t yield_since_us = 0;
 
+	*end = STREAM_ENDED;
+	inc->flow.paused = table_load_requested(inc->load);
 	for (;;)
 	{
 		WorkerOrder order = wait_for_work(inc);
@@ -301,8 +392,16 @@ stream(Incremental *inc, Error *err)
 			flow_finish(&inc->flow);
 			yield_since_us = now_us;
 		}
+		settle(inc, since_us, now_us);
 		if (!flow_step(&inc->flow, now_us, err))
-			return incremental_classify(err, inc->flow.source_failed);
+		{
+			result = incremental_classify(err, inc->flow.source_failed);
+			if (put_aside(inc, result, err))
+				*end = STREAM_REOPEN;
+			return result;
+		}
+		if (!inc->flow.finishing && !serve_tables(inc, end, &result, err))
+			return result;
 		report(inc, now_us);
 		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
@@ -313,41 +412,50 @@ stream(Incremental *inc, Error *err)
 
 /* One pair of sessions from opening to closing; moved: anything became durable. */
 static PhaseResult
-run_sessions(Worker *w, bool *moved, Error *err)
+run_sessions(Worker *w, TableLoad *load, StreamEnd *end, bool *moved, Error *err)
 {
-	Incremental inc = {.w = w, .job = worker_job(w)};
+	Incremental inc = {.w = w, .job = worker_job(w), .load = load};
 	bool at_source;
 	PhaseResult result;
 
 	*moved = false;
+	*end = STREAM_ENDED;
 	if (open_sessions(&inc, &at_source, err))
 	{
 		SourceLsn start = inc.flow.progress.stream.durable;
 
 		worker_event(w, "info", "streaming", "streaming from " LSN_FORMAT, LSN_ARGS(start));
 		stream_stats_begin(worker_stream_stats(w), clock_us());
-		result = stream(&inc, err);
+		result = stream(&inc, end, err);
 		stream_stats_end(worker_stream_stats(w), clock_us());
 		*moved = inc.flow.progress.stream.durable.value > start.value;
 	}
 	else
 		result = incremental_classify(err, at_source);
-	if (result != PHASE_YIELDED)
+	if (result != PHASE_YIELDED && *end == STREAM_ENDED)
 		error_context(err, "phase incremental");
 	close_sessions(&inc);
 	return result;
 }
 
-PhaseResult
-incremental_run(Worker *w, Error *err)
+static PhaseResult
+run_streams(Worker *w, TableLoad *load, Error *err)
 {
 	int failures = 0;
 
 	for (;;)
 	{
+		StreamEnd end;
 		bool moved;
-		PhaseResult result = run_sessions(w, &moved, err);
+		PhaseResult result = run_sessions(w, load, &end, &moved, err);
 
+		if (end == STREAM_REOPEN)
+		{
+			if (!worker_reread(w))
+				return PHASE_YIELDED;
+			worker_marker_again(w);
+			continue;
+		}
 		/* bytes that make no sense may have been damaged on their way: ask for them again */
 		if (result != PHASE_TRANSIENT || strcmp(err->sqlstate, ERR_PROTOCOL) != 0)
 			return result;
@@ -359,4 +467,14 @@ incremental_run(Worker *w, Error *err)
 		if (worker_wait(w, NULL, 0, failures * 1000) != ORDER_GO_ON)
 			return PHASE_YIELDED;
 	}
+}
+
+PhaseResult
+incremental_run(Worker *w, Error *err)
+{
+	TableLoad *load = table_load_open(w);
+	PhaseResult result = run_streams(w, load, err);
+
+	table_load_close(load, worker_wait(w, NULL, 0, 0) != ORDER_LEAVE);
+	return result;
 }

@@ -117,6 +117,17 @@ parse_policy(JobOptions *options, const json_t *root, Error *err)
 	return true;
 }
 
+static bool
+parse_table_error(JobOptions *options, const json_t *root, Error *err)
+{
+	const char *policy = json_string_value(json_object_get(root, "on_table_error"));
+
+	options->quarantine = policy != NULL && strcmp(policy, "quarantine") == 0;
+	if (policy == NULL || options->quarantine || strcmp(policy, "stop") == 0)
+		return true;
+	return bad_option(err, "$.on_table_error", "It must be stop or quarantine.");
+}
+
 /* A whole number between min and max; absent or null leaves *value alone. */
 static bool
 parse_int(const json_t *object, const char *member, const char *path, int min, int max, int *value,
@@ -203,12 +214,13 @@ parse_root(Job *job, const json_t *root, Error *err)
 	if (streaming != NULL && !json_is_null(streaming) && !json_is_boolean(streaming))
 		return bad_option(err, "$.streaming", "It must be true or false.");
 	options->streaming = json_is_true(streaming);
+	options->force = json_is_true(json_object_get(root, "force"));
 	return parse_phases(options, root, err) &&
 	       parse_objects(job->arena, root, "objects", &options->objects, &options->object_count,
 	                     err) &&
 	       parse_objects(job->arena, root, "exclude", &options->exclude, &options->exclude_count,
 	                     err) &&
-	       parse_policy(options, root, err) &&
+	       parse_policy(options, root, err) && parse_table_error(options, root, err) &&
 	       parse_missing_roles(job->arena, options, root, err) &&
 	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&

@@ -54,7 +54,9 @@ typedef struct JobOptions
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
-	bool streaming; /* ask for transactions in progress */
+	bool quarantine; /* a table that fails is put aside; otherwise the job stops */
+	bool streaming;  /* ask for transactions in progress */
+	bool force;      /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;
 	JobRole *roles;
 	int role_count;

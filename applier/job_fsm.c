@@ -60,6 +60,7 @@ job_fsm_work(JobState state)
 		case JOB_STARTING:
 			return WORK_START;
 		case JOB_RUNNING:
+		case JOB_READY:
 			return WORK_PHASE;
 		case JOB_PAUSING:
 			return WORK_HALT;
@@ -73,6 +74,7 @@ job_fsm_work(JobState state)
 		case JOB_DRAFT:
 		case JOB_CHECK_FAILED:
 		case JOB_CHECK_PASSED:
+		case JOB_SCHEDULED:
 		case JOB_START_FAILED:
 		case JOB_PAUSED:
 		case JOB_ERROR:
@@ -107,10 +109,20 @@ job_fsm_wish(JobAction wish, JobEvent *event)
 		case ACTION_RETRY:
 			*event = EVENT_WISH_RETRY;
 			return true;
+		case ACTION_COMPLETE:
+			*event = EVENT_WISH_COMPLETE;
+			return true;
+		case ACTION_RESET:
+			*event = EVENT_WISH_RESET;
+			return true;
 		case ACTION_STOP:
 			*event = EVENT_WISH_STOP;
 			return true;
 		case ACTION_CONFIGURE:
+		case ACTION_SCHEDULE:
+		case ACTION_UNSCHEDULE:
+		case ACTION_IGNORE_CHECK:
+		case ACTION_RESIZE:
 		case ACTION_ISOLATE:
 		case ACTION_RECOVER:
 		case ACTION_DESTROY:
@@ -253,6 +265,12 @@ job_action_allowed(JobState state, JobAction action)
 }
 
 bool
+job_state_runs(JobState state)
+{
+	return state == JOB_RUNNING || state == JOB_READY;
+}
+
+bool
 job_state_keeps_error(JobState state)
 {
 	switch (state)
@@ -267,8 +285,10 @@ job_state_keeps_error(JobState state)
 		case JOB_CHECKING:
 		case JOB_CHECK_FAILED:
 		case JOB_CHECK_PASSED:
+		case JOB_SCHEDULED:
 		case JOB_STARTING:
 		case JOB_RUNNING:
+		case JOB_READY:
 		case JOB_PAUSING:
 		case JOB_PAUSED:
 		case JOB_RESUMING:

@@ -21,6 +21,8 @@
 	X(WISH_RETRY, "retry wanted")                                                                  \
 	X(WISH_PAUSE, "pause wanted")                                                                  \
 	X(WISH_RESUME, "resume wanted")                                                                \
+	X(WISH_COMPLETE, "completion wanted")                                                          \
+	X(WISH_RESET, "load anew wanted")                                                              \
 	X(WISH_STOP, "stop wanted")                                                                    \
 	X(CHECK_OK, "precheck passed")                                                                 \
 	X(CHECK_BAD, "precheck failed")                                                                \
@@ -28,6 +30,8 @@
 	X(START_BAD, "could not start")                                                                \
 	X(PHASE_OK, "phase done")                                                                      \
 	X(ALL_DONE, "last phase done")                                                                 \
+	X(IN_STEP, "the stream is in step")                                                            \
+	X(BEHIND, "the stream is behind")                                                              \
 	X(TRANSIENT, "an end is away")                                                                 \
 	X(TROUBLE, "a person must mend something")                                                     \
 	X(LOST, "slot, history or position lost")                                                      \
@@ -81,6 +85,12 @@ bool job_phase_parse(const char *name, JobPhase *phase) must_check;
 
 /* Whether an operator's action is allowed in the state. */
 bool job_action_allowed(JobState state, JobAction action);
+
+/*
+ * Whether the phase runs in this state.  The control database moves a job between the two such
+ * states by its lag; to a worker they are one.
+ */
+bool job_state_runs(JobState state);
 
 /* Whether the state is one that says how a job went wrong, and so keeps its error. */
 bool job_state_keeps_error(JobState state);

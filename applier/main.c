@@ -32,6 +32,8 @@
 	X(CONTROL_FILE, "control-file", 'f', "FILE", "read CONNINFO from FILE; again on SIGHUP")       \
 	X(LEASE, "lease", 'l', "SECONDS", "how long a silent worker keeps its job, 5-300 (15)")        \
 	X(MAX_JOBS, "max-jobs", 'j', "N", "how many jobs to run at once, 1-1000 (64)")                 \
+	X(ALERT_CA, "alert-ca", 'a', "FILE",                                                           \
+	  "certificates to trust where alerts are posted, not the system's")                           \
 	X(LOG_LEVEL, "log-level", 'v', "LEVEL", "debug, info, warning or error (info)")                \
 	X(LOG_JSON, "log-json", 'J', NULL, "log lines as JSON objects")                                \
 	X(VERSION, "version", 'V', NULL, "print the version and exit")                                 \
@@ -61,6 +63,7 @@ typedef struct Arguments
 	const char *control_file;
 	int lease;
 	int max_jobs;
+	const char *alert_ca;
 	LogLevel level;
 	bool json;
 } Arguments;
@@ -128,6 +131,9 @@ take_option(MainOption option, const char *value, Arguments *args)
 		case OPTION_MAX_JOBS:
 			return parse_number(&rows[option], value, 1, JOBS_MAX, &args->max_jobs) ? -1
 			                                                                        : EXIT_USAGE;
+		case OPTION_ALERT_CA:
+			args->alert_ca = value;
+			return -1;
 		case OPTION_LOG_LEVEL:
 			if (log_level_parse(value, &args->level))
 				return -1;
@@ -236,6 +242,7 @@ main(int argc, char **argv)
 	               .control_file = from_file ? args.control_file : NULL,
 	               .lease_seconds = args.lease},
 	    .max_jobs = args.max_jobs,
+	    .alert_ca = args.alert_ca,
 	};
 	status = supervisor_run(&config);
 	free(from_file);

@@ -371,6 +371,34 @@ root_is_truncated(const PlanRelation *leaf, const Change *change)
 	return false;
 }
 
+/* "WITH d0 AS (DELETE ...), d1 AS (DELETE ...) SELECT": one statement whatever their number. */
+static const char *
+plan_deletes(Arena *arena, const PlanRelation *const *bound, const Change *change)
+{
+	StrBuf sql;
+	const char *text;
+	int n = 0;
+
+	strbuf_init(&sql);
+	for (int i = 0; i < change->truncated_count; i++)
+	{
+		const TargetTable *table = bound[i]->table;
+
+		if (table->is_root)
+			continue;
+		strbuf_printf(&sql, "%s d%d AS (DELETE FROM ", n == 0 ? "WITH" : ",", n);
+		n++;
+		if (!table->partitioned)
+			strbuf_puts(&sql, "ONLY ");
+		strbuf_qualified(&sql, table->schema, table->name);
+		strbuf_putc(&sql, ')');
+	}
+	strbuf_puts(&sql, " SELECT");
+	text = arena_strndup(arena, sql.data, sql.len);
+	strbuf_free(&sql);
+	return text;
+}
+
 const char *
 plan_truncate(Arena *arena, const PlanRelation *const *bound, const Change *change, Error *err)
 {
@@ -378,6 +406,8 @@ plan_truncate(Arena *arena, const PlanRelation *const *bound, const Change *chan
 	const char *text;
 	bool first = true;
 
+	if (change->by_delete)
+		return plan_deletes(arena, bound, change);
 	strbuf_init(&sql);
 	for (int i = 0; i < change->truncated_count; i++)
 	{

@@ -53,6 +53,7 @@
 	X(LARGE_OBJECTS, "large_objects", "changes to large objects are not followed")                 \
 	X(SUBSCRIPTIONS, "subscriptions", "there are no subscriptions, which are not carried over")    \
 	X(LONG_TRANSACTIONS, "long_transactions", "nothing holds up the slot's creation")              \
+	X(LOCK_TABLE, "lock_table", "pg_dump can lock the source's tables all at once")                \
 	X(PG_DUMP, "pg_dump", "pg_dump is there and not older than the source")
 
 #define PRECHECK_ENUM(sym, name, meaning) CHECK_##sym,

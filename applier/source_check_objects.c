@@ -4,6 +4,8 @@
  */
 #include "source_check_objects.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool
@@ -238,6 +240,43 @@ check_subscriptions(Precheck *p)
 		    name_list_end(&list));
 }
 
+/* pg_dump holds a lock on each of its tables until it ends; the lock table is shared by all sessions. */
+static void
+check_lock_table(Precheck *p)
+{
+	Error err;
+	char remedy[200];
+	int64_t room, tables;
+	PgRows *rows =
+	    pg_session_query(p->source, &err,
+	                     "SELECT pg_catalog.current_setting('max_locks_per_transaction')::bigint * "
+	                     "(pg_catalog.current_setting('max_connections')::bigint + "
+	                     "pg_catalog.current_setting('max_prepared_transactions')::bigint), "
+	                     "pg_catalog.current_setting('max_locks_per_transaction')",
+	                     0, NULL);
+
+	if (rows == NULL)
+	{
+		precheck_add_error(p, CHECK_LOCK_TABLE, &err);
+		return;
+	}
+	room = pg_rows_int(rows, 0, 0);
+	tables = pg_rows_count(p->tables);
+	snprintf(remedy, sizeof(remedy),
+	         "ALTER SYSTEM SET max_locks_per_transaction = %" PRId64 "; then restart the source.",
+	         pg_rows_int(rows, 0, 1) * (2 * tables / (room > 0 ? room : 1) + 1));
+	pg_rows_free(rows);
+	if (tables < room)
+		precheck_add(p, CHECK_LOCK_TABLE, PRECHECK_PASS, "",
+		             "room for %" PRId64 " locks, %" PRId64 " tables", room, tables);
+	else
+		precheck_add(p, CHECK_LOCK_TABLE, PRECHECK_WARN, remedy,
+		             "the source has room for %" PRId64
+		             " locks of all sessions together, and pg_dump "
+		             "locks %" PRId64 " tables: it may fail with \"out of shared memory\"",
+		             room, tables);
+}
+
 void
 source_check_objects(Precheck *p)
 {
@@ -245,6 +284,8 @@ source_check_objects(Precheck *p)
 
 	if (schema)
 		check_dependencies(p);
+	if (schema && p->tables != NULL)
+		check_lock_table(p);
 	if (p->tables != NULL)
 		check_foreign_keys(p);
 	check_large_objects(p);

@@ -185,10 +185,16 @@ source_needs_read(SourceNeeds *needs, PgSession *source, const Job *job, Arena *
 	return true;
 }
 
-/* Relations of the source: schema, name, whether selected; and schemas without any: name NULL. */
+/*
+ * Relations of the source: schema, name, whether it is selected or a selected one's foreign key refers
+ * to it (the archive must know it, so that the key is seen to be left out); and schemas without any
+ * relation: name NULL.
+ */
 static const char relations_sql[] =
-    "WITH " SELECTED_RELATIONS
-    "SELECT s.nspname, r.relname, EXISTS (SELECT FROM selected x WHERE x.oid = r.oid), s.whole "
+    "WITH " SELECTED_RELATIONS "SELECT s.nspname, r.relname, EXISTS (SELECT FROM selected x WHERE "
+    "x.oid = r.oid) OR EXISTS (SELECT "
+    " FROM pg_constraint k JOIN selected x ON x.oid = k.conrelid WHERE k.contype = 'f' AND "
+    " k.confrelid = r.oid), s.whole "
     "FROM schemas s LEFT JOIN relations r ON r.relnamespace = s.oid AND r.relkind <> 'S' "
     "ORDER BY 1, 2";
 

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "pg_session.h"
 #include "version.h"
+#include "watch.h"
 
 #define SQLSTATE_NO_SCHEMA   "3F000"
 #define SQLSTATE_NO_FUNCTION "42883"
@@ -36,6 +37,7 @@
 #define BACKOFF_MIN_US       INT64_C(1000000)
 #define BACKOFF_MAX_US       INT64_C(30000000)
 #define FORGET_CRASH_US      INT64_C(120000000)
+#define WATCH_PAUSE_US       INT64_C(5000000) /* before a watch that ended is started again */
 
 typedef struct Child
 {
@@ -48,6 +50,13 @@ typedef struct Child
 	int64_t backoff_us; /* after the last crash */
 	int64_t crashed_at; /* 0: never */
 } Child;
+
+/* A process of watch.h. */
+typedef struct Watcher
+{
+	pid_t pid; /* 0: none */
+	int64_t start_at;
+} Watcher;
 
 typedef struct Supervisor
 {
@@ -67,6 +76,7 @@ typedef struct Supervisor
 	int end_signals;
 	int exit_status;
 	Child *children;
+	Watcher watchers[WATCH_COUNT];
 } Supervisor;
 
 static int64_t
@@ -135,6 +145,55 @@ start_worker(Supervisor *s, Child *child)
 	}
 	log_info("worker %d started for job %" PRId64 ", epoch %" PRId64, (int) child->pid,
 	         child->job_id, child->epoch);
+}
+
+static void
+start_watchers(Supervisor *s)
+{
+	pid_t parent = getpid();
+
+	for (int i = 0; i < WATCH_COUNT && s->ready && !s->ending; i++)
+	{
+		Watcher *watcher = &s->watchers[i];
+
+		if (watcher->pid != 0 || s->now_us < watcher->start_at)
+			continue;
+		watcher->start_at = s->now_us + WATCH_PAUSE_US;
+		watcher->pid = fork();
+		if (watcher->pid == 0)
+		{
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() != parent)
+				_exit(WORKER_EXIT_OK);
+			control_link_abandon(s->link);
+			close(s->signal_fd);
+			watch_main((Watch) i, s->conninfo, s->config.alert_ca);
+		}
+		if (watcher->pid < 0)
+			watcher->pid = 0;
+	}
+}
+
+static bool
+watchers_run(const Supervisor *s)
+{
+	for (int i = 0; i < WATCH_COUNT; i++)
+	{
+		if (s->watchers[i].pid != 0)
+			return true;
+	}
+	return false;
+}
+
+/* They hold nothing that they would have to finish. */
+static void
+signal_watchers(const Supervisor *s, int sig)
+{
+	for (int i = 0; i < WATCH_COUNT; i++)
+	{
+		if (s->watchers[i].pid != 0)
+			kill(s->watchers[i].pid, sig);
+	}
 }
 
 static void
@@ -298,6 +357,11 @@ reap(Supervisor *s)
 			if (child->pid == pid)
 				worker_ended(s, child, status);
 		}
+		for (int i = 0; i < WATCH_COUNT; i++)
+		{
+			if (s->watchers[i].pid == pid)
+				s->watchers[i].pid = 0;
+		}
 	}
 }
 
@@ -353,6 +417,7 @@ reload(Supervisor *s)
 		s->conninfo = conninfo;
 		control_link_redirect(s->link, conninfo);
 		signal_workers(s, SIGHUP);
+		signal_watchers(s, SIGTERM); /* they begin again with the new one */
 		log_info("control file read again");
 	}
 	sd_notify(0, "READY=1");
@@ -369,6 +434,7 @@ end(Supervisor *s)
 	else
 		log_warn("ending at once");
 	signal_workers(s, s->end_signals == 1 ? SIGTERM : SIGKILL);
+	signal_watchers(s, s->end_signals == 1 ? SIGTERM : SIGKILL);
 }
 
 static void
@@ -415,6 +481,7 @@ turn(Supervisor *s)
 	if (s->now_us >= s->next_claim_us)
 		claim(s);
 	start_waiting(s);
+	start_watchers(s);
 	forget_children(s);
 	control_link_prepare(s->link, s->now_us, &fds[0], &link_ms);
 	fds[1] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
@@ -463,7 +530,7 @@ supervisor_run(const SupervisorConfig *config)
 	s.now_us = monotonic_us();
 	s.link = control_link_open(s.conninfo, "dts_applier", &owner);
 
-	while (!s.ending || busy_children(&s) > 0)
+	while (!s.ending || busy_children(&s) > 0 || watchers_run(&s))
 	{
 		/* what was claimed but not begun is left to its lease */
 		for (Child *child = s.children; s.ending && child != NULL; child = child->next)

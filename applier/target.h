@@ -42,6 +42,7 @@ typedef struct TargetStatus
 	int64_t answers;        /* grows with every answer: what was refused before may go now */
 	int64_t deletes_missed; /* deletes that found no row */
 	const Relation *missed; /* the relation of the newest of them */
+	const Relation *failed; /* after a failure that concerns one relation alone: that one */
 	SourceLsn missed_lsn;   /* and the commit of its transaction on the source */
 	EngineStats stats;
 } TargetStatus;
@@ -64,6 +65,9 @@ typedef struct TargetOps
 	 */
 	TargetResult (*apply)(Target *target, const TxnHeader *header, const Change *change,
 	                      Error *err);
+
+	/* Runs a statement of the job's own bookkeeping in the open transaction. */
+	TargetResult (*run)(Target *target, const char *sql, Error *err);
 
 	/* Stores the position in the open transaction and commits it. */
 	TargetResult (*commit)(Target *target, const TargetPosition *position, Error *err);

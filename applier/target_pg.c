@@ -44,6 +44,15 @@ target_pg_begin(Target *target, Error *err)
 	return TARGET_OK;
 }
 
+/* Goes out at the end of the transaction, whichever path its changes take. */
+static TargetResult
+target_pg_run(Target *target, const char *sql, Error *err)
+{
+	(void) err;
+	target_pg_unit_command((TargetPg *) target, sql);
+	return TARGET_OK;
+}
+
 bool
 target_pg_send_begin(TargetPg *t, Error *err)
 {
@@ -167,10 +176,13 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 {
 	TargetPg *t = owner;
 	ExecStatusType status = PQresultStatus(result);
+	const RelationEntry *entry;
 
 	t->status.answers++;
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
 	{
+		entry = request->relation;
+		t->status.failed = entry != NULL ? entry->relation : NULL;
 		target_pg_error(t, request, result, err);
 		t->repeat = target_pg_may_repeat(t, request, err);
 		t->blamed = request->relation;
@@ -257,6 +269,7 @@ static const TargetOps target_pg_ops = {
     .set_encoding = target_pg_set_encoding,
     .begin = target_pg_begin,
     .apply = target_pg_apply,
+    .run = target_pg_run,
     .commit = target_pg_commit,
     .pump = target_pg_pump,
     .status = target_pg_status,

@@ -114,12 +114,17 @@ target_pg_described(TargetPg *t, const Request *request, const PGresult *result,
 	if (request->kind == REQUEST_COLUMNS)
 	{
 		entry->table = target_relation_read_columns(t->arena, entry->relation, result, err);
+		if (entry->table == NULL)
+			t->status.failed = entry->relation;
 		return entry->table != NULL;
 	}
 	target_relation_read_uniques(t->arena, entry->table, result);
 	entry->bound = plan_bind(t->arena, entry->relation, entry->table, err);
 	if (entry->bound == NULL)
+	{
+		t->status.failed = entry->relation;
 		return false;
+	}
 	entry_name_key(t, entry);
 	entry_net_subject(entry);
 	entry->state = ENTRY_BOUND;
@@ -263,6 +268,7 @@ send_row(TargetPg *t, SourceLsn commit, const Change *change, Error *err)
 
 	if (!plan_shape(entry->bound, change, &shape, err))
 	{
+		t->status.failed = entry->relation;
 		error_context(err, "source transaction committed at " LSN_FORMAT, LSN_ARGS(commit));
 		return false;
 	}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "copy_queue.h"
+#include "copy_table.h"
 #include "strbuf.h"
 
 #define SCHEMA_COMMENT "bookkeeping of dts_applier; goes with the last job that writes here"
@@ -31,7 +32,8 @@ static const char bookkeeping_ddl[] =
     "CREATE TABLE IF NOT EXISTS dts.target_progress ("
     " slot_name text PRIMARY KEY, source_system text, source_timeline int, source_database text,"
     " source_encoding text, consistent_point pg_lsn, snapshot text, end_lsn pg_lsn,"
-    " use_origin boolean NOT NULL DEFAULT false, step text, updated_at timestamptz);"
+    " use_origin boolean NOT NULL DEFAULT false, step text, snapshot_lsn pg_lsn,"
+    " snapshot_xids text, updated_at timestamptz);"
     "COMMENT ON TABLE dts.target_fence IS 'which owner of a job may write here';"
     "COMMENT ON TABLE dts.target_progress IS 'up to where a job has come';";
 
@@ -79,14 +81,16 @@ create_tables(PgSession *target, Error *err)
 	exists = query_number(target,
 	                      "SELECT (pg_catalog.to_regclass('dts.target_fence') IS NOT NULL AND "
 	                      "pg_catalog.to_regclass('dts.target_progress') IS NOT NULL AND "
-	                      "pg_catalog.to_regclass('dts.target_part') IS NOT NULL)::int",
+	                      "pg_catalog.to_regclass('dts.target_part') IS NOT NULL AND "
+	                      "pg_catalog.to_regclass('dts.target_table') IS NOT NULL)::int",
 	                      0, NULL, err);
 	if (exists < 0)
 		return false;
 	if (exists == 1)
 		return true;
 	return pg_session_exec(target, err, bookkeeping_ddl, 0, NULL) &&
-	       pg_session_exec(target, err, COPY_QUEUE_DDL, 0, NULL);
+	       pg_session_exec(target, err, COPY_QUEUE_DDL, 0, NULL) &&
+	       pg_session_exec(target, err, COPY_TABLE_DDL, 0, NULL);
 }
 
 bool
@@ -324,7 +328,8 @@ drop_origin(PgSession *target, const Job *job, Error *err)
 static bool
 remove_rows(PgSession *target, const Job *job, Error *err)
 {
-	static const char *const tables[] = {"target_part", "target_progress", "target_fence"};
+	static const char *const tables[] = {"target_part", "target_table", "target_progress",
+	                                     "target_fence"};
 	const char *params[] = {job->slot_name};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -183,6 +183,19 @@ reserve_arrays(TargetPg *t, int count)
 		strbuf_init(&t->arrays[t->array_size].data);
 }
 
+/* What a single large value has blown up does not stay. */
+static void
+shrink_arrays(TargetPg *t, int count)
+{
+	for (int p = 0; p < count; p++)
+	{
+		if (t->arrays[p].data.size <= 4 * GROUP_BYTES)
+			continue;
+		strbuf_free(&t->arrays[p].data);
+		strbuf_init(&t->arrays[p].data);
+	}
+}
+
 /* Fills the arrays with as many rows as a statement takes; returns how many. */
 static int64_t
 fill_arrays(TargetPg *t, const RelationEntry *entry, const Group *group, int64_t from,
@@ -237,6 +250,7 @@ send_rows(TargetPg *t, Unit *unit, const Group *group, Error *err)
 	size_t bytes;
 	int64_t rows;
 	int params = arrays;
+	int sent;
 
 	reserve_arrays(t, arrays);
 	rows = fill_arrays(t, entry, group, unit->row_at, &bytes);
@@ -251,10 +265,10 @@ send_rows(TargetPg *t, Unit *unit, const Group *group, Error *err)
 	}
 	unit->row_at += rows;
 	request.bytes = (uint32_t) bytes;
-	return pipeline_sent(&t->pipeline,
-	                     PQsendQueryParams(t->conn, group->plan->sql, params, t->types, t->values,
-	                                       t->lengths, t->formats, 0),
-	                     &request, err);
+	sent = PQsendQueryParams(t->conn, group->plan->sql, params, t->types, t->values, t->lengths,
+	                         t->formats, 0);
+	shrink_arrays(t, arrays);
+	return pipeline_sent(&t->pipeline, sent, &request, err);
 }
 
 bool

@@ -80,6 +80,13 @@ typedef enum UnitStage
 	UNIT_SENT,
 } UnitStage;
 
+/* A statement of the job's bookkeeping. */
+typedef struct UnitCommand
+{
+	const char *sql;
+	struct UnitCommand *next;
+} UnitCommand;
+
 /* A piece of a transaction, kept until it is answered; see target_pg_unit.c. */
 struct Unit
 {
@@ -93,7 +100,9 @@ struct Unit
 	bool ordered;   /* all of it */
 	TargetPosition position;
 	int64_t handed_us;
-	size_t held; /* bytes, when it was closed */
+	size_t held;           /* bytes, when it was closed */
+	UnitCommand *commands; /* sent at its end, in the order of their adding */
+	UnitCommand **commands_end;
 
 	/* how far it is sent */
 	UnitStage stage;
@@ -134,6 +143,8 @@ typedef struct TargetPg
 	bool repeat;           /* what failed may be repeated in order */
 	RelationEntry *blamed; /* for it, or NULL */
 	bool repeating;        /* waiting for the server to come back from the failure */
+	bool stuck;            /* a change cannot be sent: reported when all before it is answered */
+	Error stuck_error;
 
 	RelationEntry **entries; /* by the relation's number */
 	uint32_t entry_size;
@@ -167,6 +178,7 @@ bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
 void target_pg_unit_open(TargetPg *t, bool begins);
 TargetResult
 target_pg_apply(Target *target, const TxnHeader *header, const Change *change, Error *err);
+void target_pg_unit_command(TargetPg *t, const char *sql);
 void target_pg_unit_close(TargetPg *t, const TargetPosition *position);
 void target_pg_unit_answered(TargetPg *t);
 void target_pg_units_free(TargetPg *t);

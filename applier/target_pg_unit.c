@@ -68,13 +68,23 @@ target_pg_unit_open(TargetPg *t, bool begins)
 		unit->arena = arena_create(ARENA_BLOCK);
 	}
 	arena = unit->arena;
-	arena_reset(arena);
 	memset(unit, 0, sizeof(*unit));
 	unit->arena = arena;
 	unit->number = ++t->unit_number;
 	unit->begins = begins;
+	unit->commands_end = &unit->commands;
 	net_run_init(&unit->run, arena);
 	t->open = unit;
+}
+
+void
+target_pg_unit_command(TargetPg *t, const char *sql)
+{
+	UnitCommand *command = arena_zalloc(t->open->arena, sizeof(*command));
+
+	command->sql = arena_strdup(t->open->arena, sql);
+	*t->open->commands_end = command;
+	t->open->commands_end = &command->next;
 }
 
 void
@@ -114,6 +124,7 @@ target_pg_unit_answered(TargetPg *t)
 		t->status.stats.commit_wait_us += now - unit->handed_us;
 	if (t->units == NULL)
 		t->status.stats.busy_us += now - t->busy_since_us;
+	arena_reset(unit->arena);
 	unit->next = t->spare;
 	t->spare = unit;
 }
@@ -248,17 +259,23 @@ receive(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
 	return TARGET_OK;
 }
 
+static bool
+must_wait(const TargetPg *t)
+{
+	return t->repeating || t->stuck || t->held >= HELD_BYTES;
+}
+
 TargetResult
 target_pg_apply(Target *target, const TxnHeader *header, const Change *change, Error *err)
 {
 	TargetPg *t = (TargetPg *) target;
 	TargetResult result;
 
-	if (t->repeating || t->held >= HELD_BYTES)
+	if (must_wait(t))
 	{
 		if (!target_pg_work(t, err))
 			return TARGET_FAILED;
-		if (t->repeating || t->held >= HELD_BYTES)
+		if (must_wait(t))
 			return TARGET_WAIT;
 	}
 	result = receive(t, header, change, err);
@@ -386,6 +403,11 @@ send_ordered(TargetPg *t, Unit *unit, Error *err)
 static bool
 send_end(TargetPg *t, Unit *unit, Error *err)
 {
+	for (const UnitCommand *c = unit->commands; c != NULL; c = c->next)
+	{
+		if (!send_command(t, REQUEST_COMMAND, c->sql, err))
+			return false;
+	}
 	if (unit->ends)
 	{
 		if (!target_pg_send_end(t, &unit->position, err))
@@ -503,6 +525,7 @@ target_pg_repeat(TargetPg *t, Error *err)
 	if (!t->repeat)
 		return false;
 	t->repeat = false;
+	t->stuck = false;
 	if (!pipeline_discard(&t->pipeline, lost, &trouble))
 	{
 		*err = trouble;
@@ -528,6 +551,8 @@ repeat_units(TargetPg *t, Error *err)
 	t->status.stats.units_repeated++;
 	t->status.stats.ordered[ORDER_FAILED]++;
 	t->position = t->status.durable.end;
+	/* set in front of BEGIN, and so undone with the transaction */
+	t->encoding[0] = '\0';
 	for (Unit *unit = failed; unit != NULL; unit = unit->next)
 	{
 		unit->stage = UNIT_BEGIN;
@@ -536,6 +561,21 @@ repeat_units(TargetPg *t, Error *err)
 	}
 	t->sending = failed;
 	return true;
+}
+
+/*
+ * A change that cannot even be sent.  What is before it may fail too, and then that is the first
+ * error; or it commits, and then it should be seen to.
+ */
+static bool
+get_stuck(TargetPg *t, Error *err)
+{
+	if (t->pipeline.failed || t->stuck)
+		return false;
+	t->stuck = true;
+	t->stuck_error = *err;
+	error_clear(err);
+	return pipeline_flush(&t->pipeline, err);
 }
 
 bool
@@ -547,12 +587,19 @@ target_pg_work(TargetPg *t, Error *err)
 
 		if (ok && t->repeating && !t->pipeline.discarding)
 			ok = repeat_units(t, err);
-		if (ok && !t->repeating && (t->sending == NULL || pipeline_full(&t->pipeline)))
-			return true;
 		if (ok && t->repeating)
 			return true;
+		if (ok && t->stuck)
+		{
+			if (t->pipeline.count > 0)
+				return true;
+			*err = t->stuck_error;
+			return false;
+		}
+		if (ok && (t->sending == NULL || pipeline_full(&t->pipeline)))
+			return true;
 		if (ok)
-			ok = send_some(t, err);
+			ok = send_some(t, err) || (!t->repeat && get_stuck(t, err));
 		if (!ok && !target_pg_repeat(t, err))
 			return false;
 	}

@@ -24,8 +24,9 @@
 #include "strbuf.h"
 #include "worker_internal.h"
 
-#define POLL_FDS_MAX 96
-#define MASK_MIN_LEN 4 /* a shorter secret would mask half the text */
+#define POLL_FDS_MAX  96
+#define CHILD_WAIT_MS 20
+#define MASK_MIN_LEN  4 /* a shorter secret would mask half the text */
 
 static int64_t
 monotonic_us(void)
@@ -61,6 +62,10 @@ worker_order(const Worker *w)
 	/* only what this state can follow: anything else would end its work over and over */
 	if (w->view.has_wish && job_fsm_wish(w->view.wish, &event) &&
 	    job_fsm_next(w->job.state, event, &next, NULL))
+		return ORDER_YIELD;
+	/* another number of workers counts from the next beginning of the phase */
+	if (job_state_runs(w->job.state) && w->job.has_phase && w->job.phase == PHASE_FULL &&
+	    w->view.workers > 0 && w->view.workers != w->job.options.workers)
 		return ORDER_YIELD;
 	return ORDER_GO_ON;
 }
@@ -122,12 +127,27 @@ read_signals(Worker *w)
 	}
 }
 
+/* In a child there is no lease to serve, and whoever waits for it ends it. */
+static WorkerOrder
+wait_in_child(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
+{
+	/* nothing tells of children that end */
+	if (timeout_ms < 0 || timeout_ms > CHILD_WAIT_MS)
+		timeout_ms = CHILD_WAIT_MS;
+	if (poll(fds, (nfds_t) nfds, timeout_ms) < 0 && errno != EINTR)
+		log_warn("poll failed: %s", strerror(errno));
+	w->now_us = monotonic_us();
+	return ORDER_GO_ON;
+}
+
 WorkerOrder
 worker_wait(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
 {
 	struct pollfd all[POLL_FDS_MAX];
 	int64_t until;
 
+	if (w->link == NULL)
+		return wait_in_child(w, fds, nfds, timeout_ms);
 	w->now_us = monotonic_us();
 	until = timeout_ms < 0 ? INT64_MAX : w->now_us + (int64_t) timeout_ms * 1000;
 	if (nfds > POLL_FDS_MAX - 2)
@@ -270,6 +290,8 @@ table_phase_name(TablePhase phase)
 			return "copied";
 		case TABLE_INCREMENTAL:
 			return "incremental";
+		case TABLE_QUARANTINED:
+			return "quarantined";
 		case TABLE_ERROR:
 			return "error";
 	}
@@ -310,7 +332,8 @@ worker_event(Worker *w, const char *severity, const char *event, const char *for
 	if (!log_level_parse(severity, &level))
 		level = LOG_INFO;
 	log_line(level, "%s: %s", event, text);
-	worker_control_send(w, "SELECT dts.daemon_event($1, $2, $3, $4, $5)", 5, params, true);
+	if (w->link != NULL)
+		worker_control_send(w, "SELECT dts.daemon_event($1, $2, $3, $4, $5)", 5, params, true);
 }
 
 bool
@@ -342,6 +365,12 @@ worker_marker_reset(Worker *w)
 {
 	if (w->marker_state != MARKER_ASKED)
 		w->marker_state = MARKER_NONE;
+}
+
+void
+worker_marker_again(Worker *w)
+{
+	worker_marker_reset(w);
 }
 
 /* Overwrites each occurrence of what, when it is long enough to be told from ordinary text. */

@@ -70,6 +70,25 @@ StreamStats *worker_stream_stats(Worker *w);
 bool worker_marker_wanted(Worker *w, int64_t *marker);
 void worker_marker_durable(Worker *w, int64_t marker);
 
+/* A marker that was under way is lost with its session: another one is wanted. */
+void worker_marker_again(Worker *w);
+
+/*
+ * Requests about the job's tables, oldest first.  A request stays the same until it is answered;
+ * worker_change_answer() is to be called until it returns true.  tables: JSON of those with rows
+ * that it stood for; refusal: why it is not followed, or NULL.  Afterwards the job's options may be
+ * others: worker_reread() makes them worker_job()'s, which frees all that came from the old ones.
+ */
+typedef struct WorkerChange
+{
+	int64_t id;
+	const char *action;
+	const char *tables; /* JSON */
+} WorkerChange;
+bool worker_change_wanted(const Worker *w, WorkerChange *change);
+bool worker_change_answer(Worker *w, int64_t id, const char *tables, const Error *refusal);
+bool worker_reread(Worker *w) must_check;
+
 /* Progress of one table; sent with the next report.  Estimates may be 0 when unknown. */
 typedef enum TablePhase
 {
@@ -78,6 +97,7 @@ typedef enum TablePhase
 	TABLE_INDEXING,
 	TABLE_COPIED,
 	TABLE_INCREMENTAL,
+	TABLE_QUARANTINED,
 	TABLE_ERROR,
 } TablePhase;
 

@@ -106,12 +106,10 @@ read_answer(const StrBuf *output, int status, json_t **result, Error *err)
 			error_detail(err, "It was ended by signal %d.", WTERMSIG(status));
 		return CALL_FAILED;
 	}
+	if (result != NULL)
+		*result = json_incref(json_object_get(answer, "result"));
 	if (json_is_true(json_object_get(answer, "ok")))
-	{
 		end = CALL_OK;
-		if (result != NULL)
-			*result = json_incref(json_object_get(answer, "result"));
-	}
 	else
 		error_from_json(err, json_object_get(answer, "error"));
 	json_decref(answer);
@@ -129,42 +127,27 @@ end_child(Worker *w, pid_t pid)
 	return status;
 }
 
-/* Collects what the child writes until its end.  False: an order came first. */
-static bool
-collect(Worker *w, int fd, bool yields, StrBuf *output)
+struct WorkerCall
 {
-	for (;;)
-	{
-		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-		WorkerOrder order = worker_wait(w, &poll_fd, 1, 1000);
-		char buffer[8192];
-		ssize_t n;
+	Worker *w;
+	pid_t pid;
+	int fd;
+	StrBuf output;
+};
 
-		if (order == ORDER_LEAVE || (order == ORDER_YIELD && yields))
-			return false;
-		n = read(fd, buffer, sizeof(buffer));
-		if (n > 0)
-			strbuf_add(output, buffer, (size_t) n);
-		if (n == 0 || output->len > OUTPUT_MAX || (n < 0 && errno != EAGAIN && errno != EINTR))
-			return true;
-	}
-}
-
-WorkerCallEnd
-worker_call(Worker *w, WorkerFunction function, void *arg, bool yields, json_t **result, Error *err)
+WorkerCall *
+worker_call_start(Worker *w, WorkerFunction function, void *arg, Error *err)
 {
+	WorkerCall *call;
 	int fds[2];
 	pid_t pid;
-	StrBuf output;
-	WorkerCallEnd end = CALL_LEFT;
-	int status = 0;
 
 	error_clear(err);
 	if (pipe2(fds, O_CLOEXEC) != 0 || (pid = worker_fork(w)) < 0)
 	{
 		error_set(err, "53000", "could not start a process of the job");
 		error_detail(err, "%s.", strerror(errno));
-		return CALL_FAILED;
+		return NULL;
 	}
 	if (pid == 0)
 	{
@@ -174,17 +157,82 @@ worker_call(Worker *w, WorkerFunction function, void *arg, bool yields, json_t *
 	}
 	close(fds[1]);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	strbuf_init(&output);
-	if (collect(w, fds[0], yields, &output))
+	call = xcalloc(1, sizeof(*call));
+	call->w = w;
+	call->pid = pid;
+	call->fd = fds[0];
+	strbuf_init(&call->output);
+	return call;
+}
+
+int
+worker_call_fd(const WorkerCall *call)
+{
+	return call->fd;
+}
+
+static void
+call_free(WorkerCall *call)
+{
+	close(call->fd);
+	strbuf_free(&call->output);
+	free(call);
+}
+
+bool
+worker_call_step(WorkerCall *call, WorkerCallEnd *end, json_t **result, Error *err)
+{
+	char buffer[8192];
+	int status = 0;
+	ssize_t n;
+
+	*result = NULL;
+	while ((n = read(call->fd, buffer, sizeof(buffer))) > 0 && call->output.len <= OUTPUT_MAX)
+		strbuf_add(&call->output, buffer, (size_t) n);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	/* the pipe is at its end, so the child is about to be */
+	while (!worker_child_exited(call->w, call->pid, &status))
+		usleep(1000);
+	*end = read_answer(&call->output, status, result, err);
+	call_free(call);
+	return true;
+}
+
+void
+worker_call_cancel(WorkerCall *call)
+{
+	if (call == NULL)
+		return;
+	end_child(call->w, call->pid);
+	call_free(call);
+}
+
+WorkerCallEnd
+worker_call(Worker *w, WorkerFunction function, void *arg, bool yields, json_t **result, Error *err)
+{
+	WorkerCall *call = worker_call_start(w, function, arg, err);
+	WorkerCallEnd end = CALL_FAILED;
+	json_t *answer;
+
+	if (call == NULL)
+		return CALL_FAILED;
+	for (;;)
 	{
-		/* the pipe is at its end, so the child is about to be */
-		while (!worker_child_exited(w, pid, &status))
-			usleep(1000);
-		end = read_answer(&output, status, result, err);
+		struct pollfd poll_fd = {.fd = call->fd, .events = POLLIN};
+		WorkerOrder order = worker_wait(w, &poll_fd, 1, 1000);
+
+		if (order == ORDER_LEAVE || (order == ORDER_YIELD && yields))
+		{
+			worker_call_cancel(call);
+			return CALL_LEFT;
+		}
+		if (worker_call_step(call, &end, &answer, err))
+			break;
 	}
+	if (result != NULL)
+		*result = answer;
 	else
-		end_child(w, pid);
-	strbuf_free(&output);
-	close(fds[0]);
+		json_decref(answer);
 	return end;
 }

@@ -157,7 +157,7 @@ begin_marker(Worker *w)
 	char text[32];
 	const char *params[] = {w->id_text, w->epoch_text, text, NULL};
 
-	if (!w->view.waiters || w->marker_state != MARKER_NONE || w->job.state != JOB_RUNNING ||
+	if (!w->view.waiters || w->marker_state != MARKER_NONE || !job_state_runs(w->job.state) ||
 	    !w->job.has_phase || w->job.phase != PHASE_INCREMENTAL)
 		return;
 	w->marker = (w->view.marker_begun > w->marker ? w->view.marker_begun : w->marker) + 1;
@@ -172,6 +172,8 @@ on_polled(void *arg, const ControlReply *reply)
 {
 	Worker *w = arg;
 	const char *wish;
+	const char *state;
+	JobState now;
 
 	w->poll_under_way = false;
 	if (reply->err != NULL)
@@ -192,6 +194,12 @@ on_polled(void *arg, const ControlReply *reply)
 	w->view.waiters = control_reply_bool(reply, 0, 2);
 	w->view.marker_begun =
 	    control_reply_get(reply, 0, 3) != NULL ? control_reply_int(reply, 0, 3) : 0;
+	state = control_reply_get(reply, 0, 5);
+	if (state != NULL && job_state_parse(state, &now) && job_state_runs(now) &&
+	    job_state_runs(w->job.state))
+		w->job.state = now;
+	w->view.workers = control_reply_get(reply, 0, 6) ? (int) control_reply_int(reply, 0, 6) : 0;
+	worker_change_take(w, control_reply_get(reply, 0, 4));
 	begin_marker(w);
 }
 
@@ -304,7 +312,8 @@ worker_control_tick(Worker *w)
 		return;
 	w->poll_under_way = true;
 	control_link_send(w->link,
-	                  "SELECT ours, wish, waiters, marker_begun FROM dts.daemon_poll($1, $2, $3)",
+	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers "
+	                  "FROM dts.daemon_poll($1, $2, $3)",
 	                  3, params, false, on_polled, w);
 }
 
@@ -401,7 +410,7 @@ worker_control_read(Worker *w)
 		w->view.read_done = false;
 		control_link_send(w->link,
 		                  "SELECT name, kind, source, target, source_conninfo, target_conninfo, "
-		                  "slot_name, state, phase, step, wish, options, footprint "
+		                  "slot_name, state, phase, step, wish, options, footprint, change "
 		                  "FROM dts.daemon_job($1, $2)",
 		                  2, params, false, on_read, w);
 		while (!w->view.read_done && !w->leave)
@@ -489,6 +498,13 @@ worker_control_event(Worker *w, JobEvent event, const JobPhase *phase, const Err
 		}
 		/* what the database has now counts, also when the answer to a change was lost */
 		ok = worker_control_read(w);
+		/* it became ready, or fell behind, just now: the same step from there */
+		if (ok && w->job.state != from && w->job.state != to && job_state_runs(from) &&
+		    job_state_runs(w->job.state) && job_fsm_next(w->job.state, event, &to, &doing))
+		{
+			from = w->job.state;
+			continue;
+		}
 		if (!ok || w->job.state != from || from == to)
 			break;
 		if (answer.ok && !answer.yes && consumed != NULL)
@@ -554,6 +570,33 @@ worker_control_checks(Worker *w, const json_t *checks)
 }
 
 bool
+worker_control_leftovers(Worker *w, const json_t *leftovers)
+{
+	char *text = json_dumps(leftovers, JSON_COMPACT);
+	const char *params[] = {w->id_text, w->epoch_text, text};
+	bool ok;
+
+	if (text == NULL)
+		return false;
+	worker_mask_secrets(w, text);
+	ok = ask_yes(w, "listing what is left", "SELECT dts.daemon_leftovers($1, $2, $3)", 3, params);
+	free(text);
+	return ok;
+}
+
+bool
+worker_control_wish_failed(Worker *w, const Error *error)
+{
+	char text[3 * ERROR_TEXT_MAX + 8];
+	const char *params[] = {w->id_text, w->epoch_text, job_action_name(w->view.wish), text};
+
+	snprintf(text, sizeof(text), "%s: %s %s", error->message, error->detail, error->hint);
+	worker_mask_secrets(w, text);
+	return ask_yes(w, "giving a wish up", "SELECT dts.daemon_wish_failed($1, $2, $3, $4)", 4,
+	               params);
+}
+
+bool
 worker_control_destroyed(Worker *w)
 {
 	const char *params[] = {w->id_text, w->epoch_text};
@@ -567,7 +610,7 @@ worker_set_step(Worker *w, const char *step)
 	const char *params[] = {w->id_text, w->epoch_text, step};
 	Answer answer;
 
-	if (w->leave)
+	if (w->leave || w->link == NULL)
 		return;
 	if (!worker_control_is_up(w))
 		worker_control_send(w, "SELECT dts.daemon_set_step($1, $2, $3)", 3, params, true);

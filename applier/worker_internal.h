@@ -4,6 +4,7 @@
  *
  *	worker.c			event loop, children, reports
  *	worker_control.c	what the worker says to and hears from the control database
+ *	worker_change.c		requests about its tables
  *	worker_job.c		the job as read from there
  *	worker_program.c	programs
  *	worker_call.c		blocking functions in a child
@@ -18,6 +19,7 @@
 #include "job_fsm.h"
 #include "retry.h"
 #include "worker.h"
+#include "worker_call.h"
 #include "worker_main.h"
 
 #define WORKER_CHILDREN_MAX 160
@@ -40,6 +42,11 @@ typedef struct WorkerView
 	JobAction wish;
 	bool waiters;
 	int64_t marker_begun;
+	int workers; /* as the options are now; 0: not heard yet */
+	/* the oldest request about tables; 0: none */
+	int64_t change_id;
+	char *change_action;
+	char *change_tables;
 } WorkerView;
 
 /* Marker for caught_up: one at a time. */
@@ -78,6 +85,11 @@ struct Worker
 
 	WorkerChild children[WORKER_CHILDREN_MAX];
 
+	/* the answer to a request about tables */
+	int64_t change_answered; /* the control database has it */
+	bool change_under_way;
+	int64_t change_again_us;
+
 	MarkerState marker_state;
 	int64_t marker;
 
@@ -111,11 +123,17 @@ bool worker_control_event(Worker *w, JobEvent event, const JobPhase *phase,
 bool worker_control_footprint(Worker *w, bool footprint) must_check;
 bool worker_control_checks(Worker *w, const json_t *checks) must_check;
 bool worker_control_destroyed(Worker *w) must_check;
+bool worker_control_leftovers(Worker *w, const json_t *leftovers) must_check;
+/* The wish could not be carried out: it is dropped, and the job stays as it is. */
+bool worker_control_wish_failed(Worker *w, const Error *error) must_check;
 void worker_control_flush(Worker *w); /* sends what is left, for a second at most */
 void worker_control_release(Worker *w);
 bool worker_control_is_up(const Worker *w);
 void
 worker_control_send(Worker *w, const char *sql, int nparams, const char *const *params, bool keep);
+
+/* worker_change.c: takes the JSON of a request about tables, or NULL. */
+void worker_change_take(Worker *w, const char *json);
 
 /* worker_job.c: the row of dts.daemon_job becomes w->job. */
 bool worker_job_take(Worker *w, const ControlReply *reply, Error *err) must_check;
@@ -126,17 +144,10 @@ void worker_mask_secrets(const Worker *w, char *text);
 void worker_marker_reset(Worker *w);
 
 /* worker_call.c */
-typedef bool (*WorkerFunction)(const Job *job, void *arg, json_t *result, Error *err);
-typedef enum WorkerCallEnd
-{
-	CALL_OK,
-	CALL_FAILED, /* err is filled */
-	CALL_LEFT,   /* an order came first; the child has been ended */
-} WorkerCallEnd;
-
 /*
  * Runs a blocking function in a child, so that the worker goes on serving its lease.  result (may
- * be NULL) receives what the function put into its own.  yields: ORDER_YIELD ends it too.
+ * be NULL) receives what the function put into its own, also when it failed.  yields: ORDER_YIELD
+ * ends it too.
  */
 WorkerCallEnd worker_call(Worker *w, WorkerFunction function, void *arg, bool yields,
                           json_t **result, Error *err);

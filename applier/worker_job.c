@@ -22,7 +22,8 @@ enum
 	COL_STEP,
 	COL_WISH,
 	COL_OPTIONS,
-	COL_FOOTPRINT
+	COL_FOOTPRINT,
+	COL_CHANGE
 };
 
 static char *
@@ -65,6 +66,7 @@ worker_job_take(Worker *w, const ControlReply *reply, Error *err)
 	w->job = job;
 	w->footprint = control_reply_bool(reply, 0, COL_FOOTPRINT);
 	w->view.has_wish = wish != NULL && job_action_parse(wish, &w->view.wish);
+	worker_change_take(w, control_reply_get(reply, 0, COL_CHANGE));
 	log_set_job(job.name);
 	return true;
 }

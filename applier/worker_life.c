@@ -229,7 +229,7 @@ report_failure(Worker *w, JobEvent event, const Error *err)
 		return STEP_LEAVE;
 	}
 	/* a pause that was asked for comes first: the job is halted then, or halted with its error */
-	if (w->job.state == JOB_RUNNING && w->view.has_wish && w->view.wish == ACTION_PAUSE)
+	if (job_state_runs(w->job.state) && w->view.has_wish && w->view.wish == ACTION_PAUSE)
 	{
 		Step step = step_event(w, EVENT_WISH_PAUSE, NULL, NULL);
 
@@ -373,7 +373,7 @@ do_phase(Worker *w, bool *attached)
 	{
 		Step step = attach(w, attached);
 
-		if (!*attached || w->job.state != JOB_RUNNING)
+		if (!*attached || !job_state_runs(w->job.state))
 			return step;
 	}
 	worker_marker_reset(w);
@@ -408,36 +408,81 @@ do_attach(Worker *w, bool *attached)
 	return step_event(w, EVENT_RESUME_OK, NULL, NULL);
 }
 
-static Step
-do_clean(Worker *w)
+/* Removes what is on both ends and keeps the list of what is left.  err is filled on CALL_FAILED. */
+static WorkerCallEnd
+clean_ends(Worker *w, bool yields, Error *err)
 {
-	Error err;
+	json_t *result;
 	WorkerCallEnd end;
 	int tries = 0;
 
-	if (!w->footprint)
-		return step_event(w, EVENT_CLEAN_OK, NULL, NULL);
 	copy_keeper_release(w);
 	/* Cleaning twice does no harm, so a process that was killed at it is simply started again. */
 	do
 	{
-		end = worker_call(w, cleanup_run, NULL, true, NULL, &err);
-	} while (end == CALL_FAILED && strcmp(err.sqlstate, ERR_KILLED) == 0 && ++tries < CLEAN_TRIES);
-	switch (end)
+		result = NULL;
+		end = worker_call(w, cleanup_run, NULL, yields, &result, err);
+		if (end != CALL_LEFT && json_object_get(result, "left") != NULL &&
+		    !worker_control_leftovers(w, json_object_get(result, "left")) && w->leave)
+			end = CALL_LEFT;
+		json_decref(result);
+	} while (end == CALL_FAILED && strcmp(err->sqlstate, ERR_KILLED) == 0 && ++tries < CLEAN_TRIES);
+	if (end == CALL_FAILED && strcmp(err->sqlstate, ERR_FENCED) == 0)
+		end = CALL_LEFT;
+	return end;
+}
+
+static Step
+do_clean(Worker *w)
+{
+	Error err;
+
+	if (!w->footprint)
+		return step_event(w, EVENT_CLEAN_OK, NULL, NULL);
+	switch (clean_ends(w, true, &err))
 	{
 		case CALL_LEFT:
 			return STEP_LEAVE;
 		case CALL_FAILED:
-			if (strcmp(err.sqlstate, ERR_FENCED) == 0)
-				return STEP_LEAVE;
 			log_error(LOG_ERROR, "cleaning up", &err);
-			return step_event(w, EVENT_CLEAN_BAD, NULL, &err);
+			/* force may have been asked for meanwhile */
+			if (!worker_control_read(w))
+				return STEP_LEAVE;
+			if (!w->job.options.force)
+				return step_event(w, EVENT_CLEAN_BAD, NULL, &err);
+			worker_event(w, "warning", "left_over", "%s: %s", err.message, err.detail);
+			break;
 		case CALL_OK:
 			break;
 	}
 	if (!worker_control_footprint(w, false))
 		return STEP_LEAVE;
 	return step_event(w, EVENT_CLEAN_OK, NULL, NULL);
+}
+
+/* To be loaded anew: nothing of the old load may be left.  When that fails, the job stays put. */
+static Step
+do_reset(Worker *w)
+{
+	Error err;
+
+	if (w->footprint)
+	{
+		/* the wish stands until it is carried out, so it must not end its own work */
+		switch (clean_ends(w, false, &err))
+		{
+			case CALL_LEFT:
+				return STEP_LEAVE;
+			case CALL_FAILED:
+				log_error(LOG_ERROR, "resetting", &err);
+				return worker_control_wish_failed(w, &err) ? STEP_ON : STEP_TROUBLE;
+			case CALL_OK:
+				break;
+		}
+		if (!worker_control_footprint(w, false))
+			return STEP_LEAVE;
+	}
+	return step_event(w, EVENT_WISH_RESET, NULL, NULL);
 }
 
 /* The job is to go: only when nothing of it is left on either end. */
@@ -448,7 +493,7 @@ do_destroy(Worker *w)
 
 	if (w->footprint)
 	{
-		switch (worker_call(w, cleanup_run, NULL, false, NULL, &err))
+		switch (clean_ends(w, false, &err))
 		{
 			case CALL_LEFT:
 				return STEP_LEAVE;
@@ -481,6 +526,8 @@ follow_wish(Worker *w, bool *done)
 	if (w->view.has_wish && job_fsm_wish(w->view.wish, &event) &&
 	    job_fsm_next(w->job.state, event, &to, NULL))
 	{
+		if (event == EVENT_WISH_RESET)
+			return do_reset(w);
 		if (event == EVENT_WISH_RETRY && w->job.state == JOB_START_FAILED)
 			w->clean_first = true;
 		retry_succeeded(&w->retry);
@@ -514,7 +561,7 @@ do_work(Worker *w, bool *attached)
 		{
 			Step step = do_start(w);
 
-			*attached = w->job.state == JOB_RUNNING;
+			*attached = job_state_runs(w->job.state);
 			return step;
 		}
 		case WORK_PHASE:

@@ -16,9 +16,11 @@
 	X(CHECKING, "checking", 0, 1, "the precheck runs")                                             \
 	X(CHECK_FAILED, "check_failed", 0, 0, "the precheck found what must be mended first")          \
 	X(CHECK_PASSED, "check_passed", 0, 0, "ready to start")                                        \
+	X(SCHEDULED, "scheduled", 0, 0, "waits for the time of its start, when it is checked again")   \
 	X(STARTING, "starting", 0, 1, "slot, origin and bookkeeping are being created")                \
 	X(START_FAILED, "start_failed", 0, 0, "could not start; see the error")                        \
 	X(RUNNING, "running", 0, 1, "at work in the phase shown")                                      \
+	X(READY, "ready", 0, 1, "a migration that is in step; goes on until it is completed")          \
 	X(PAUSING, "pausing", 0, 1, "finishes the work in hand")                                       \
 	X(PAUSED, "paused", 0, 0, "stands still; the slot is kept and holds WAL on the source")        \
 	X(RESUMING, "resuming", 0, 1, "checks positions and goes on")                                  \
@@ -39,9 +41,15 @@
 	X(CONFIGURE, "configure", "dts_configure_job")                                                 \
 	X(CHECK, "check", "dts_check_job")                                                             \
 	X(START, "start", "dts_start_job")                                                             \
+	X(SCHEDULE, "schedule", "dts_start_job")                                                       \
+	X(UNSCHEDULE, "unschedule", "dts_unschedule_job")                                              \
+	X(IGNORE_CHECK, "ignore_check", "dts_ignore_check")                                            \
 	X(PAUSE, "pause", "dts_pause_job")                                                             \
 	X(RESUME, "resume", "dts_resume_job")                                                          \
 	X(RETRY, "retry", "dts_retry_job")                                                             \
+	X(RESIZE, "resize", "dts_resize_job")                                                          \
+	X(COMPLETE, "complete", "dts_complete_job")                                                    \
+	X(RESET, "reset", "dts_reset_job")                                                             \
 	X(STOP, "stop", "dts_stop_job")                                                                \
 	X(ISOLATE, "isolate", "dts_isolate_job")                                                       \
 	X(RECOVER, "recover", "dts_recover_job")                                                       \
@@ -60,25 +68,43 @@
 	X(CHECKING, STOP, STOPPING)                                                                    \
 	X(CHECK_FAILED, CONFIGURE, DRAFT)                                                              \
 	X(CHECK_FAILED, CHECK, CHECKING)                                                               \
+	X(CHECK_FAILED, IGNORE_CHECK, CHECK_FAILED)                                                    \
 	X(CHECK_FAILED, STOP, STOPPING)                                                                \
 	X(CHECK_PASSED, CONFIGURE, DRAFT)                                                              \
 	X(CHECK_PASSED, CHECK, CHECKING)                                                               \
 	X(CHECK_PASSED, START, STARTING)                                                               \
+	X(CHECK_PASSED, SCHEDULE, SCHEDULED)                                                           \
+	X(CHECK_PASSED, IGNORE_CHECK, CHECK_PASSED)                                                    \
 	X(CHECK_PASSED, STOP, STOPPING)                                                                \
+	X(SCHEDULED, START, CHECKING)                                                                  \
+	X(SCHEDULED, SCHEDULE, SCHEDULED)                                                              \
+	X(SCHEDULED, UNSCHEDULE, CHECK_PASSED)                                                         \
+	X(SCHEDULED, STOP, STOPPING)                                                                   \
 	X(STARTING, STOP, STOPPING)                                                                    \
 	X(START_FAILED, CONFIGURE, DRAFT)                                                              \
 	X(START_FAILED, RETRY, STARTING)                                                               \
 	X(START_FAILED, STOP, STOPPING)                                                                \
 	X(RUNNING, PAUSE, PAUSING)                                                                     \
+	X(RUNNING, RESIZE, RUNNING)                                                                    \
 	X(RUNNING, STOP, STOPPING)                                                                     \
+	X(READY, PAUSE, PAUSING)                                                                       \
+	X(READY, RESIZE, READY)                                                                        \
+	X(READY, COMPLETE, COMPLETING)                                                                 \
+	X(READY, STOP, STOPPING)                                                                       \
 	X(PAUSING, STOP, STOPPING)                                                                     \
 	X(PAUSED, RESUME, RESUMING)                                                                    \
+	X(PAUSED, RESIZE, PAUSED)                                                                      \
+	X(PAUSED, RESET, DRAFT)                                                                        \
 	X(PAUSED, STOP, STOPPING)                                                                      \
 	X(RESUMING, STOP, STOPPING)                                                                    \
 	X(RETRYING, PAUSE, PAUSING)                                                                    \
+	X(RETRYING, RESIZE, RETRYING)                                                                  \
 	X(RETRYING, STOP, STOPPING)                                                                    \
 	X(ERROR, RETRY, RESUMING)                                                                      \
+	X(ERROR, RESIZE, ERROR)                                                                        \
+	X(ERROR, RESET, DRAFT)                                                                         \
 	X(ERROR, STOP, STOPPING)                                                                       \
+	X(FAILED, RESET, DRAFT)                                                                        \
 	X(FAILED, ISOLATE, ISOLATED)                                                                   \
 	X(FAILED, STOP, STOPPING)                                                                      \
 	X(COMPLETED, ISOLATE, ISOLATED)                                                                \
@@ -98,6 +124,7 @@
 	X(CHECKING, CHECK_OK, CHECK_PASSED, "store the results")                                       \
 	X(CHECKING, CHECK_BAD, CHECK_FAILED, "store the results")                                      \
 	X(CHECK_PASSED, WISH_START, STARTING, "create bookkeeping and slot")                           \
+	X(SCHEDULED, WISH_START, CHECKING, "run the precheck again; it starts when that passes")       \
 	X(START_FAILED, WISH_RETRY, STARTING, "clean up and create anew")                              \
 	X(STARTING, START_OK, RUNNING, "enter the first phase")                                        \
 	X(STARTING, START_BAD, START_FAILED, "remove what was created")                                \
@@ -105,9 +132,16 @@
 	X(RUNNING, PHASE_OK, RUNNING, "enter the next phase")                                          \
 	X(RUNNING, ALL_DONE, COMPLETING, "clean up both ends")                                         \
 	X(RUNNING, WISH_PAUSE, PAUSING, "finish the batch")                                            \
+	X(RUNNING, IN_STEP, READY, "report; a migration can be completed now")                         \
 	X(RUNNING, TRANSIENT, RETRYING, "wait and connect again")                                      \
 	X(RUNNING, TROUBLE, ERROR, "report")                                                           \
 	X(RUNNING, LOST, FAILED, "report")                                                             \
+	X(READY, BEHIND, RUNNING, "report; the stream has fallen behind")                              \
+	X(READY, WISH_COMPLETE, COMPLETING, "clean up both ends")                                      \
+	X(READY, WISH_PAUSE, PAUSING, "finish the batch")                                              \
+	X(READY, TRANSIENT, RETRYING, "wait and connect again")                                        \
+	X(READY, TROUBLE, ERROR, "report")                                                             \
+	X(READY, LOST, FAILED, "report")                                                               \
 	X(PAUSING, HALTED, PAUSED, "disconnect")                                                       \
 	X(PAUSING, TROUBLE, ERROR, "report")                                                           \
 	X(PAUSING, LOST, FAILED, "report")                                                             \
@@ -121,6 +155,9 @@
 	X(RETRYING, TROUBLE, ERROR, "report; also when the retry window is spent")                     \
 	X(RETRYING, LOST, FAILED, "report")                                                            \
 	X(ERROR, WISH_RETRY, RESUMING, "connect and compare positions")                                \
+	X(PAUSED, WISH_RESET, DRAFT, "clean up both ends")                                             \
+	X(ERROR, WISH_RESET, DRAFT, "clean up both ends")                                              \
+	X(FAILED, WISH_RESET, DRAFT, "clean up both ends")                                             \
 	X(COMPLETING, CLEAN_OK, COMPLETED, "report")                                                   \
 	X(COMPLETING, CLEAN_BAD, STOP_FAILED, "list what is left")                                     \
 	X(STOPPING, CLEAN_OK, STOPPED, "report")                                                       \
@@ -129,9 +166,11 @@
 	X(CHECKING, WISH_STOP, STOPPING, "clean up both ends")                                         \
 	X(CHECK_FAILED, WISH_STOP, STOPPING, "clean up both ends")                                     \
 	X(CHECK_PASSED, WISH_STOP, STOPPING, "clean up both ends")                                     \
+	X(SCHEDULED, WISH_STOP, STOPPING, "clean up both ends")                                        \
 	X(STARTING, WISH_STOP, STOPPING, "clean up both ends")                                         \
 	X(START_FAILED, WISH_STOP, STOPPING, "clean up both ends")                                     \
 	X(RUNNING, WISH_STOP, STOPPING, "clean up both ends")                                          \
+	X(READY, WISH_STOP, STOPPING, "clean up both ends")                                            \
 	X(PAUSING, WISH_STOP, STOPPING, "clean up both ends")                                          \
 	X(PAUSED, WISH_STOP, STOPPING, "clean up both ends")                                           \
 	X(RESUMING, WISH_STOP, STOPPING, "clean up both ends")                                         \

@@ -14,7 +14,7 @@ SELECT length(functions) > 1000 AS functions, length(options) > 1000 AS options,
 SELECT p.oid::regprocedure AS function_not_in_the_guide FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid, doc
 	WHERE p.pronamespace = 'public'::regnamespace
 		AND position('`' || CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE '' END || p.proname || '('
-			|| regexp_replace(regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), ',? ?OUT .*', ''), '::\w+|\mIN ', '', 'g'), '01:00:00', '1 hour')
+			|| regexp_replace(regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), ',? ?OUT .*', ''), '::timestamp with time zone|::\w+|\mIN ', '', 'g'), '01:00:00', '1 hour')
 			|| ')`' IN doc.functions) = 0;
 -- views with their columns
 SELECT c.relname, a.attname AS column_not_in_the_guide FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid

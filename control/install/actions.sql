@@ -137,10 +137,11 @@ CREATE FUNCTION @extschema@.dts_check_job(job pg_catalog.text) RETURNS pg_catalo
 	AS $$ SELECT dts.job_request(job, 'check') $$;
 COMMENT ON FUNCTION @extschema@.dts_check_job(pg_catalog.text) IS 'asks for the precheck of a job';
 
-CREATE FUNCTION @extschema@.dts_start_job(job pg_catalog.text) RETURNS pg_catalog.text
+CREATE FUNCTION @extschema@.dts_start_job(job pg_catalog.text, at pg_catalog.timestamptz DEFAULT NULL) RETURNS pg_catalog.text
 	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT dts.job_request(job, 'start') $$;
-COMMENT ON FUNCTION @extschema@.dts_start_job(pg_catalog.text) IS 'asks for the start of a job that passed its precheck';
+	AS $$ SELECT CASE WHEN at IS NULL THEN dts.job_request(job, 'start') ELSE dts.job_schedule(job, at) END $$;
+COMMENT ON FUNCTION @extschema@.dts_start_job(pg_catalog.text, pg_catalog.timestamptz) IS
+	'asks for the start of a job that passed its precheck, now or at a time, when it is checked again';
 
 CREATE FUNCTION @extschema@.dts_pause_job(job pg_catalog.text) RETURNS pg_catalog.text
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -165,11 +166,18 @@ CREATE FUNCTION @extschema@.dts_retry_job(job pg_catalog.text) RETURNS pg_catalo
 	AS $$ SELECT dts.job_request(job, 'retry') $$;
 COMMENT ON FUNCTION @extschema@.dts_retry_job(pg_catalog.text) IS 'asks a job that an error stopped to try again';
 
-CREATE FUNCTION @extschema@.dts_stop_job(job pg_catalog.text) RETURNS pg_catalog.text
-	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT dts.job_request(job, 'stop') $$;
-COMMENT ON FUNCTION @extschema@.dts_stop_job(pg_catalog.text) IS
-	'asks for the end of a job and the removal of all its objects; replaces whatever was asked before';
+CREATE FUNCTION @extschema@.dts_stop_job(job pg_catalog.text, force pg_catalog.bool DEFAULT false) RETURNS pg_catalog.text
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	answer text := dts.job_request(job, 'stop');
+BEGIN
+	UPDATE dts.job j SET force = true WHERE j.name = job AND dts_stop_job.force;
+	RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.dts_stop_job(pg_catalog.text, pg_catalog.bool) IS
+	'asks for the end of a job and the removal of all its objects; replaces whatever was asked before; force: ends it also when an end cannot be cleaned';
 
 CREATE FUNCTION @extschema@.dts_isolate_job(job pg_catalog.text) RETURNS pg_catalog.text
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -227,16 +235,19 @@ COMMENT ON FUNCTION @extschema@.dts_destroy_job(pg_catalog.text) IS
 	'removes a draft or isolated job; asks the daemon first to clean where the job left something';
 
 CREATE FUNCTION @extschema@.dts_check_results(job pg_catalog.text, OUT item pg_catalog.text,
-		OUT result pg_catalog.text, OUT detail pg_catalog.text, OUT remedy pg_catalog.text)
+		OUT result pg_catalog.text, OUT detail pg_catalog.text, OUT remedy pg_catalog.text,
+		OUT ignored pg_catalog.bool)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	j dts.job := dts.job_find(job, false);
 BEGIN
-	RETURN QUERY SELECT c.item, c.result, c.detail, c.remedy FROM dts.job_check c
+	RETURN QUERY SELECT c.item, c.result, c.detail, c.remedy,
+			c.result = 'warn' AND EXISTS (SELECT FROM dts.job_ignored_check i WHERE i.job_id = c.job_id AND i.item = c.item)
+		FROM dts.job_check c
 		WHERE c.job_id = j.id ORDER BY c.ord;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.dts_check_results(pg_catalog.text) IS
-	'results of the last precheck: item, result (pass, warn or fail), detail, remedy';
+	'results of the last precheck: item, result (pass, warn or fail), detail, remedy, whether the warning is ignored';

@@ -50,6 +50,7 @@ DECLARE
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
 BEGIN
 	PERFORM dts.commit_locally();
+	PERFORM dts.clock_due();
 	PERFORM pg_stat_clear_snapshot();
 	RETURN QUERY
 		WITH free AS (
@@ -104,13 +105,13 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
 		OUT source_conninfo pg_catalog.text, OUT target_conninfo pg_catalog.text, OUT slot_name pg_catalog.text,
 		OUT state pg_catalog.text, OUT phase pg_catalog.text, OUT step pg_catalog.text, OUT wish pg_catalog.text,
-		OUT options pg_catalog.text, OUT footprint pg_catalog.bool)
+		OUT options pg_catalog.text, OUT footprint pg_catalog.bool, OUT change pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
-			j.slot_name, j.state, j.phase, j.step, j.wish, (dts.options_complete(j.options)
-				|| jsonb_build_object('rivals', dts.job_rivals(j.id)))::text, j.footprint
+			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id)
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
 $$;
@@ -119,14 +120,17 @@ COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
 
 CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
 		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
-		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8)
+		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text,
+		OUT workers pg_catalog.int4)
 	RETURNS pg_catalog.record
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	ends timestamptz;
 BEGIN
-	SELECT l.until, j.state, j.wish, p.marker_begun INTO ends, state, wish, marker_begun
+	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (dts.options_complete(j.options) ->> 'workers')::int4,
+			j.complete_after IS NOT NULL
+		INTO ends, state, wish, marker_begun, workers, waiters
 		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 	ours := FOUND;
@@ -137,7 +141,8 @@ BEGIN
 		ours := FOUND; -- another daemon may have claimed it since
 	END IF;
 	-- somebody waits for caught_up iff the lock that waiters share cannot be had alone
-	waiters := ours AND NOT pg_try_advisory_xact_lock(dts.wait_lock_class(), dts.wait_lock_key(daemon_poll.job_id));
+	change := CASE WHEN ours THEN dts.change_next(daemon_poll.job_id) END;
+	waiters := ours AND waiters OR ours AND NOT pg_try_advisory_xact_lock(dts.wait_lock_class(), dts.wait_lock_key(daemon_poll.job_id));
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_poll(pg_catalog.int8, pg_catalog.int8, pg_catalog.interval) IS
@@ -240,6 +245,7 @@ BEGIN
 			stats = progress -> 'stats', stats_before = p.stats, reported_before_at = p.reported_at,
 			reported_at = clock_timestamp()
 		WHERE p.job_id = daemon_progress.job_id;
+	PERFORM dts.job_in_step(job_id);
 	RETURN true;
 END
 $$;
@@ -276,6 +282,54 @@ END
 $$;
 COMMENT ON FUNCTION dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
 	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error}';
+
+CREATE FUNCTION dts.daemon_change(job_id pg_catalog.int8, epoch pg_catalog.int8, change_id pg_catalog.int8,
+		tables pg_catalog.jsonb, refusal pg_catalog.jsonb)
+	RETURNS pg_catalog.bool
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+	j dts.job;
+	c dts.job_change;
+BEGIN
+	IF NOT dts.lease_holds(job_id, epoch) THEN
+		RETURN false;
+	END IF;
+	SELECT * INTO j FROM dts.job o WHERE o.id = daemon_change.job_id FOR NO KEY UPDATE;
+	UPDATE dts.job_change o SET state = CASE WHEN refusal IS NULL THEN 'done' ELSE 'refused' END,
+			message = refusal ->> 'message', hint = refusal ->> 'hint', answered_at = clock_timestamp()
+		WHERE o.id = change_id AND o.job_id = j.id AND o.state = 'asked' RETURNING * INTO c;
+	IF NOT FOUND THEN
+		RETURN true; -- answered before, or void
+	END IF;
+	IF refusal IS NULL AND c.action = 'add' THEN
+		-- a partition that was left out with its table comes back with it
+		UPDATE dts.job SET options = dts.options_with_tables(options, c.tables || coalesce((
+				SELECT jsonb_agg(e.t) FROM jsonb_array_elements(daemon_change.tables) e(t),
+						jsonb_array_elements(nullif(dts.options_objects(options -> 'exclude'), 'null')) x(o)
+					WHERE x.o ->> 'schema' = e.t ->> 'schema'
+						AND x.o -> 'tables' @> jsonb_build_array(jsonb_build_object('name', e.t -> 'name'))), '[]'))
+			WHERE id = j.id;
+	ELSIF refusal IS NULL AND c.action = 'remove' THEN
+		-- the tables named, and those with rows that they stand for
+		UPDATE dts.job SET options = dts.options_without_tables(options, (SELECT jsonb_agg(DISTINCT x.t) FROM (
+				SELECT jsonb_build_object('schema', e.t -> 'schema', 'name', e.t -> 'name') AS t
+					FROM jsonb_array_elements(c.tables || coalesce(daemon_change.tables, '[]')) e(t)) x))
+			WHERE id = j.id;
+		DELETE FROM dts.job_table d USING jsonb_array_elements(coalesce(daemon_change.tables, '[]')) e(t)
+			WHERE d.job_id = j.id AND d.schema_name = e.t ->> 'schema' AND d.table_name = e.t ->> 'name';
+	END IF;
+	PERFORM dts.job_log(j, CASE WHEN refusal IS NULL THEN 'info' ELSE 'warning' END,
+		'tables_' || c.action || CASE WHEN refusal IS NULL THEN '' ELSE '_refused' END, NULL, NULL,
+		dts.lease_owner(job_id), CASE WHEN refusal IS NULL THEN coalesce('done: ' || (
+				SELECT string_agg(format('%I.%I', e.t ->> 'schema', e.t ->> 'name'), ', ')
+					FROM jsonb_array_elements(daemon_change.tables) e(t)), 'done')
+			ELSE concat_ws(' ', (refusal ->> 'message') || '.', refusal ->> 'detail', refusal ->> 'hint') END);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dts.daemon_change(pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb, pg_catalog.jsonb) IS
+	'answers a request about tables: those with rows that it stood for, or the error that refuses it';
 
 CREATE FUNCTION dts.daemon_checks(job_id pg_catalog.int8, epoch pg_catalog.int8, checks pg_catalog.jsonb)
 	RETURNS pg_catalog.bool

@@ -16,6 +16,7 @@ END
 $revoke$;
 
 GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dts_job_events,
+	@extschema@.dts_job_changes,
 	@extschema@.dts_state_names TO dts_viewer;
 -- Functions in views run as whoever looks.
 GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(),
@@ -26,11 +27,14 @@ GRANT EXECUTE ON FUNCTION @extschema@.dts_check_results(pg_catalog.text),
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_create_job(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_configure_job(pg_catalog.text, pg_catalog.jsonb),
-	@extschema@.dts_check_job(pg_catalog.text), @extschema@.dts_start_job(pg_catalog.text),
+	@extschema@.dts_check_job(pg_catalog.text), @extschema@.dts_start_job(pg_catalog.text, pg_catalog.timestamptz),
 	@extschema@.dts_pause_job(pg_catalog.text), @extschema@.dts_resume_job(pg_catalog.text),
-	@extschema@.dts_retry_job(pg_catalog.text), @extschema@.dts_stop_job(pg_catalog.text),
+	@extschema@.dts_retry_job(pg_catalog.text), @extschema@.dts_stop_job(pg_catalog.text, pg_catalog.bool),
 	@extschema@.dts_isolate_job(pg_catalog.text), @extschema@.dts_recover_job(pg_catalog.text),
-	@extschema@.dts_destroy_job(pg_catalog.text), @extschema@.dts_test_endpoint(pg_catalog.text)
+	@extschema@.dts_destroy_job(pg_catalog.text),
+	@extschema@.dts_add_tables(pg_catalog.text, pg_catalog.text[]),
+	@extschema@.dts_remove_tables(pg_catalog.text, pg_catalog.text[]),
+	@extschema@.dts_reload_table(pg_catalog.text, pg_catalog.text), @extschema@.dts_test_endpoint(pg_catalog.text)
 	TO dts_operator;
 GRANT EXECUTE ON PROCEDURE @extschema@.dts_wait(pg_catalog.text, pg_catalog.text, pg_catalog.interval) TO dts_operator;
 
@@ -50,6 +54,7 @@ GRANT EXECUTE ON FUNCTION dts.daemon_hello(pg_catalog.text),
 	dts.daemon_release(pg_catalog.int8, pg_catalog.int8),
 	dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
 	dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
+	dts.daemon_change(pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb, pg_catalog.jsonb),
 	dts.daemon_checks(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
 	dts.daemon_event(pg_catalog.int8, pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.text),
 	dts.daemon_marker(pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),

@@ -15,6 +15,10 @@ CREATE TABLE dts.job (
 	wish_by pg_catalog.text,
 	wish_at pg_catalog.timestamptz,
 	touched_xid pg_catalog.xid8,           -- the operator's last transaction on this job
+	start_at pg_catalog.timestamptz,       -- a start at that time, by start_by; also while it is checked for it
+	start_by pg_catalog.text,
+	complete_after pg_catalog.int8,        -- a completion that waits until a marker above this one is durable
+	force pg_catalog.bool NOT NULL DEFAULT false, -- a stop that leaves behind what it cannot remove
 	footprint pg_catalog.bool NOT NULL DEFAULT false, -- something of ours may exist on an end
 	error_sqlstate pg_catalog.text,
 	error_message pg_catalog.text,
@@ -93,6 +97,21 @@ CREATE TABLE dts.job_check (
 );
 COMMENT ON TABLE dts.job_check IS 'results of the last precheck of a job';
 
+CREATE TABLE dts.job_change (
+	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	job_id pg_catalog.int8 NOT NULL REFERENCES dts.job ON DELETE CASCADE,
+	action pg_catalog.text NOT NULL CHECK (action IN ('add', 'remove', 'reload')),
+	tables pg_catalog.jsonb NOT NULL,
+	state pg_catalog.text NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'refused', 'void')),
+	message pg_catalog.text,
+	hint pg_catalog.text,
+	asked_by pg_catalog.text NOT NULL,
+	asked_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	answered_at pg_catalog.timestamptz
+);
+CREATE INDEX job_change_job ON dts.job_change (job_id, id);
+COMMENT ON TABLE dts.job_change IS 'requests to add, remove or reload tables of a running job, and what became of them';
+
 -- Not bound to dts.job: what happened to a destroyed job stays on record.
 CREATE TABLE dts.job_event (
 	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -157,8 +176,9 @@ COMMENT ON FUNCTION dts.job_find(pg_catalog.text, pg_catalog.bool) IS 'the job o
 CREATE FUNCTION dts.job_allowed_functions(p_state pg_catalog.text) RETURNS pg_catalog.text[]
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(array_agg(a.function), '{}') FROM dts.job_actions() a
-		WHERE dts.action_leads_to(p_state, a.action) IS NOT NULL
+	SELECT coalesce(array_agg(f.function ORDER BY f.ord), '{}')
+		FROM (SELECT a.function, min(a.ord) AS ord FROM dts.job_actions() WITH ORDINALITY a(action, function, ord)
+			WHERE dts.action_leads_to(p_state, a.action) IS NOT NULL GROUP BY a.function) f
 $$;
 COMMENT ON FUNCTION dts.job_allowed_functions(pg_catalog.text) IS 'the functions that a state allows';
 
@@ -202,6 +222,8 @@ DECLARE
 	j dts.job;
 	keeps bool; -- the error stays
 	afresh bool; -- the job begins anew
+	due bool; -- it passed the check that a start at a time asks for
+	stands text; -- the wish that outlives this step
 BEGIN
 	SELECT * INTO old FROM dts.job WHERE id = p_job FOR NO KEY UPDATE;
 	IF old.state IS DISTINCT FROM p_from OR (p_consumed IS NOT NULL AND old.wish IS DISTINCT FROM p_consumed) THEN
@@ -210,10 +232,20 @@ BEGIN
 	keeps := p_error IS NULL AND (p_event IN ('isolate', 'recover')
 		OR p_to IN ('check_failed', 'start_failed', 'retrying', 'error', 'failed', 'stop_failed'));
 	afresh := p_to IN ('draft', 'checking', 'starting');
+	due := p_from = 'checking' AND p_to = 'check_passed' AND old.start_at IS NOT NULL;
+	-- a completion waits through what may happen to the stream meanwhile
+	stands := CASE WHEN p_consumed IS NULL AND (dts.action_leads_to(p_to, old.wish) IS NOT NULL
+		OR old.wish = 'complete' AND p_to IN ('running', 'ready', 'retrying')) THEN old.wish END;
+	stands := coalesce(stands, CASE WHEN due THEN 'start' END);
 	UPDATE dts.job SET state = p_to,
 			phase = CASE WHEN afresh THEN p_phase ELSE coalesce(p_phase, phase) END,
 			step = CASE WHEN afresh THEN coalesce(p_step, '') ELSE coalesce(p_step, step) END,
-			wish = CASE WHEN p_consumed IS NULL AND dts.action_leads_to(p_to, wish) IS NOT NULL THEN wish END,
+			wish = stands,
+			wish_by = CASE WHEN due AND stands = 'start' THEN start_by ELSE wish_by END,
+			wish_at = CASE WHEN due AND stands = 'start' THEN start_at ELSE wish_at END,
+			start_at = CASE WHEN p_to = 'scheduled' OR p_from = 'scheduled' AND p_to = 'checking' THEN start_at END,
+			complete_after = CASE WHEN stands = 'complete' THEN complete_after END,
+			force = force AND (p_to = 'stopping' OR stands IS NOT DISTINCT FROM 'stop'),
 			isolated_from = CASE WHEN p_to = 'isolated' THEN p_from END,
 			isolated_at = CASE WHEN p_to = 'isolated' THEN clock_timestamp() END,
 			error_sqlstate = CASE WHEN keeps THEN error_sqlstate ELSE p_error ->> 'sqlstate' END,
@@ -224,6 +256,11 @@ BEGIN
 			error_at = CASE WHEN keeps THEN error_at WHEN p_error IS NOT NULL THEN clock_timestamp() END,
 			updated_at = clock_timestamp()
 		WHERE id = p_job RETURNING * INTO j;
+	IF p_to IN ('starting', 'failed', 'completing', 'stopping') THEN
+		UPDATE dts.job_change SET state = 'void', message = format('the job went to state "%s" first', p_to),
+				answered_at = clock_timestamp()
+			WHERE job_id = p_job AND state = 'asked';
+	END IF;
 	IF p_to = 'checking' THEN
 		DELETE FROM dts.job_check WHERE job_id = p_job;
 	ELSIF p_to = 'starting' THEN
@@ -238,6 +275,10 @@ BEGIN
 		lower(p_event), p_from, p_to, p_who,
 		CASE WHEN p_from = p_to THEN format('phase %s -> %s', old.phase, j.phase)
 			ELSE format('%s -> %s', p_from, p_to) END || coalesce(': ' || (p_error ->> 'message'), ''));
+	IF old.start_at IS NOT NULL AND p_to = 'check_failed' THEN
+		PERFORM dts.job_log(j, 'error', 'start_missed', NULL, NULL, old.start_by,
+			format('the start wanted at %s was not made: the precheck failed', old.start_at));
+	END IF;
 	IF old.wish IS NOT NULL AND j.wish IS NULL AND p_event <> 'WISH_' || upper(old.wish) THEN
 		PERFORM dts.job_log(j, 'warning', 'wish_dropped', NULL, NULL, p_who,
 			format('"%s", asked for by %s, is void: state "%s" does not allow it', old.wish, old.wish_by, p_to));

@@ -46,13 +46,19 @@ INSERT INTO dts.option_spec
 		'after the loss of a connection, in minutes'),
 	(21, '$.retry.other_minutes', '{integer}', false, 1, 1440, NULL, '10',
 		'after any other error that may pass, in minutes; less than connection_minutes'),
+	(22, '$.on_table_error', '{string}', false, NULL, NULL, '{stop,quarantine}', '"stop"',
+		'what an error that concerns one table does: stop the job, or put that table aside and go on without it'),
 	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
 		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
 	(41, '$.missing_roles.map', '{object}', false, NULL, NULL, NULL, NULL,
 		'other names for roles: the key is the role of the source, the value that of the target'),
 	(42, '$.missing_roles.map.*', '{name}', false, NULL, NULL, NULL, NULL, 'the role of the target that takes its place'),
 	(43, '$.missing_roles.others', '{string}', false, NULL, NULL, '{skip,fail}', NULL,
-		'roles that the map does not name and the target lacks; left out: skip');
+		'roles that the map does not name and the target lacks; left out: skip'),
+	(101, '$.ready_lag_seconds', '{integer}', false, 1, 86400, NULL, '10',
+		'a migration whose stream lags no more than this is ready to be completed, in seconds'),
+	(102, '$.retention_days', '{integer}', false, 1, 3650, NULL, '7',
+		'how long an isolated job is kept before it is destroyed, in days');
 
 -- What a path may hold, in words.
 CREATE FUNCTION dts.option_expected(s dts.option_spec) RETURNS pg_catalog.text

@@ -24,7 +24,6 @@ INSERT INTO dts.stream_measure (measure, unit, gauge, meaning) VALUES
 	('statements', 'statements', false, 'sent to the target'),
 	('rows_per_statement', 'rows', true, 'changes of the source for each statement; low: little could be batched'),
 	('rows_net', 'rows', false, 'left of batched changes when all changes of one row were made one'),
-	('rows_copied', 'rows', false, 'of these, sent by COPY'),
 	('rows_single', 'rows', false, 'of these, sent by a statement of their own'),
 	('rows_ordered', 'rows', false, 'changes sent one by one, in the order of the source'),
 	('units', 'units', false, 'pieces in which work was handed over'),
@@ -97,7 +96,7 @@ BEGIN
 	SELECT * INTO p FROM dts.job_progress o WHERE o.job_id = j.id;
 	seconds := extract(epoch FROM p.reported_at - p.reported_before_at);
 	RETURN QUERY
-		SELECT 'held_up_by', NULL::numeric, NULL::numeric, NULL, dts.stream_held_up_by(p, j.state = 'running')
+		SELECT 'held_up_by', NULL::numeric, NULL::numeric, NULL, dts.stream_held_up_by(p, j.state IN ('running', 'ready'))
 		UNION ALL
 		SELECT m.measure, v.now,
 				-- a new worker counts from 0 again

@@ -6,7 +6,7 @@ CREATE VIEW @extschema@.dts_jobs AS
 			END AS lag_bytes,
 			CASE
 				-- a report that is old, or of a job that does not run, says nothing about now
-				WHEN p.caught_up AND j.state = 'running'
+				WHEN p.caught_up AND j.state IN ('running', 'ready')
 					AND p.reported_at > pg_catalog.clock_timestamp() - pg_catalog.interval '10 s' THEN 0
 				WHEN p.caught_up THEN EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.reported_at)
 				-- the source's clock may be ahead of this one
@@ -17,14 +17,16 @@ CREATE VIEW @extschema@.dts_jobs AS
 			NULLIF(j.step, '') AS step, j.wish, j.wish_by, j.wish_at,
 			p.transactions, p.rows, p.bytes, p.rows_per_second, p.received AS received_lsn,
 			p.durable AS applied_lsn, p.source_end AS source_lsn, j.slot_name,
-			a.allowed, l.owner AS worker, j.created_by, j.created_at AS created, j.updated_at AS updated
+			a.allowed, l.owner AS worker, j.start_at, j.created_by, j.created_at AS created, j.updated_at AS updated
 		FROM dts.job j
 		JOIN dts.job_lease l ON l.job_id = j.id
 		JOIN dts.job_progress p ON p.job_id = j.id,
-		LATERAL (SELECT COALESCE(pg_catalog.array_agg(f.function), '{}') AS allowed
-			FROM dts.job_actions() f
-			WHERE dts.action_leads_to(j.state, f.action) IS NOT NULL
-				AND (j.wish IS NULL OR f.action = 'stop')) a;
+		LATERAL (SELECT COALESCE(pg_catalog.array_agg(f.function ORDER BY f.ord), '{}') AS allowed
+			FROM (SELECT x.function, pg_catalog.min(x.ord) AS ord
+				FROM dts.job_actions() WITH ORDINALITY x(action, function, ord)
+				WHERE dts.action_leads_to(j.state, x.action) IS NOT NULL
+					AND (j.wish IS NULL OR x.action = 'stop')
+				GROUP BY x.function) f) a;
 COMMENT ON VIEW @extschema@.dts_jobs IS
 	'the jobs: state, phase, lag, rate, error, and what may be asked of each now';
 
@@ -47,9 +49,15 @@ CREATE VIEW @extschema@.dts_job_tables AS
 			t.error, t.started_at AS started, t.updated_at AS updated
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
 		-- what a job that does not run was doing says nothing about now
-		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state = 'running' THEN t.rows_per_second END AS rows_per_second,
-			CASE WHEN t.phase = 'copying' AND j.state = 'running' THEN t.bytes_per_second END AS bytes_per_second) r;
+		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.rows_per_second END AS rows_per_second,
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.bytes_per_second END AS bytes_per_second) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
+
+CREATE VIEW @extschema@.dts_job_changes AS
+	SELECT j.name AS job, c.id, c.action, c.tables, c.state, c.message, c.hint, c.asked_by, c.asked_at, c.answered_at
+		FROM dts.job_change c JOIN dts.job j ON j.id = c.job_id;
+COMMENT ON VIEW @extschema@.dts_job_changes IS
+	'requests to add, remove or reload tables: asked, done, refused (and why) or void';
 
 CREATE VIEW @extschema@.dts_job_events AS
 	SELECT e.id, e.job, e.at, e.severity, e.event, e.from_state, e.to_state, e.phase, e.who, e.message
@@ -69,9 +77,11 @@ INSERT INTO dts.state_word VALUES
 	('checking', 'checking', NULL, NULL),
 	('check_failed', 'checkNotPass', NULL, NULL),
 	('check_passed', 'checkPass', NULL, 'Not Started'),
+	('scheduled', 'Timed', 'waiting to start', NULL),
 	('starting', 'readyRun', 'starting', 'Running'),
 	('start_failed', 'readyRun', 'start failed', 'Failed'),
 	('running', 'running', 'full migration, incremental migration', 'Running'),
+	('ready', 'readyComplete', 'incremental migration', 'Running'),
 	('pausing', NULL, 'pausing', 'Stopped'),
 	('paused', NULL, 'pausing', 'Stopped'),
 	('resuming', 'resuming', 'fault recovery', 'Running'),
@@ -89,8 +99,10 @@ CREATE VIEW @extschema@.dts_state_names AS
 	SELECT s.state, s.meaning, s.is_end, a.allowed, w.tencent, w.huawei, w.oceanbase
 		FROM dts.job_states() WITH ORDINALITY s(state, is_end, needs_worker, meaning, ord)
 		LEFT JOIN dts.state_word w ON w.state = s.state,
-		LATERAL (SELECT COALESCE(pg_catalog.array_agg(f.function), '{}') AS allowed
-			FROM dts.job_actions() f WHERE dts.action_leads_to(s.state, f.action) IS NOT NULL) a
+		LATERAL (SELECT COALESCE(pg_catalog.array_agg(f.function ORDER BY f.ord), '{}') AS allowed
+			FROM (SELECT x.function, pg_catalog.min(x.ord) AS ord
+				FROM dts.job_actions() WITH ORDINALITY x(action, function, ord)
+				WHERE dts.action_leads_to(s.state, x.action) IS NOT NULL GROUP BY x.function) f) a
 		ORDER BY s.ord;
 COMMENT ON VIEW @extschema@.dts_state_names IS
 	'the states of a job, what they mean and allow, and what other services call them';
@@ -109,7 +121,8 @@ BEGIN
 							FROM pg_options_to_table(e.options) o)))
 					FROM dts.endpoint e WHERE e.name IN (j.source, j.target)),
 				'checks', (SELECT coalesce(jsonb_agg(jsonb_build_object('item', c.item, 'result', c.result,
-						'detail', c.detail, 'remedy', c.remedy) ORDER BY c.ord), '[]')
+						'detail', c.detail, 'remedy', c.remedy, 'ignored', c.result = 'warn' AND EXISTS (
+							SELECT FROM dts.job_ignored_check i WHERE i.job_id = j.id AND i.item = c.item)) ORDER BY c.ord), '[]')
 					FROM dts.job_check c WHERE c.job_id = j.id),
 				'tables', (SELECT coalesce(jsonb_object_agg(t.phase, t.n), '{}')
 					FROM (SELECT coalesce(phase, 'unknown') AS phase, count(*) AS n FROM dts.job_table

@@ -109,16 +109,17 @@ DECLARE
 	reached bool;
 BEGIN
 	IF p_until = 'checked' THEN
-		reached := j.wish IS DISTINCT FROM 'check' AND j.state IN ('check_passed', 'starting', 'running', 'pausing',
+		reached := j.wish IS DISTINCT FROM 'check' AND j.state IN ('check_passed', 'scheduled', 'starting', 'running', 'ready', 'pausing',
 			'paused', 'resuming', 'retrying', 'completing', 'completed');
 	ELSIF p_until = 'incremental' THEN
-		reached := j.state = 'running' AND j.phase = 'incremental';
+		reached := j.state IN ('running', 'ready') AND j.phase = 'incremental';
 	ELSIF p_until = 'caught_up' THEN
 		reached := (SELECT p.marker_durable > p_marker FROM dts.job_progress p WHERE p.job_id = j.id);
 	ELSE
-		reached := j.state = p_until AND j.wish IS NULL;
+		-- a job that is ready runs
+		reached := (j.state = p_until OR j.state = 'ready' AND p_until = 'running') AND j.wish IS NULL;
 	END IF;
-	IF NOT reached AND NOT dts.state_reachable(j.state, j.wish,
+	IF NOT reached AND NOT dts.state_reachable(j.state, coalesce(j.wish, CASE WHEN j.start_at IS NOT NULL THEN 'start' END),
 			CASE p_until WHEN 'checked' THEN 'check_passed' WHEN 'incremental' THEN 'running'
 				WHEN 'caught_up' THEN 'running' ELSE p_until END) THEN
 		PERFORM dts.wait_fail(j, p_until);

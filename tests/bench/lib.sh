@@ -55,7 +55,7 @@ fail() {
 bench_settings() {
 	printf '%s\n' "wal_level=logical" "fsync=on" "full_page_writes=on" "synchronous_commit=on" "shared_buffers=1GB" "max_wal_size=16GB" \
 		"checkpoint_timeout=1h" "autovacuum=off" "max_replication_slots=20" "max_wal_senders=20" "max_worker_processes=20" \
-		"max_logical_replication_workers=10" "track_commit_timestamp=on" "log_min_messages=warning" "jit=off"
+		"max_logical_replication_workers=10" "track_commit_timestamp=on" "log_min_messages=warning" "log_line_prefix='%m [%p] %b '" "jit=off"
 }
 bench_say_settings() {
 	echo "PostgreSQL $(src -c 'show server_version'), $(nproc) CPUs, load $(cut -d' ' -f1-3 /proc/loadavg); both ends on this machine, TCP over the loopback"

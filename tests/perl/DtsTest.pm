@@ -154,7 +154,7 @@ sub session
 
 # --- Daemons
 
-# Options: lease (seconds), fault ("name=kill,..."), env (hash).  Faults are hit once per test object
+# Options: lease (seconds), args (array, more of the command line), fault ("name=kill,..."), env (hash).  Faults are hit once per test object
 # and name, unless fault_dir says otherwise.
 sub start_daemon
 {
@@ -165,6 +165,7 @@ sub start_daemon
 	make_path($faults);
 	my @command = ('dts_applier', '--control', $self->conninfo('target', 'ctl'), '--log-level', 'debug');
 	push @command, '--lease', $opt{lease} if $opt{lease};
+	push @command, @{ $opt{args} // [] };
 	my $pid = fork // die "fork: $!";
 	if (!$pid)
 	{
@@ -414,7 +415,14 @@ sub workers
 {
 	my $self = shift;
 	open my $in, '<', "/proc/$self->{pid}/task/$self->{pid}/children" or return;
-	return split ' ', <$in> // '';
+	return grep { !_watches($_) } split ' ', <$in> // '';
+}
+# Processes beside the jobs.
+sub _watches
+{
+	my $pid = shift;
+	open my $in, '<', "/proc/$pid/comm" or return 0;
+	return (<$in> // '') =~ /^dts_(?:slots|alerts)$/;
 }
 sub kill9
 {

@@ -27,24 +27,47 @@ INSERT INTO surface VALUES
 	('dts_create_job', 'job text, source text, target text, kind text DEFAULT ''sync''::text, options jsonb DEFAULT ''{}''::jsonb', 'text', 'dts_operator'),
 	('dts_configure_job', 'job text, options jsonb', 'text', 'dts_operator'),
 	('dts_check_job', 'job text', 'text', 'dts_operator'),
-	('dts_check_results', 'job text, OUT item text, OUT result text, OUT detail text, OUT remedy text', 'SETOF record', 'dts_viewer'),
-	('dts_start_job', 'job text', 'text', 'dts_operator'),
+	('dts_check_results', 'job text, OUT item text, OUT result text, OUT detail text, OUT remedy text, OUT ignored boolean', 'SETOF record', 'dts_viewer'),
+	('dts_start_job', 'job text, at timestamp with time zone DEFAULT NULL::timestamp with time zone', 'text', 'dts_operator'),
+	('dts_unschedule_job', 'job text', 'text', 'dts_operator'),
+	('dts_ignore_check', 'job text, item text', 'text', 'dts_operator'),
+	('dts_resize_job', 'job text, workers integer', 'text', 'dts_operator'),
+	('dts_complete_job', 'job text, mode text DEFAULT ''wait_for_sync''::text', 'text', 'dts_operator'),
+	('dts_reset_job', 'job text', 'text', 'dts_operator'),
+	('dts_clone_job', 'job text, name text', 'text', 'dts_operator'),
+	('dts_forget_leftovers', 'job text', 'text', 'dts_operator'),
+	('dts_set_alert', 'job text, rule jsonb', 'text', 'dts_operator'),
+	('dts_drop_alert', 'job text', 'text', 'dts_operator'),
+	('dts_test_alert', 'job text', 'text', 'dts_operator'),
+	('dts_allow_alert_host', 'host text, plain_http boolean DEFAULT false, internal boolean DEFAULT false', 'text', 'dts_admin'),
+	('dts_refuse_alert_host', 'host text', 'text', 'dts_admin'),
+	('dts_purge_events', 'older_than interval', 'bigint', 'dts_admin'),
+	('dts_metrics_text', '', 'text', 'dts_viewer'),
 	('dts_pause_job', 'job text', 'text', 'dts_operator'),
 	('dts_resume_job', 'job text', 'text', 'dts_operator'),
 	('dts_retry_job', 'job text', 'text', 'dts_operator'),
-	('dts_stop_job', 'job text', 'text', 'dts_operator'),
+	('dts_stop_job', 'job text, force boolean DEFAULT false', 'text', 'dts_operator'),
 	('dts_isolate_job', 'job text', 'text', 'dts_operator'),
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
 	('dts_job_stats', 'job text, OUT measure text, OUT total numeric, OUT per_second numeric, OUT unit text, OUT meaning text', 'SETOF record', 'dts_viewer'),
+	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
+	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
+	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
+INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
+	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
+		('dts_destroy_job', ''), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
+		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
+		('dts_resize_job', 'workers integer, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_state_names'], 'the views of the surface, and no others, lie there');
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_job_changes', 'dts_state_names', 'dts_leftovers',
+		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
@@ -59,8 +82,8 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_hello', 'version text'),
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
-	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint'),
+	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
@@ -68,8 +91,16 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_progress', 'job_id bigint, epoch bigint, progress jsonb'),
 	('daemon_tables', 'job_id bigint, epoch bigint, tables jsonb'),
 	('daemon_checks', 'job_id bigint, epoch bigint, checks jsonb'),
+	('daemon_change', 'job_id bigint, epoch bigint, change_id bigint, tables jsonb, refusal jsonb'),
 	('daemon_event', 'job_id bigint, epoch bigint, severity text, event text, message text'),
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
+	('daemon_slots_due', 'every interval, OUT job_id bigint, OUT slot_name text, OUT conninfo text'),
+	('daemon_slot', 'job_id bigint, sample jsonb'),
+	('daemon_alert_watch', ''),
+	('daemon_alert_next', 'OUT id bigint, OUT url text, OUT headers text, OUT body text, OUT internal boolean, OUT checks_code boolean'),
+	('daemon_alert_done', 'id bigint, ok boolean, http_status integer, error text, again boolean'),
+	('daemon_wish_failed', 'job_id bigint, epoch bigint, wish text, message text'),
+	('daemon_leftovers', 'job_id bigint, epoch bigint, leftovers jsonb'),
 	('daemon_destroyed', 'job_id bigint, epoch bigint')$$, 'the functions that the daemon calls');
 
 -- every object says what it is
@@ -95,7 +126,7 @@ SELECT is_empty($$SELECT r.oid::regclass, a.* FROM relation r, aclexplode(coales
 	'PUBLIC may read nothing');
 SELECT is_empty($$SELECT a.* FROM pg_namespace n, aclexplode(n.nspacl) a WHERE nspname = 'dts' AND a.grantee = 0$$, 'PUBLIC may not use schema dts');
 SELECT is_empty($$SELECT s.name, r.role, has_function_privilege(r.role, p.oid, 'EXECUTE')
-	FROM surface s JOIN routine p ON p.proname = s.name,
+	FROM surface s JOIN routine p ON p.proname = s.name AND regexp_replace(pg_get_function_arguments(p.oid), '\mIN ', '', 'g') = s.arguments,
 		(VALUES ('dts_viewer', 1), ('dts_operator', 2), ('dts_admin', 3), ('dts_daemon', 0)) r(role, rank)
 	WHERE has_function_privilege(r.role, p.oid, 'EXECUTE') <>
 		(r.rank >= CASE s.role WHEN 'dts_viewer' THEN 1 WHEN 'dts_operator' THEN 2 WHEN 'dts_admin' THEN 3 END)$$,

@@ -19,6 +19,7 @@
 #include "fault.h"
 #include "incremental.h"
 #include "worker.h"
+#include "worker_call.h"
 
 struct Worker
 {
@@ -110,6 +111,134 @@ worker_event(Worker *w, const char *severity, const char *event, const char *for
 	va_end(args);
 	printf("\n");
 	fflush(stdout);
+}
+
+/*
+ * Nobody asks for tables to be added, removed or loaded again here, so that nothing is forked.
+ */
+static bool
+not_here(Error *err)
+{
+	error_set(err, ERR_INTERNAL, "no children here");
+	return false;
+}
+
+void
+worker_report_table(Worker *w, const TableProgress *progress)
+{
+	(void) w;
+	(void) progress;
+}
+
+void
+worker_set_step(Worker *w, const char *step)
+{
+	(void) w;
+	(void) step;
+}
+
+void
+worker_marker_again(Worker *w)
+{
+	(void) w;
+}
+
+bool
+worker_change_wanted(const Worker *w, WorkerChange *change)
+{
+	(void) w;
+	(void) change;
+	return false;
+}
+
+bool
+worker_change_answer(Worker *w, int64_t id, const char *tables, const Error *refusal)
+{
+	(void) w;
+	(void) id;
+	(void) tables;
+	(void) refusal;
+	return true;
+}
+
+bool
+worker_reread(Worker *w)
+{
+	(void) w;
+	return true;
+}
+
+pid_t
+worker_fork(Worker *w)
+{
+	(void) w;
+	errno = ENOSYS;
+	return -1;
+}
+
+bool
+worker_child_exited(Worker *w, pid_t pid, int *status)
+{
+	(void) w;
+	(void) pid;
+	(void) status;
+	return true;
+}
+
+Program *
+worker_run(Worker *w, const char *const *argv, const char *const *env, int in_fd, int out_fd,
+           Error *err)
+{
+	(void) w;
+	(void) argv;
+	(void) env;
+	(void) in_fd;
+	(void) out_fd;
+	not_here(err);
+	return NULL;
+}
+
+WorkerOrder
+worker_run_wait(Worker *w, Program **programs, int count, bool *ok, Error *err)
+{
+	(void) w;
+	(void) programs;
+	(void) count;
+	*ok = not_here(err);
+	return ORDER_GO_ON;
+}
+
+WorkerCall *
+worker_call_start(Worker *w, WorkerFunction function, void *arg, Error *err)
+{
+	(void) w;
+	(void) function;
+	(void) arg;
+	not_here(err);
+	return NULL;
+}
+
+int
+worker_call_fd(const WorkerCall *call)
+{
+	(void) call;
+	return -1;
+}
+
+bool
+worker_call_step(WorkerCall *call, WorkerCallEnd *end, json_t **result, Error *err)
+{
+	(void) call;
+	*end = CALL_FAILED;
+	*result = NULL;
+	not_here(err);
+	return true;
+}
+
+void
+worker_call_cancel(WorkerCall *call)
+{
+	(void) call;
 }
 
 /* name=number, for every counter and every reason of order that was there */

@@ -13,16 +13,16 @@ my %seen;
 
 sub seed
 {
-	my $name = shift;
+	my ($name, $tables) = @_;
 	$t->database($name);
-	$t->sql_source(<<'SQL');
+	$t->sql_source(<<"SQL");
 CREATE TABLE k (id int PRIMARY KEY, v int);
 CREATE TABLE bag (a int, b text);
 ALTER TABLE bag REPLICA IDENTITY FULL;
 INSERT INTO k SELECT i, 0 FROM generate_series(1, 5000) i;
 INSERT INTO bag SELECT i % 10, repeat('x', i % 50) FROM generate_series(1, 5000) i;
 CREATE INDEX ON k (v);
-DO $$ BEGIN FOR i IN 1 .. 8 LOOP EXECUTE format('CREATE TABLE small_%s AS SELECT g AS id FROM generate_series(1, 100) g', i); EXECUTE format('ALTER TABLE small_%s ADD PRIMARY KEY (id)', i); END LOOP; END $$;
+DO \$\$ BEGIN FOR i IN 1 .. $tables LOOP EXECUTE format('CREATE TABLE small_%s AS SELECT g AS id FROM generate_series(1, 100) g', i); EXECUTE format('ALTER TABLE small_%s ADD PRIMARY KEY (id)', i); END LOOP; END \$\$;
 SQL
 	return;
 }
@@ -38,9 +38,10 @@ sub crash
 	my ($point, $nth, $action) = @_;
 	(my $name = "$point") =~ s/\W/_/g;
 	$name .= "_$nth" . ($action // 'kill');
-	seed($name);
+	# small tables are copied 16 at a time
+	seed($name, $point =~ /^part/ ? 40 : 8);
 	my $daemon = $t->start_daemon(fault => "$point=" . ($action // 'kill') . ":$nth");
-	$t->create_job($name, options => { workers => 2, streaming => $point =~ /spool/ ? JSON::PP::true : JSON::PP::false });
+	$t->create_job($name, options => { workers => $point =~ /^part/ ? 1 : 2, streaming => $point =~ /spool/ ? JSON::PP::true : JSON::PP::false });
 	$t->check_job($name);
 	$t->start_job($name);
 	change($_) for 1 .. 3;

@@ -34,7 +34,7 @@ like($err, qr/could not connect to endpoint "mute".*DETAIL:.*refused.*HINT:/s, '
 unlike($err, qr/s3cret/, 'the password is not shown');
 
 # A server that asks for a password.
-$t->sql_source("CREATE ROLE pw LOGIN PASSWORD 'r1ght'");
+$t->sql_source("SET password_encryption = 'scram-sha-256'; CREATE ROLE pw LOGIN PASSWORD 'r1ght'");
 my $hba = $t->{source}->data_dir . '/pg_hba.conf';
 open my $fh, '+<', $hba or die $!;
 my @lines = <$fh>;

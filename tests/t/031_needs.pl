@@ -101,11 +101,14 @@ is($t->sql_target("SELECT obj_description('lib.pair'::regtype)"), 'came along', 
 # By table
 $t->database('by_table');
 $t->sql_source("$space$rows");
-$t->run_job('by_table', options => { objects => [ { schema => 'app', tables => [ { name => 't' }, { name => 'part' }, { name => 'own' } ] } ] });
+$t->run_job('by_table', options => { objects => [ { schema => 'app', tables => [ { name => 't' }, { name => 'part' }, { name => 'own' }, { name => 'keyed' } ] } ] });
 $t->sql_source($later);
-$t->equal('by_table', 'rows of some tables', map { ('--table', $_) } grep { $_ ne 'app.keyed' } @mine);
-is(join(' ', sort split / (?!one)/, objects('target')), join(' ', sort split(/ (?!one)/, $names), qw(app.own)), 'what the tables need came along, and nothing else');
+$t->equal('by_table', 'rows of some tables', map { ('--table', $_) } @mine);
+is(join(' ', sort split / (?!one)/, objects('target')), join(' ', sort split(/ (?!one)/, $names), qw(app.keyed app.own)), 'what the tables need came along, and nothing else');
 $t->stop_job('by_table');
+
+$events = $t->sql_ctl("SELECT string_agg(message, E'\\n') FROM dts_job_events WHERE job = 'by_table' AND severity = 'warning'");
+like($events, qr/FK CONSTRAINT .*keyed_x_fkey.*is left out: it needs TABLE "other"."x"/, 'a foreign key to a table that nothing else needs is left out');
 
 # Exclusion
 $t->database('excluded');

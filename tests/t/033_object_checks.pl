@@ -4,7 +4,7 @@ use warnings;
 use DtsTest;
 use Test::More;
 
-my $t = DtsTest->new(source_conf => [ 'wal_sender_timeout = 0', 'max_slot_wal_keep_size = 1MB' ]);
+my $t = DtsTest->new(source_conf => [ 'wal_sender_timeout = 0', 'max_slot_wal_keep_size = 1MB', 'max_locks_per_transaction = 10', 'max_connections = 40', 'max_prepared_transactions = 0' ]);
 $t->sql_source(<<'SQL');
 CREATE SCHEMA app; CREATE SCHEMA other;
 CREATE TABLE other.x (id int PRIMARY KEY);
@@ -75,4 +75,10 @@ is($t->sql_target("SELECT convert_from(lo_get(70001), 'UTF8')"), 'x', 'and then 
 is($t->sql_target('SELECT count(*) FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())'), '0', 'no subscription came');
 $t->sql_source('DROP SUBSCRIPTION fed');
 $t->stop_job('k');
+like(answer('k', 'lock_table'), qr/^pass: room for 400 locks/, 'locks for some tables');
+$t->database('many');
+$t->sql_source("DO \$\$ BEGIN FOR i IN 1 .. 410 LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY)', i); END LOOP; END \$\$");
+$t->create_job('many');
+ok(check('many'), 'many tables') or diag($t->job_report('many'));
+like(answer('many', 'lock_table'), qr/^warn: .*room for 400 locks.*locks 410 tables.*max_locks_per_transaction = 30/, 'more tables than the source has locks for');
 done_testing;

@@ -127,7 +127,19 @@ target_apply(Target *base, const TxnHeader *header, const Change *change, Error 
 	TargetResult result = target_operation(t, err);
 
 	if (result == TARGET_OK)
-		strbuf_printf(&t->said, "%s(%u) ", names[change->kind], header->xid);
+		strbuf_printf(&t->said, "%s%s(%u) ", names[change->kind],
+		              change->by_delete ? "-by-delete" : "", header->xid);
+	return result;
+}
+
+static TargetResult
+target_run(Target *base, const char *sql, Error *err)
+{
+	FakeTarget *t = (FakeTarget *) base;
+	TargetResult result = target_operation(t, err);
+
+	if (result == TARGET_OK)
+		strbuf_printf(&t->said, "run(%s) ", sql);
 	return result;
 }
 
@@ -185,7 +197,7 @@ target_close(Target *base)
 }
 
 static const TargetOps target_ops = {
-    "recording", target_set_encoding, target_begin,  target_apply,  target_commit,
+    "recording", target_set_encoding, target_begin,  target_apply,  target_run,   target_commit,
     target_pump, target_status,       target_socket, target_events, target_close,
 };
 

@@ -119,6 +119,10 @@ work_never_ends_in_an_event_that_its_state_does_not_know(void **state)
 	    {JOB_RETRYING, EVENT_RESUME_OK, JOB_RUNNING},
 	    {JOB_RETRYING, EVENT_TROUBLE, JOB_ERROR},
 	    {JOB_RETRYING, EVENT_LOST, JOB_FAILED},
+	    {JOB_READY, EVENT_TRANSIENT, JOB_RETRYING},
+	    {JOB_READY, EVENT_TROUBLE, JOB_ERROR},
+	    {JOB_READY, EVENT_LOST, JOB_FAILED},
+	    {JOB_READY, EVENT_WISH_COMPLETE, JOB_COMPLETING},
 	    {JOB_COMPLETING, EVENT_CLEAN_OK, JOB_COMPLETED},
 	    {JOB_COMPLETING, EVENT_CLEAN_BAD, JOB_STOP_FAILED},
 	    {JOB_STOPPING, EVENT_CLEAN_OK, JOB_STOPPED},
@@ -186,6 +190,27 @@ the_end_of_a_phase_reads_as_an_event(void **state)
 	assert_false(job_fsm_phase_event(PHASE_YIELDED, true, &event));
 }
 
+/* A worker that holds one state for the other must be able to report the same from both. */
+static void
+running_and_ready_know_the_same_failures(void **state)
+{
+	static const JobEvent failures[] = {EVENT_TRANSIENT, EVENT_TROUBLE, EVENT_LOST,
+	                                    EVENT_WISH_PAUSE, EVENT_WISH_STOP};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+	{
+		JobState running;
+		JobState ready;
+
+		assert_true(job_fsm_next(JOB_RUNNING, failures[i], &running, NULL));
+		assert_true(job_fsm_next(JOB_READY, failures[i], &ready, NULL));
+		assert_int_equal(running, ready);
+	}
+	for (int s = 0; s < JOB_STATE_COUNT; s++)
+		assert_int_equal(job_state_runs((JobState) s), job_fsm_work((JobState) s) == WORK_PHASE);
+}
+
 static void
 names_are_read_back(void **state)
 {
@@ -226,6 +251,7 @@ main(void)
 	    cmocka_unit_test(an_unknown_event_changes_nothing),
 	    cmocka_unit_test(phases_follow_each_other_as_wanted),
 	    cmocka_unit_test(the_end_of_a_phase_reads_as_an_event),
+	    cmocka_unit_test(running_and_ready_know_the_same_failures),
 	    cmocka_unit_test(names_are_read_back),
 	};
 

@@ -1,0 +1,42 @@
+/*
+ * table_prepare.h
+ *		What has to be asked and made before tables are loaded beside the stream: blocking work,
+ *		done in a child of the worker (worker_call.h).
+ */
+#ifndef DTS_TABLE_PREPARE_H
+#define DTS_TABLE_PREPARE_H
+
+#include <jansson.h>
+
+#include "error.h"
+#include "job.h"
+#include "worker.h"
+
+typedef enum TableAction
+{
+	TABLES_ADD,
+	TABLES_REMOVE,
+	TABLES_RELOAD,
+} TableAction;
+
+bool table_action_parse(const char *name, TableAction *action);
+
+typedef struct TableResolve
+{
+	TableAction action;
+	const json_t *tables; /* [{"schema", "name"}] */
+} TableResolve;
+
+/*
+ * Which tables with rows of their own are meant: result gets "tables": [{"oid", "schema", "name"}].
+ * An error that is not transient says why the job cannot follow the request.
+ */
+bool table_resolve(const Job *job, void *resolve, json_t *result, Error *err);
+
+/*
+ * Goes on with, or begins, the load of the tables that wait (arg is the Worker): schema where the
+ * target lacks it, snapshot, parts.  result: "snapshot" and "encoding" for the copy workers.
+ */
+bool table_prepare(const Job *job, void *worker, json_t *result, Error *err);
+
+#endif /* DTS_TABLE_PREPARE_H */
