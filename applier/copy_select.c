@@ -57,7 +57,9 @@ never_copied(const ArchiveEntry *e)
 	    "SUBSCRIPTION", "SUBSCRIPTION TABLE", "DATABASE",   "DATABASE PROPERTIES",
 	    "ENCODING",     "STDSTRINGS",         "SEARCHPATH", NULL};
 
-	return is_one_of(e->desc, list) || e->section == ARCHIVE_SECTION_DATA;
+	return is_one_of(e->desc, list) || e->section == ARCHIVE_SECTION_DATA ||
+	       /* those that capture DDL on the source; no user's */
+	       (strcmp(e->desc, "EVENT TRIGGER") == 0 && strncmp(e->tag, "dts_capture_", 12) == 0);
 }
 
 static bool

@@ -14,6 +14,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -21,6 +22,29 @@
 /* Tables of the product outside schema dts; they describe the stream and are no part of it. */
 static const char *const own_tables[] = {"dts_ddl_command",  "dts_args_session", "dts_pg_class",
                                          "dts_pg_attribute", "dts_pg_type",      "dts_pg_enum"};
+
+/* Those of them whose rows are commands of the source, in the order of the data. */
+static const char *const capture_queue[] = {"dts_ddl_command", "dts_args_session"};
+
+/*
+ * Whether the relation is part of the capture's queue, and nobody's imitation: rows in it may come
+ * from event triggers alone, which only a superuser could have set up.
+ */
+static bool
+is_capture_queue(Relation relation, const char *schema, const char *name)
+{
+	if (strcmp(schema, "public") != 0 || !superuser_arg(relation->rd_rel->relowner) ||
+	    relation->rd_rel->relkind != RELKIND_RELATION ||
+	    relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT ||
+	    OidIsValid(relation->rd_rel->relrewrite))
+		return false;
+	for (int i = 0; i < lengthof(capture_queue); i++)
+	{
+		if (strcmp(name, capture_queue[i]) == 0)
+			return true;
+	}
+	return false;
+}
 
 /* Whether the extension lists the table in its configuration, which pg_dump would dump too. */
 static bool
@@ -129,7 +153,11 @@ filter_selects(const DecoderOptions *options, Relation relation, Oid subject, Li
 	char *schema = get_namespace_name(get_rel_namespace(subject));
 	char *name = get_rel_name(subject);
 
-	if (!schema || !name || never_emitted(relation, subject, schema, name))
+	if (!schema || !name)
+		return false;
+	if (options->ddl && is_capture_queue(relation, schema, name))
+		return true;
+	if (never_emitted(relation, subject, schema, name))
 		return false;
 	if (listed(options->exclude_schemas, options->exclude_tables, NIL, subject, ancestors))
 		return false;

@@ -7,7 +7,7 @@
  *	schemas, tables, table_oids			what is selected; none of them given = everything
  *	exclude_schemas, exclude_tables		what is left out of that; stronger than a selection by name
  *or OID origin				any | none: none leaves out what came in by replication skip_origins
- *origins whose transactions are left out streaming, two_phase, rewrites, messages	on | off
+ *origins whose transactions are left out streaming, two_phase, rewrites, messages, ddl	on | off
  *	on_no_identity		emit | error
  *
  * Names are SQL identifiers, comma-separated, quoted where SQL would ask for it.
@@ -219,6 +219,7 @@ static const OptionRule rules[] = {
     {"skip_origins", parse_names, FIELD(skip_origins), &one_part},
     {"streaming", parse_switch, FIELD(streaming), NULL},
     {"two_phase", parse_switch, FIELD(two_phase), NULL},
+    {"ddl", parse_switch, FIELD(ddl), NULL},
     {"rewrites", parse_switch, FIELD(rewrites), NULL},
     {"messages", parse_switch, FIELD(messages), NULL},
     {"on_no_identity", parse_choice, FIELD(on_no_identity), no_identity_choices},

@@ -45,6 +45,7 @@ typedef struct DecoderOptions
 	bool two_phase;
 	bool rewrites;
 	bool messages;
+	bool ddl;
 } DecoderOptions;
 
 /* Fills options from a list of DefElem; raises an error that lists what would be right. */

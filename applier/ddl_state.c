@@ -1,0 +1,290 @@
+/*
+ * ddl_state.c
+ *		The state way, object by object; see ddl_state.h.
+ */
+#include "ddl_state.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+
+static bool
+is_any(const char *text, const char *const *list)
+{
+	for (; *list != NULL; list++)
+	{
+		if (strcmp(text, *list) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What is of the server or of replication itself and never travels. */
+static bool
+never_followed(const char *class)
+{
+	static const char *const list[] = {"pg_publication",           "pg_publication_rel",
+	                                   "pg_publication_namespace", "pg_subscription",
+	                                   "pg_event_trigger",         NULL};
+
+	return is_any(class, list);
+}
+
+static bool
+doc_in_scope(const DdlScope *scope, const char *class, const json_t *doc)
+{
+	const json_t *on = json_object_get(json_object_get(doc, "index"), "on");
+	const char *schema = ddl_text(doc, "schema");
+	const char *kind = ddl_text(doc, "kind");
+
+	if (doc == NULL)
+		return false;
+	if (on == NULL)
+		on = json_object_get(json_object_get(doc, "owned_by"), "on");
+	if (on != NULL)
+		return scope->relation(scope->arg, ddl_text(on, "schema"), ddl_text(on, "name"));
+	if (strcmp(class, "pg_class") == 0 && kind[0] != 'c')
+		return scope->relation(scope->arg, schema, ddl_text(doc, "name"));
+	if (strcmp(class, "pg_namespace") == 0)
+		schema = ddl_text(doc, "name");
+	return schema == NULL || scope->schema(scope->arg, schema);
+}
+
+bool
+ddl_in_scope(const DdlScope *scope, const DdlObject *object)
+{
+	return doc_in_scope(scope, object->class, object->before) ||
+	       doc_in_scope(scope, object->class, object->after);
+}
+
+/* An object that no document describes: extensions apart, only its text could follow it. */
+static void
+follow_other(DdlScript *script, const DdlObject *object)
+{
+	const char *type = ddl_text(object->after, "type");
+	const char *identity = ddl_text(object->after, "identity");
+
+	const char *schema = ddl_text(object->after, "extension_schema");
+
+	if (schema != NULL && object->before == NULL)
+		ddl_script_add(script, DDL_STAGE_SCHEMA, "CREATE EXTENSION IF NOT EXISTS %s WITH SCHEMA %s",
+		               identity, schema);
+	else if (schema != NULL && !ddl_same(object->before, object->after, "extension_schema"))
+		ddl_script_add(script, DDL_STAGE_SCHEMA, "ALTER EXTENSION %s SET SCHEMA %s", identity,
+		               schema);
+	else
+		ddl_script_doubt(script, "%s %s cannot be followed through the catalogs", type, identity);
+}
+
+/* A first sight of what was there before: the capture failed when it was made, or began later. */
+static bool
+is_first_sight(const DdlRecord *record, const DdlObject *object)
+{
+	const char *kind = ddl_text(object->after, "kind");
+
+	if (object->before != NULL || strncmp(record->tag, "CREATE", 6) == 0 ||
+	    strcmp(record->tag, "SELECT INTO") == 0 || strncmp(record->tag, "IMPORT", 6) == 0)
+		return false;
+	if (strcmp(object->class, "pg_class") == 0)
+		return strchr("rpvmfc", kind[0]) != NULL;
+	return strcmp(object->class, "pg_proc") != 0;
+}
+
+static void
+follow(DdlScript *script, const DdlRecord *record, const DdlObject *object)
+{
+	if (is_first_sight(record, object))
+		ddl_script_doubt(script, "what %s was before is not known",
+		                 ddl_text(object->after, "schema") == NULL
+		                     ? ddl_text(object->after, "name")
+		                     : ddl_object_name(script->arena, object->after));
+	else if (strcmp(object->class, "pg_class") == 0)
+	{
+		if (ddl_relation_kind(object->after) != NULL)
+			ddl_relation(script, object);
+	}
+	else if (strcmp(object->class, "pg_type") == 0)
+		ddl_type(script, object);
+	else if (strcmp(object->class, "pg_proc") == 0)
+		ddl_function(script, object);
+	else if (strcmp(object->class, "pg_namespace") == 0)
+		ddl_schema(script, object);
+	else
+		follow_other(script, object);
+}
+
+static DdlObject
+object_of(const DdlRecord *record, size_t i)
+{
+	const json_t *doc = json_array_get(record->objects, i);
+	const char *class = ddl_text(doc, "class");
+
+	return (DdlObject){.class = class == NULL ? "" : class,
+	                   .oid = ddl_number(doc, "oid"),
+	                   .before = json_object_get(doc, "before"),
+	                   .after = json_object_get(doc, "after"),
+	                   .all = record->objects};
+}
+
+/* Only what the record says of objects that are there still. */
+static void
+follow_all(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
+{
+	for (size_t i = 0; i < json_array_size(record->objects); i++)
+	{
+		DdlObject object = object_of(record, i);
+
+		if (object.after != NULL && !never_followed(object.class) && ddl_in_scope(scope, &object))
+			follow(script, record, &object);
+	}
+}
+
+static void
+refresh(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
+{
+	for (size_t i = 0; i < json_array_size(record->commands); i++)
+	{
+		const json_t *command = json_array_get(record->commands, i);
+		const json_t *doc =
+		    json_object_get(ddl_find(record->objects, "oid", ddl_number(command, "oid")), "after");
+
+		if (scope->schema(scope->arg, ddl_text(command, "schema")))
+			ddl_script_add(script, DDL_STAGE_VIEW, "REFRESH MATERIALIZED VIEW %s%s",
+			               ddl_text(command, "identity"),
+			               json_object_get(doc, "populated") == NULL ? "" : " WITH NO DATA");
+	}
+}
+
+void
+ddl_state_command(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
+{
+	if (strcmp(record->tag, "REFRESH MATERIALIZED VIEW") == 0)
+		refresh(script, record, scope);
+	else
+		follow_all(script, record, scope);
+}
+
+/* The keyword of DROP for an object type as the server names it. */
+static const char *
+drop_keyword(Arena *arena, const char *type)
+{
+	char *word;
+
+	if (strcmp(type, "statistics object") == 0)
+		return "STATISTICS";
+	word = arena_strdup(arena, type);
+	for (char *c = word; *c != '\0'; c++)
+		*c = (char) toupper((unsigned char) *c);
+	return word;
+}
+
+static bool
+dropped_in_scope(const DdlScope *scope, const json_t *dropped, const char *type)
+{
+	static const char *const of_table[] = {"trigger", "policy", "rule", "table column", NULL};
+	static const char *const relations[] = {"table", "view", "materialized view", "foreign table",
+	                                        NULL};
+	const json_t *names = json_object_get(dropped, "names");
+	const char *first = json_string_value(json_array_get(names, 0));
+	const char *second = json_string_value(json_array_get(names, 1));
+	const char *schema = ddl_text(dropped, "schema");
+
+	if (is_any(type, of_table) || is_any(type, relations))
+		return first != NULL && second != NULL && scope->relation(scope->arg, first, second);
+	if (strcmp(type, "schema") == 0)
+		return first == NULL || scope->schema(scope->arg, first);
+	return schema == NULL || scope->schema(scope->arg, schema);
+}
+
+/* An index of its own: no constraint's, no part of a partitioned one's. */
+static bool
+is_own_index(const DdlRecord *record, const json_t *dropped)
+{
+	const json_t *object = ddl_find(record->objects, "oid", ddl_number(dropped, "oid"));
+	const json_t *index = json_object_get(json_object_get(object, "before"), "index");
+
+	return index != NULL && ddl_number(index, "constraint") == 0 &&
+	       ddl_text(index, "parent") == NULL;
+}
+
+/* Parts of other things, which go with them; and what of a table its own record or document tells. */
+static bool
+goes_along(const DdlRecord *record, const json_t *dropped, const char *type)
+{
+	static const char *const parts[] = {"table constraint", "domain constraint", "default value",
+	                                    NULL};
+	static const char *const owned[] = {"index", "sequence", "trigger", "policy", "rule", NULL};
+	bool is_drop = strncmp(record->tag, "DROP", 4) == 0;
+
+	if (strcmp(type, "table column") == 0)
+		return !is_drop;
+	if (is_drop && strcmp(type, "index") == 0 && is_own_index(record, dropped))
+		return false;
+	return ddl_number(dropped, "sub") != 0 || is_any(type, parts) ||
+	       (is_any(type, owned) && !(is_drop && ddl_flag(dropped, "original")));
+}
+
+/* Foreign keys between tables that go together would keep each other from going. */
+static void
+untie(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
+{
+	for (size_t i = 0; i < json_array_size(record->objects); i++)
+	{
+		DdlObject object = object_of(record, i);
+		const json_t *constraints = json_object_get(object.before, "constraints");
+
+		if (object.after != NULL || !ddl_in_scope(scope, &object))
+			continue;
+		for (size_t k = 0; k < json_array_size(constraints); k++)
+		{
+			const json_t *doc = json_array_get(constraints, k);
+
+			if (strcmp(ddl_text(doc, "kind"), "f") == 0 && !ddl_flag(doc, "inherited"))
+				ddl_script_add(script, DDL_STAGE_UNTIE,
+				               "ALTER TABLE IF EXISTS %s DROP CONSTRAINT IF EXISTS %s",
+				               ddl_object_name(script->arena, object.before),
+				               ddl_ident(script->arena, ddl_text(doc, "name")));
+		}
+	}
+}
+
+/* A column that went with its type, in its turn among the other dependents. */
+static void
+drop_column(DdlScript *script, const json_t *dropped)
+{
+	const json_t *names = json_object_get(dropped, "names");
+	const char *part[3];
+
+	for (size_t i = 0; i < 3; i++)
+		part[i] = json_string_value(json_array_get(names, i));
+	if (part[0] != NULL && part[1] != NULL && part[2] != NULL)
+		ddl_script_add(script, DDL_STAGE_DROP, "ALTER TABLE IF EXISTS %s DROP COLUMN IF EXISTS %s",
+		               ddl_qualified(script->arena, part[0], part[1]),
+		               ddl_ident(script->arena, part[2]));
+}
+
+/*
+ * Everything that went is dropped one by one, dependents first, never by CASCADE: that could take
+ * what only the target has.
+ */
+void
+ddl_state_drop(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
+{
+	untie(script, record, scope);
+	for (size_t i = json_array_size(record->commands); i > 0; i--)
+	{
+		const json_t *dropped = json_array_get(record->commands, i - 1);
+		const char *type = ddl_text(dropped, "type");
+		const char *class = ddl_text(dropped, "class");
+
+		if (type == NULL || class == NULL || never_followed(class) ||
+		    goes_along(record, dropped, type) || !dropped_in_scope(scope, dropped, type))
+			continue;
+		if (strcmp(type, "table column") == 0)
+			drop_column(script, dropped);
+		else
+			ddl_script_add(script, DDL_STAGE_DROP, "DROP %s IF EXISTS %s",
+			               drop_keyword(script->arena, type), ddl_text(dropped, "identity"));
+	}
+	follow_all(script, record, scope);
+}

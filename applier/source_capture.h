@@ -1,0 +1,46 @@
+/*
+ * source_capture.h
+ *		The capture of DDL on the source: set up for the first job of a database, shared by the
+ *		others, gone with the last.
+ *
+ * Its objects are those of control/capture/: tables public.dts_*, functions and tables dts.capture_*,
+ * event triggers dts_capture_*.  Setting it up needs a superuser, as event triggers do; joining one
+ * that stands needs no more than its owner's rights.  Sessions are of kind PG_SESSION_SOURCE.
+ */
+#ifndef DTS_SOURCE_CAPTURE_H
+#define DTS_SOURCE_CAPTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "pg_session.h"
+
+typedef struct SourceCapture
+{
+	bool stands;      /* its objects are there */
+	bool whole;       /* all of them, and the event triggers fire */
+	bool may_install; /* this role may create event triggers */
+	int jobs;
+} SourceCapture;
+
+bool source_capture_inspect(PgSession *session, SourceCapture *state, Error *err) must_check;
+
+/*
+ * Makes the slot's job one of those that the capture serves, setting it up when it is not there, or
+ * is not whole and serves nobody.  To be done before the slot is created: what runs between is
+ * written down then, and its transaction is older than the slot.
+ */
+bool source_capture_join(PgSession *session, const char *slot, Error *err) must_check;
+
+/* The job needs it no more; the last one takes everything along.  Nothing there is fine. */
+bool source_capture_leave(PgSession *session, const char *slot, Error *err) must_check;
+
+/* Removes from the queue what every job has applied; *removed commands. */
+bool source_capture_trim(PgSession *session, int64_t *removed, Error *err) must_check;
+
+/* The SQL that sets the capture up and that removes it, for a person to run; NULL ends each. */
+extern const char *const capture_install_sql[];
+extern const char *const capture_remove_sql[];
+
+#endif /* DTS_SOURCE_CAPTURE_H */
