@@ -323,7 +323,6 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 	if (!acknowledge(flow, now_us, err) || !store_idle(flow, now_us, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
-	flow->progress.stream.engine = flow->status.stats;
 	flow->again = flow->status.answers != answers;
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);

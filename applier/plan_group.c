@@ -91,7 +91,7 @@ put_table(StrBuf *sql, const PlanRelation *bound, bool only)
 	strbuf_qualified(sql, bound->table->schema, bound->table->name);
 }
 
-/* "SELECT unnest($1) AS p1, ..." */
+/* The arrays' rows, "SELECT unnest($1) AS p1, ..." */
 static void
 put_arrays(StrBuf *sql, const GroupPlan *plan)
 {
@@ -115,6 +115,16 @@ put_match(StrBuf *sql, const PlanRelation *bound, const GroupPlan *plan)
 		              p + 1);
 		word = " AND ";
 	}
+}
+
+/* The arrays as s, joined to the table t by its key. */
+static void
+put_joined(StrBuf *sql, const PlanRelation *bound, const GroupPlan *plan)
+{
+	strbuf_putc(sql, '(');
+	put_arrays(sql, plan);
+	strbuf_puts(sql, ") AS s WHERE ");
+	put_match(sql, bound, plan);
 }
 
 /* "(col, ...)" of what an insert writes */
@@ -162,19 +172,15 @@ put_statement(StrBuf *sql, const PlanRelation *bound, const GroupPlan *plan)
 		case GROUP_DELETE:
 			strbuf_puts(sql, "WITH u AS (DELETE FROM ");
 			put_table(sql, bound, true);
-			strbuf_puts(sql, " AS t USING (");
-			put_arrays(sql, plan);
-			strbuf_puts(sql, ") AS s WHERE ");
-			put_match(sql, bound, plan);
+			strbuf_puts(sql, " AS t USING ");
+			put_joined(sql, bound, plan);
 			put_count(sql, plan);
 			break;
 		case GROUP_ABSENT:
 			strbuf_puts(sql, "SELECT dts.target_rows_wrong(pg_catalog.count(*)) FROM ");
 			put_table(sql, bound, true);
-			strbuf_puts(sql, " AS t, (");
-			put_arrays(sql, plan);
-			strbuf_puts(sql, ") AS s WHERE ");
-			put_match(sql, bound, plan);
+			strbuf_puts(sql, " AS t, ");
+			put_joined(sql, bound, plan);
 			strbuf_printf(sql, " HAVING pg_catalog.count(*) <> 0 AND $%d::bigint IS NOT NULL",
 			              plan->column_count + 1);
 			break;
@@ -182,10 +188,8 @@ put_statement(StrBuf *sql, const PlanRelation *bound, const GroupPlan *plan)
 			strbuf_puts(sql, "WITH u AS (UPDATE ");
 			put_table(sql, bound, true);
 			put_set(sql, bound, plan);
-			strbuf_puts(sql, " FROM (");
-			put_arrays(sql, plan);
-			strbuf_puts(sql, ") AS s WHERE ");
-			put_match(sql, bound, plan);
+			strbuf_puts(sql, " FROM ");
+			put_joined(sql, bound, plan);
 			put_count(sql, plan);
 			break;
 		case GROUP_INSERT:

@@ -190,13 +190,14 @@ answer_roles(Precheck *p, NameList *missing, NameList *mapped, const StrBuf *rem
 		precheck_add(p, CHECK_ROLES, PRECHECK_PASS, "", "the target has every role that is named");
 }
 
+/* What the target answers to sql, whose $1 is the array of the roles that stand for the source's. */
 static PgRows *
-missing_roles(Precheck *p, Error *err)
+ask_about_roles(Precheck *p, const char *sql, Error *err)
 {
 	char *schemas = schemas_json(p);
 	const char *params[] = {schemas};
 	PgRows *rows = pg_session_query(p->source, err, roles_sql, 1, params);
-	PgRows *missing;
+	PgRows *answer;
 	char *names;
 
 	free(schemas);
@@ -204,15 +205,21 @@ missing_roles(Precheck *p, Error *err)
 		return NULL;
 	names = role_names_json(p, rows);
 	params[0] = names;
-	missing = pg_session_query(
-	    p->target, err,
+	answer = pg_session_query(p->target, err, sql, 1, params);
+	free(names);
+	pg_rows_free(rows);
+	return answer;
+}
+
+static PgRows *
+missing_roles(Precheck *p, Error *err)
+{
+	return ask_about_roles(
+	    p,
 	    "SELECT DISTINCT x.name, pg_catalog.format('CREATE ROLE %I;', x.name) FROM "
 	    "pg_catalog.jsonb_array_elements_text($1::jsonb) x(name) WHERE NOT EXISTS (SELECT FROM "
 	    "pg_catalog.pg_roles r WHERE r.rolname = x.name) ORDER BY 1",
-	    1, params);
-	free(names);
-	pg_rows_free(rows);
-	return missing;
+	    err);
 }
 
 static void
@@ -294,29 +301,15 @@ list_superuser_objects(Precheck *p, NameList *list, Error *err)
 static PgRows *
 foreign_roles(Precheck *p, Error *err)
 {
-	char *schemas = schemas_json(p);
-	const char *params[] = {schemas};
-	PgRows *rows = pg_session_query(p->source, err, roles_sql, 1, params);
-	PgRows *foreign;
-	char *names;
-
-	free(schemas);
-	if (rows == NULL)
-		return NULL;
-	names = role_names_json(p, rows);
-	params[0] = names;
-	foreign = pg_session_query(
-	    p->target, err,
+	return ask_about_roles(
+	    p,
 	    "SELECT DISTINCT r.rolname, pg_catalog.format('GRANT %I TO %I;', r.rolname, current_user) "
 	    "FROM pg_catalog.jsonb_array_elements_text($1::jsonb) x(name) JOIN pg_catalog.pg_roles r "
 	    "ON "
 	    "r.rolname = x.name WHERE NOT pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER') ORDER "
 	    "BY "
 	    "1",
-	    1, params);
-	free(names);
-	pg_rows_free(rows);
-	return foreign;
+	    err);
 }
 
 static void

@@ -16,7 +16,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine_stats.h"
 #include "error.h"
 #include "job.h"
 #include "lsn.h"
@@ -55,7 +54,6 @@ typedef struct StreamProgress
 	int64_t transactions; /* since the worker started */
 	int64_t rows;
 	int64_t bytes;
-	EngineStats engine; /* since the session on the target began */
 } StreamProgress;
 void worker_report_stream(Worker *w, const StreamProgress *progress);
 

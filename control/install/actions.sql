@@ -179,15 +179,28 @@ $$;
 COMMENT ON FUNCTION @extschema@.dts_stop_job(pg_catalog.text, pg_catalog.bool) IS
 	'asks for the end of a job and the removal of all its objects; replaces whatever was asked before; force: ends it also when an end cannot be cleaned';
 
+-- Carries an action out at once, for which no daemon is needed.
+CREATE FUNCTION dts.job_move(p_job pg_catalog.text, p_action pg_catalog.text) RETURNS dts.job
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	j dts.job := dts.job_find(p_job, true);
+BEGIN
+	PERFORM dts.job_require(j, p_action);
+	PERFORM dts.job_set_state(j.id, j.state, dts.action_leads_to(j.state, p_action), p_action,
+		dts.caller(), NULL, NULL, NULL, NULL);
+	RETURN j;
+END
+$$;
+COMMENT ON FUNCTION dts.job_move(pg_catalog.text, pg_catalog.text) IS
+	'takes a job to the state that an action leads to; returns it as it was';
+
 CREATE FUNCTION @extschema@.dts_isolate_job(job pg_catalog.text) RETURNS pg_catalog.text
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	j dts.job := dts.job_find(job, true);
+	j dts.job := dts.job_move(job, 'isolate');
 BEGIN
-	PERFORM dts.job_require(j, 'isolate');
-	PERFORM dts.job_set_state(j.id, j.state, dts.action_leads_to(j.state, 'isolate'), 'isolate',
-		dts.caller(), NULL, NULL, NULL, NULL);
 	RETURN format('job "%s" isolated', j.name);
 END
 $$;

@@ -79,6 +79,7 @@ BEGIN
 END
 $batch$;
 
+-- Those that take more than the name.
 CREATE FUNCTION @extschema@.dts_configure_job(jobs pg_catalog.text[], options pg_catalog.jsonb,
 		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
@@ -87,7 +88,6 @@ CREATE FUNCTION @extschema@.dts_configure_job(jobs pg_catalog.text[], options pg
 COMMENT ON FUNCTION @extschema@.dts_configure_job(pg_catalog.text[], pg_catalog.jsonb) IS
 	'the same for each job of an array: one row per job, with accepted and message';
 
--- Those that take more than the name.
 CREATE FUNCTION @extschema@.dts_start_job(jobs pg_catalog.text[], at pg_catalog.timestamptz DEFAULT NULL,
 		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
 	RETURNS SETOF pg_catalog.record

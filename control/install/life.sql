@@ -39,11 +39,8 @@ CREATE FUNCTION @extschema@.dts_unschedule_job(job pg_catalog.text) RETURNS pg_c
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	j dts.job := dts.job_find(job, true);
+	j dts.job := dts.job_move(job, 'unschedule');
 BEGIN
-	PERFORM dts.job_require(j, 'unschedule');
-	PERFORM dts.job_set_state(j.id, j.state, dts.action_leads_to(j.state, 'unschedule'), 'unschedule',
-		dts.caller(), NULL, NULL, NULL, NULL);
 	RETURN format('job "%s" waits for dts_start_job', j.name);
 END
 $$;

@@ -288,6 +288,6 @@ main(int argc, char **argv)
 	       LSN_ARGS(w.progress.durable), w.progress.caught_up, usage.ru_maxrss,
 	       usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
 	           usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000);
-	print_engine(&w.progress.engine);
+	print_engine(&w.stats.before);
 	return (int) result;
 }
