@@ -23,6 +23,8 @@ flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,
 	batch_init(&flow->batch, limits, stored);
 	progress_init(&flow->progress, stored, now_us);
 	flow->status.durable.end = stored;
+	flow->committed_us = now_us - FLOW_SPACING_US;
+	flow->rush_since_us = now_us;
 }
 
 static TargetResult
@@ -48,9 +50,25 @@ commit_batch(Flow *flow, Error *err)
 	TargetResult result = flow->target->ops->commit(flow->target, &position, err);
 
 	if (result == TARGET_OK)
+	{
 		batch_closed(&flow->batch);
+		flow->committed_us = flow->now_us;
+	}
 	flow->target->ops->status(flow->target, &flow->status);
 	return result;
+}
+
+/* The source has nothing more: whether what is whole goes on its way, or waits for company. */
+static void
+close_idle_batch(Flow *flow)
+{
+	int in_flight = flow->status.batches_in_flight;
+	bool room = in_flight < 1 + flow->status.round_trip_us / FLOW_SPACING_US;
+	bool spaced = flow->now_us - flow->committed_us >= FLOW_SPACING_US;
+	bool alone = in_flight == 0 && (!flow->rush || flow->synchronous);
+
+	if (alone || (room && spaced))
+		batch_idle(&flow->batch);
 }
 
 /* One of our own markers: the token in front of the number cannot be guessed. */
@@ -122,9 +140,7 @@ take_event(Flow *flow, Error *err)
 	{
 		case SOURCE_IDLE:
 			flow->source_idle = true;
-			/* while the target has work waiting the batch goes on growing */
-			if (flow->status.batches_in_flight < FLOW_BATCHES_EAGER)
-				batch_idle(&flow->batch);
+			close_idle_batch(flow);
 			break;
 		case SOURCE_BEGIN:
 			ok = batch_begin(&flow->batch, event->header, err);
@@ -135,6 +151,7 @@ take_event(Flow *flow, Error *err)
 			ok = batch_end(&flow->batch, event->header, err);
 			if (ok)
 				progress_received(&flow->progress, event->header);
+			flow->rush_transactions++;
 			break;
 		case SOURCE_KEEPALIVE:
 			ok = batch_keepalive(&flow->batch, event->wal_end, err);
@@ -308,10 +325,37 @@ acknowledge(Flow *flow, int64_t now_us, Error *err)
 	return true;
 }
 
+/* Whether the source is in a rush, as counted since the last look. */
+static void
+look_for_rush(Flow *flow)
+{
+	int64_t passed = flow->now_us - flow->rush_since_us;
+
+	if (passed < FLOW_RUSH_LOOK_US)
+		return;
+	flow->rush = flow->rush_transactions * 1000 >= FLOW_RUSH_TRANSACTIONS * passed;
+	flow->rush_transactions = 0;
+	flow->rush_since_us = flow->now_us;
+}
+
+/* When to step again though no socket says so. */
+static void
+plan_wake(Flow *flow)
+{
+	flow->wake_us = 0;
+	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle)
+		flow->wake_us = flow->committed_us + FLOW_SPACING_US;
+	if (flow->rush && flow->source_idle)
+		flow->wake_us = flow->now_us + FLOW_RUSH_LOOK_US;
+}
+
 bool
 flow_step(Flow *flow, int64_t now_us, Error *err)
 {
 	int64_t answers;
+
+	flow->now_us = now_us;
+	look_for_rush(flow);
 
 	if (!flow->target->ops->pump(flow->target, err))
 		return false;
@@ -324,6 +368,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	flow->again = flow->status.answers != answers;
+	plan_wake(flow);
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);
 	if (!flow->finishing)

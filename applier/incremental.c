@@ -280,8 +280,15 @@ wait_for_work(Incremental *inc)
 		wait_ms = PROGRESS_IDLE_SOON_US / 1000;
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
 	                           .events = inc->target->ops->events(inc->target)};
+	if (flow->wake_us != 0)
+	{
+		int64_t left_ms = (flow->wake_us - worker_now_us(inc->w) + 999) / 1000;
+
+		if (left_ms < wait_ms)
+			wait_ms = left_ms > 0 ? (int) left_ms : 0;
+	}
 	/* while the target is full, what the source sends stays in the socket */
-	if (!flow->blocked && !stopped)
+	if (!flow->blocked && !stopped && !flow->rush)
 		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
 	n += table_load_poll(inc->load, fds + n, &wait_ms);
 	if (waits)

@@ -19,7 +19,7 @@
 #include "engine_stats.h"
 #include "error.h"
 
-#define TARGET_BATCHES_MAX 4 /* committed by us, not yet answered by the target */
+#define TARGET_BATCHES_MAX 64 /* committed by us, not yet answered by the target */
 
 typedef enum TargetResult
 {
@@ -39,6 +39,7 @@ typedef struct TargetStatus
 {
 	TargetPosition durable; /* newest position known to be durable */
 	int batches_in_flight;  /* commits not answered yet */
+	int64_t round_trip_us;  /* to the server and back, about */
 	int64_t answers;        /* grows with every answer: what was refused before may go now */
 	int64_t deletes_missed; /* deletes that found no row */
 	const Relation *missed; /* the relation of the newest of them */

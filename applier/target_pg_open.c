@@ -212,12 +212,26 @@ ensure_functions(TargetPg *t, Error *err)
 	return exist || pg_session_exec(t->session, err, TARGET_PG_DDL, 0, NULL);
 }
 
+static int64_t
+clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Also measures the way to the server and back: to prepare takes hardly more. */
 static bool
 prepare(TargetPg *t, const char *name, const char *sql, Error *err)
 {
+	int64_t began_us = clock_us();
 	PGresult *result = PQprepare(t->conn, name, sql, 0, NULL);
+	int64_t took_us = clock_us() - began_us;
 	bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
 
+	if (t->status.round_trip_us == 0 || took_us < t->status.round_trip_us)
+		t->status.round_trip_us = took_us;
 	if (!ok)
 		pg_session_error(err, t->conn, result);
 	PQclear(result);

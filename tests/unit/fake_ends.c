@@ -111,7 +111,7 @@ target_begin(Target *base, Error *err)
 {
 	FakeTarget *t = (FakeTarget *) base;
 	TargetResult result =
-	    t->status.batches_in_flight >= TARGET_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
+	    t->status.batches_in_flight >= FAKE_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
 
 	if (result == TARGET_OK)
 		strbuf_puts(&t->said, "begin ");
@@ -148,7 +148,7 @@ target_commit(Target *base, const TargetPosition *position, Error *err)
 {
 	FakeTarget *t = (FakeTarget *) base;
 	TargetResult result =
-	    t->status.batches_in_flight >= TARGET_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
+	    t->status.batches_in_flight >= FAKE_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
 
 	if (result != TARGET_OK)
 		return result;
