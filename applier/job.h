@@ -54,9 +54,10 @@ typedef struct JobOptions
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
-	bool quarantine; /* a table that fails is put aside; otherwise the job stops */
-	bool streaming;  /* ask for transactions in progress */
-	bool force;      /* no option: the stop that is wanted leaves behind what it cannot remove */
+	bool quarantine;        /* a table that fails is put aside; otherwise the job stops */
+	bool streaming;         /* ask for transactions in progress */
+	int decoding_memory_mb; /* at least this for the source's decoding; 0: what the server has */
+	bool force; /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;
 	JobRole *roles;
 	int role_count;
