@@ -46,7 +46,11 @@ open_batch(Flow *flow, Error *err)
 static TargetResult
 commit_batch(Flow *flow, Error *err)
 {
-	const TargetPosition position = {flow->batch.end, flow->batch.commit_time};
+	const TargetPosition position = {
+	    .end = flow->batch.end,
+	    .commit_time = flow->batch.commit_time,
+	    .urgent = flow->synchronous || flow->finishing || flow->progress.marker_count > 0,
+	};
 	TargetResult result = flow->target->ops->commit(flow->target, &position, err);
 
 	if (result == TARGET_OK)
@@ -280,7 +284,7 @@ take_events(Flow *flow, Error *err)
 static bool
 store_idle(Flow *flow, int64_t now_us, Error *err)
 {
-	const TargetPosition position = {flow->batch.idle, 0};
+	const TargetPosition position = {.end = flow->batch.idle, .urgent = true};
 	const IdleHaste haste = flow->finishing     ? IDLE_NOW
 	                        : flow->synchronous ? IDLE_SOON
 	                                            : IDLE_IN_TIME;
@@ -345,6 +349,8 @@ plan_wake(Flow *flow)
 	flow->wake_us = 0;
 	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle)
 		flow->wake_us = flow->committed_us + FLOW_SPACING_US;
+	else if (flow->status.committed.end.value > flow->status.durable.end.value)
+		flow->wake_us = flow->now_us + FLOW_DURABLE_LOOK_US;
 	if (flow->rush && flow->source_idle)
 		flow->wake_us = flow->now_us + FLOW_RUSH_LOOK_US;
 }

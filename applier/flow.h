@@ -36,6 +36,9 @@
 #define FLOW_RUSH_TRANSACTIONS 8
 #define FLOW_RUSH_LOOK_US      1000
 
+/* So often it is asked whether what is committed is durable. */
+#define FLOW_DURABLE_LOOK_US 50000
+
 typedef struct Flow
 {
 	ChangeSource *source; /* borrowed */

@@ -37,7 +37,8 @@ typedef struct TargetPgOptions
 	const char *conninfo;  /* secret */
 	const char *slot_name; /* also the origin's and the session's name */
 	int64_t epoch;
-	bool keep_order; /* every change by a statement of its own, in order */
+	bool keep_order;  /* every change by a statement of its own, in order */
+	bool synchronous; /* every commit waits until it is durable */
 } TargetPgOptions;
 
 /* What the target remembers of the source. */
