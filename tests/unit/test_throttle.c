@@ -30,7 +30,7 @@ static int64_t
 rows_in_ten_seconds(int64_t limit, int64_t at_once, int64_t late_us, int takers)
 {
 	Throttle t = {0};
-	int64_t due[8];
+	int64_t due[8] = {START};
 	int64_t taken = 0;
 
 	set(&t, 0, limit, 0, START);
