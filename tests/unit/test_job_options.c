@@ -142,7 +142,7 @@ bad_options_are_refused_with_their_path(void **state)
 	    {"{\"phases\": [\"full\"], \"same_name_tables\": \"drop\"}", "$.same_name_tables"},
 	    {"{\"phases\": [\"full\"], \"workers\": 65}", "$.workers"},
 	    {"{\"phases\": [\"full\"], \"workers\": -1}", "$.workers"},
-    {"{\"phases\": [\"full\"], \"decoding_memory_mb\": 65537}", "$.decoding_memory_mb"},
+	    {"{\"phases\": [\"full\"], \"decoding_memory_mb\": 65537}", "$.decoding_memory_mb"},
 	    {"{\"phases\": [\"full\"], \"workers\": \"2\"}", "$.workers"},
 	    {"{\"phases\": [\"full\"], \"streaming\": \"on\"}", "$.streaming"},
 	    {"{\"phases\": [\"full\"], \"retry\": {\"other_minutes\": 99999999999}}",
