@@ -66,7 +66,7 @@ SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(o
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_job_changes', 'dts_state_names', 'dts_leftovers',
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_parts', 'dts_job_events', 'dts_job_changes', 'dts_state_names', 'dts_leftovers',
 		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
