@@ -26,7 +26,7 @@ COMMENT ON VIEW @extschema@.dts_jobs IS
 CREATE FUNCTION dts.percent_done(phase pg_catalog.text, rows_estimated pg_catalog.int8, rows_done pg_catalog.int8,
 		bytes_estimated pg_catalog.int8, bytes_done pg_catalog.int8)
 	RETURNS pg_catalog.numeric
-	LANGUAGE sql IMMUTABLE
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN phase IN ('copied', 'indexing', 'incremental') THEN 100
 		WHEN rows_estimated > 0 AND rows_done IS NOT NULL
@@ -40,7 +40,7 @@ COMMENT ON FUNCTION dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalo
 CREATE FUNCTION dts.time_left(rows_estimated pg_catalog.int8, rows_done pg_catalog.int8, rows_per_second pg_catalog.float8,
 		bytes_estimated pg_catalog.int8, bytes_done pg_catalog.int8, bytes_per_second pg_catalog.float8)
 	RETURNS pg_catalog.interval
-	LANGUAGE sql IMMUTABLE
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN rows_estimated > 0 AND rows_per_second > 0
 			THEN GREATEST(rows_estimated - rows_done, 0) / rows_per_second
