@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../decoder/wire.h"
 #include "fault.h"
 
 /* Events taken in one step, so that orders and the source's timeout are looked at in between. */
@@ -73,18 +74,39 @@ is_marker(const Flow *flow, const Change *change, int64_t *marker)
 	return true;
 }
 
+/* A beat that this session has sent. */
+static bool
+is_beat(const Flow *flow, const Change *change, int64_t *beat)
+{
+	char number[24];
+
+	if (flow->beats == NULL || strcmp(change->prefix, DTS_HEARTBEAT_PREFIX) != 0 ||
+	    change->content_len >= sizeof(number))
+		return false;
+	memcpy(number, change->content, change->content_len);
+	number[change->content_len] = '\0';
+	*beat = strtoll(number, NULL, 10);
+	return latency_is_ours(flow->beats, *beat);
+}
+
 static TargetResult
 take_message(Flow *flow, const Change *change, Error *err)
 {
-	int64_t marker;
+	int64_t number;
+	bool marker;
 	TargetResult result;
 
-	if (flow->batch.skipping || !is_marker(flow, change, &marker))
+	if (flow->batch.skipping)
+		return TARGET_OK;
+	marker = is_marker(flow, change, &number);
+	if (!marker && !is_beat(flow, change, &number))
 		return TARGET_OK;
 	/* nothing to apply, but its position is to be stored like that of any change */
 	result = open_batch(flow, err);
-	if (result == TARGET_OK)
-		progress_marker(&flow->progress, marker, flow->batch.header.end);
+	if (result == TARGET_OK && marker)
+		progress_marker(&flow->progress, number, flow->batch.header.end);
+	else if (result == TARGET_OK)
+		progress_beat(&flow->progress, number, flow->batch.header.end);
 	return result;
 }
 
@@ -138,6 +160,7 @@ take_event(Flow *flow, Error *err)
 			break;
 		case SOURCE_KEEPALIVE:
 			ok = batch_keepalive(&flow->batch, event->wal_end, err);
+			flow->asked = flow->asked || event->reply_wanted;
 			break;
 	}
 	flow->source_failed = !ok;
@@ -264,9 +287,9 @@ static bool
 store_idle(Flow *flow, int64_t now_us, Error *err)
 {
 	const TargetPosition position = {flow->batch.idle, 0};
-	const IdleHaste haste = flow->finishing     ? IDLE_NOW
-	                        : flow->synchronous ? IDLE_SOON
-	                                            : IDLE_IN_TIME;
+	/* a source that shuts down waits until all it has sent is acknowledged */
+	const bool waited_for = flow->synchronous || flow->asked;
+	const IdleHaste haste = flow->finishing ? IDLE_NOW : waited_for ? IDLE_SOON : IDLE_IN_TIME;
 	TargetResult result;
 
 	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
@@ -280,6 +303,7 @@ store_idle(Flow *flow, int64_t now_us, Error *err)
 		return result == TARGET_WAIT;
 	progress_idle_stored(&flow->progress, now_us);
 	flow->idle_sent = true;
+	flow->asked = false;
 	return true;
 }
 

@@ -14,6 +14,7 @@
 
 #include "batch.h"
 #include "error.h"
+#include "latency.h"
 #include "progress.h"
 #include "source.h"
 #include "table_join.h"
@@ -29,6 +30,7 @@ typedef struct Flow
 	ChangeSource *source; /* borrowed */
 	Target *target;       /* borrowed */
 	TableJoin *tables;    /* borrowed; NULL: every table is simply part of the stream */
+	const Latency *beats; /* borrowed; NULL: there are no beats */
 	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
 	Batch batch;
 	Progress progress;
@@ -41,6 +43,7 @@ typedef struct Flow
 	bool again;       /* answers came in after they were asked for: do not wait */
 	bool idle_sent;   /* the commit in flight is one of idle progress */
 	bool finishing;   /* take no new transaction */
+	bool asked;       /* the source waits for an answer since its last keepalive */
 	bool synchronous; /* commits on the source wait for us, also those that carry nothing for us */
 	bool paused;      /* for the owner to set: take no event, only move tables */
 	bool source_failed; /* an error was the source's, not the target's */

@@ -51,6 +51,7 @@ typedef struct StreamProgress
 	SourceLsn durable;    /* stored and durable on the target */
 	int64_t commit_time; /* source's commit time of the newest durable transaction, us since 2000 */
 	bool caught_up;      /* nothing received waits to be applied */
+	int64_t lag_us;      /* LATENCY_UNKNOWN: not known */
 	int64_t transactions; /* since the worker started */
 	int64_t rows;
 	int64_t bytes;

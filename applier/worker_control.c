@@ -239,11 +239,12 @@ report_progress(Worker *w)
 	snprintf(source_end, sizeof(source_end), LSN_FORMAT, LSN_ARGS(p->source_end));
 	snprintf(received, sizeof(received), LSN_FORMAT, LSN_ARGS(p->received));
 	snprintf(durable, sizeof(durable), LSN_FORMAT, LSN_ARGS(p->durable));
-	json = json_pack("{s:s, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:f, s:o}", "source_end", source_end,
-	                 "received", received, "durable", durable, "commit_time_us",
-	                 (json_int_t) p->commit_time, "caught_up", p->caught_up ? 1 : 0, "transactions",
-	                 (json_int_t) p->transactions, "rows", (json_int_t) p->rows, "bytes",
-	                 (json_int_t) p->bytes, "rows_per_second", rate, "stats", stats_json(w));
+	json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:o}", "source_end",
+	                 source_end, "received", received, "durable", durable, "commit_time_us",
+	                 (json_int_t) p->commit_time, "lag_us", (json_int_t) p->lag_us, "caught_up",
+	                 p->caught_up ? 1 : 0, "transactions", (json_int_t) p->transactions, "rows",
+	                 (json_int_t) p->rows, "bytes", (json_int_t) p->bytes, "rows_per_second", rate,
+	                 "stats", stats_json(w));
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (text != NULL)
 	{

@@ -19,6 +19,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "filter.h"
+#include "heartbeat.h"
 #include "shape.h"
 #include "txn.h"
 #include "utils/hsearch.h"
@@ -505,6 +506,7 @@ rebuild(Decoder *decoder, RelationEntry *entry, Relation relation)
 	entry->names_types = false;
 	entry->shape = NULL;
 	entry->selected = filter_selects(&decoder->options, relation, subject, ancestors);
+	entry->heartbeat = !entry->selected && heartbeat_is_table(relation);
 	if (!entry->selected)
 		return;
 	if (!entry->plan_context)

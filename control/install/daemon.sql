@@ -238,6 +238,7 @@ BEGIN
 			commit_time = CASE WHEN (progress ->> 'commit_time_us')::int8 <> 0 THEN
 				timestamptz '2000-01-01 00:00:00+00' + (progress ->> 'commit_time_us')::int8 * interval '1 us' END,
 			caught_up = coalesce((progress ->> 'caught_up')::bool, false),
+			lag_seconds = CASE WHEN (progress ->> 'lag_us')::int8 >= 0 THEN (progress ->> 'lag_us')::int8 / 1e6 END,
 			transactions = (progress ->> 'transactions')::int8,
 			rows = (progress ->> 'rows')::int8,
 			bytes = (progress ->> 'bytes')::int8,

@@ -71,6 +71,8 @@ INSERT INTO dts.option_spec
 	(42, '$.missing_roles.map.*', '{name}', false, NULL, NULL, NULL, NULL, 'the role of the target that takes its place'),
 	(43, '$.missing_roles.others', '{string}', false, NULL, NULL, '{skip,fail}', NULL,
 		'roles that the map does not name and the target lacks; left out: skip'),
+	(60, '$.heartbeat_seconds', '{integer}', false, 0, 3600, NULL, '10',
+		'how often the job writes a row of its own on the source, from which its lag is told, in seconds; 0: never'),
 	(101, '$.ready_lag_seconds', '{integer}', false, 1, 86400, NULL, '10',
 		'a migration whose stream lags no more than this is ready to be completed, in seconds'),
 	(102, '$.retention_days', '{integer}', false, 1, 3650, NULL, '7',

@@ -417,7 +417,52 @@ test_forged_marker_means_nothing(void **state)
 	START(&c, events, 100, 0);
 	step(&c, 0);
 	said(&c, "");
-	assert_int_equal(c.flow.progress.marker_count, 0);
+	assert_int_equal(c.flow.progress.markers.count, 0);
+	fake_target_free(&c.target);
+}
+
+/* A beat of ours opens a batch like a marker; anybody else's number does not. */
+static void
+test_beat_is_durable_with_its_position(void **state)
+{
+	static const Change beat = {
+	    .kind = CHANGE_MESSAGE, .prefix = "dts.heartbeat", .content = "1005", .content_len = 4};
+	static const Change other = {
+	    .kind = CHANGE_MESSAGE, .prefix = "dts.heartbeat", .content = "5", .content_len = 1};
+	const SourceEvent events[] = {BEGIN(1), CHANGE(other), COMMIT(1),
+	                              BEGIN(2), CHANGE(beat),  COMMIT(2)};
+	Latency latency;
+	int64_t number = 0;
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	latency_init(&latency, 1000);
+	assert_int_equal(latency_send(&latency, 5), 1005);
+	c.flow.beats = &latency;
+	step(&c, 0);
+	said(&c, "begin commit(210) ");
+	assert_false(progress_beat_durable(&c.flow.progress, &number));
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	assert_true(progress_beat_durable(&c.flow.progress, &number));
+	assert_int_equal(number, 1005);
+	assert_false(progress_marker_durable(&c.flow.progress, &number));
+	fake_target_free(&c.target);
+}
+
+/* A source that shuts down sends keepalives that ask for an answer until all is acknowledged. */
+static void
+test_idle_position_is_stored_at_once_when_the_source_asks(void **state)
+{
+	const SourceEvent events[] = {
+	    {.kind = SOURCE_KEEPALIVE, .wal_end = {500}, .reply_wanted = true}};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 1000);
+	said(&c, "begin commit(500) ");
 	fake_target_free(&c.target);
 }
 
@@ -509,6 +554,8 @@ main(void)
 	    cmocka_unit_test(test_empty_transaction_moves_the_idle_position),
 	    cmocka_unit_test(test_marker_is_durable_with_its_position),
 	    cmocka_unit_test(test_forged_marker_means_nothing),
+	    cmocka_unit_test(test_beat_is_durable_with_its_position),
+	    cmocka_unit_test(test_idle_position_is_stored_at_once_when_the_source_asks),
 	    cmocka_unit_test(test_finishing_takes_no_new_transaction),
 	    cmocka_unit_test(test_finishing_stores_the_idle_position_at_once),
 	    cmocka_unit_test(test_broken_order_is_a_protocol_error),
