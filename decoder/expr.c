@@ -137,6 +137,12 @@ vet_raw(Node *node, void *arg)
 	return raw_expression_tree_walker(node, vet_raw, c);
 }
 
+static void __attribute__((noreturn)) not_one(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the text is not one expression"),
+	                errhint("%s", ALLOWED)));
+}
+
 /* The one expression that the text is. */
 static Node *
 parse_one(ExprContextData *c)
@@ -146,20 +152,21 @@ parse_one(ExprContextData *c)
 #else
 	List *list = raw_parser(c->pstate->p_sourcetext);
 #endif
-	SelectStmt *select = NULL;
-	ResTarget *target = NULL;
+	SelectStmt *select;
+	ResTarget *target;
 
-	if (list_length(list) == 1)
-		select = (SelectStmt *) linitial_node(RawStmt, list)->stmt;
-	if (select && IsA(select, SelectStmt) && list_length(select->targetList) == 1)
-		target = linitial_node(ResTarget, select->targetList);
-	if (!target || target->name || target->indirection || select->distinctClause ||
-	    select->intoClause || select->fromClause || select->whereClause || select->groupClause ||
-	    select->havingClause || select->windowClause || select->valuesLists || select->sortClause ||
-	    select->limitOffset || select->limitCount || select->lockingClause || select->withClause ||
+	if (list_length(list) != 1)
+		not_one();
+	select = (SelectStmt *) linitial_node(RawStmt, list)->stmt;
+	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1)
+		not_one();
+	target = linitial_node(ResTarget, select->targetList);
+	if (target->name || target->indirection || select->distinctClause || select->intoClause ||
+	    select->fromClause || select->whereClause || select->groupClause || select->havingClause ||
+	    select->windowClause || select->valuesLists || select->sortClause || select->limitOffset ||
+	    select->limitCount || select->lockingClause || select->withClause ||
 	    select->op != SETOP_NONE)
-		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("the text is not one expression"),
-		                errhint("%s", ALLOWED)));
+		not_one();
 	return target->val;
 }
 
