@@ -10,6 +10,7 @@
 #include "copy_queue.h"
 #include "error.h"
 #include "job.h"
+#include "throttle.h"
 
 /* What a copy worker tells the process that started it, through a pipe of its own. */
 typedef enum CopyMessageKind
@@ -30,6 +31,7 @@ typedef struct CopyMessage
 	int target_pid;
 	CopyStage stage; /* the others: of the task in hand */
 	uint32_t table_oid;
+	int64_t task;
 	int64_t rows;
 	int64_t bytes;
 	int worker;         /* which of the crew says it; filled in by the crew */
@@ -47,6 +49,7 @@ typedef struct CopyWorkerOptions
 	const char *snapshot; /* "" when no data are to be copied */
 	CopyStage last;       /* stages beyond it are left alone */
 	int workers;          /* that share the target's memory */
+	Throttle *throttle;   /* of the phase, shared by all */
 	int pipe;             /* to the parent, and back: a byte when others have finished a task */
 } CopyWorkerOptions;
 

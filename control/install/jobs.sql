@@ -94,6 +94,7 @@ CREATE TABLE dts.job_table (
 	parts_active pg_catalog.int4,
 	rows_per_second pg_catalog.float8,
 	bytes_per_second pg_catalog.float8,
+	part_list pg_catalog.jsonb,
 	error pg_catalog.text,
 	started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -205,7 +206,8 @@ AS $$
 DECLARE
 	allows text := array_to_string(dts.job_allowed_functions(j.state), ', ');
 BEGIN
-	IF j.wish IS NOT NULL AND p_action <> 'stop' THEN
+	-- a completion may wait for the very limit that is to be lifted
+	IF j.wish IS NOT NULL AND p_action NOT IN ('stop', 'throttle') THEN
 		RAISE EXCEPTION 'job "%" has not yet carried out "%"', j.name, j.wish
 			USING ERRCODE = 'object_in_use',
 				DETAIL = format('Role "%s" asked for it; the daemon has not taken it up.', j.wish_by),
