@@ -45,6 +45,13 @@ typedef struct JobRival
 	int exclude_count;
 } JobRival;
 
+/* What becomes of commands that change the source's schema while the stream runs. */
+typedef enum JobDdl
+{
+	JOB_DDL_APPLY,
+	JOB_DDL_SKIP, /* they are not captured */
+} JobDdl;
+
 typedef struct JobOptions
 {
 	bool phases[JOB_PHASE_COUNT];
@@ -56,7 +63,8 @@ typedef struct JobOptions
 	int exclude_count;
 	bool quarantine; /* a table that fails is put aside; otherwise the job stops */
 	bool streaming;  /* ask for transactions in progress */
-	bool force;      /* no option: the stop that is wanted leaves behind what it cannot remove */
+	JobDdl ddl;
+	bool force; /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;
 	JobRole *roles;
 	int role_count;

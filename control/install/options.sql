@@ -48,6 +48,8 @@ INSERT INTO dts.option_spec
 		'after any other error that may pass, in minutes; less than connection_minutes'),
 	(22, '$.on_table_error', '{string}', false, NULL, NULL, '{stop,quarantine}', '"stop"',
 		'what an error that concerns one table does: stop the job, or put that table aside and go on without it'),
+	(23, '$.ddl', '{string}', false, NULL, NULL, '{apply,skip}', '"apply"',
+		'what becomes of commands that change the schema while the stream runs: they run on the target, too, or they are not captured'),
 	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
 		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
 	(41, '$.missing_roles.map', '{object}', false, NULL, NULL, NULL, NULL,
