@@ -450,15 +450,17 @@ sequences_set(PgSession *source, PgSession *target, const StrBuf *query, Error *
 	for (int i = 0; i < pg_rows_count(values); i++)
 	{
 		strbuf_puts(&set, i == 0
-		                      ? "SELECT pg_catalog.setval(s.oid, v.value, v.called) FROM (VALUES "
+		                      ? "SELECT pg_catalog.setval(pg_catalog.to_regclass(v.name), v.value, "
+		                        "v.called) FROM (VALUES "
 		                      : ", ");
 		strbuf_puts(&set, "(CAST(");
 		strbuf_literal(&set, pg_rows_get(values, i, 0));
 		strbuf_printf(&set, " AS text), CAST('%s' AS bigint), CAST('%s' AS boolean))",
 		              pg_rows_get(values, i, 1), pg_rows_get(values, i, 2));
 	}
-	strbuf_puts(&set, ") v(name, value, called) JOIN pg_catalog.pg_class s ON s.oid = "
-	                  "pg_catalog.to_regclass(v.name) AND s.relkind = 'S'");
+	/* one look for each, where a join may read all of pg_class */
+	strbuf_puts(&set, ") v(name, value, called) WHERE (SELECT s.relkind FROM pg_catalog.pg_class s "
+	                  "WHERE s.oid = pg_catalog.to_regclass(v.name)) = 'S'");
 	if (pg_rows_count(values) > 0)
 		ok = pg_session_exec(target, err, set.data, 0, NULL);
 	strbuf_free(&set);

@@ -50,8 +50,9 @@ typedef struct CopyWorker
 	PgSession *source; /* opened when first needed */
 	bool source_begun; /* stands in a transaction on the snapshot */
 	PgSession *target;
-	Arena *arena;         /* of the batch in hand */
-	CopyBatch *batch;     /* in hand */
+	Arena *arena;     /* of the batch in hand */
+	CopyBatch *batch; /* in hand */
+	CopyTakeFrom from;
 	const CopyTask *task; /* of it; NULL: none */
 	int64_t rows;         /* of the task in hand */
 	int64_t bytes;
@@ -299,7 +300,6 @@ wait_for_others(CopyWorker *cw, int wait_ms)
 	}
 }
 
-/* Does what is in the batch and not yet done. */
 static bool
 run_batch(CopyWorker *cw, Error *err)
 {
@@ -313,10 +313,12 @@ run_batch(CopyWorker *cw, Error *err)
 	                         .note = tell_note,
 	                         .arg = cw};
 
-	for (int i = b->marked; i < b->count; i++)
+	for (int i = 0; i < b->count; i++)
 	{
 		cw->task = &b->tasks[i];
 		cw->rows = cw->bytes = 0;
+		if (cw->task->stage != STAGE_DATA)
+			end_source(cw); /* its locks are not needed for what follows */
 		if (!copy_task_run(&run, cw->task, &cw->rows, &cw->bytes, &cw->end, err))
 		{
 			if (cw->task->table[0] != '\0')
@@ -337,19 +339,16 @@ static CopyTake
 do_batch(CopyWorker *cw, const char *avoid, Error *err)
 {
 	const CopyWorkerOptions *o = cw->options;
-	CopyTake take = copy_take_next(cw->target, o->job, o->last, avoid, cw->arena, cw->batch, err);
+	CopyTake take =
+	    copy_take_next(cw->target, o->job, o->last, avoid, &cw->from, cw->arena, cw->batch, err);
 	bool data;
 
 	if (take != TAKE_TASK)
 		return take;
 	data = cw->batch->tasks[0].stage == STAGE_DATA;
-	while (cw->batch->marked < cw->batch->count)
-	{
-		if (!run_batch(cw, err) ||
-		    !copy_take_mark(cw->target, o->job, o->last, cw->arena, cw->batch, err))
-			return TAKE_FAILED;
-		end_source(cw); /* its locks are not needed for what may follow */
-	}
+	if (!run_batch(cw, err) || !copy_take_mark(cw->target, o->job, cw->batch, err))
+		return TAKE_FAILED;
+	end_source(cw);
 	if (data)
 		FAULT_POINT("part.before_commit");
 	if (!copy_queue_commit(cw->target, err))

@@ -210,6 +210,49 @@ edit_index(PgQuery__IndexStmt *index, const DdlRecord *record, const json_t *com
 		set_text(&index->idxname, name);
 }
 
+/* The partition command among an ALTER TABLE's, or NULL. */
+static PgQuery__PartitionCmd *
+partition_command(const Node *node, size_t i)
+{
+	const Node *command = node->alter_table_stmt->cmds[i];
+	const Node *def;
+
+	if (command->node_case != PG_QUERY__NODE__NODE_ALTER_TABLE_CMD)
+		return NULL;
+	def = command->alter_table_cmd->def;
+	return def != NULL && def->node_case == PG_QUERY__NODE__NODE_PARTITION_CMD ? def->partition_cmd
+	                                                                           : NULL;
+}
+
+/* What cannot run within a transaction does there what it does without its CONCURRENTLY. */
+static void
+edit_alter_table(const Node *node)
+{
+	for (size_t i = 0; i < node->alter_table_stmt->n_cmds; i++)
+	{
+		PgQuery__PartitionCmd *command = partition_command(node, i);
+
+		if (command != NULL)
+			command->concurrent = false;
+	}
+}
+
+/* The end of a detaching that was interrupted: the target has not begun it. */
+static bool
+ends_detaching(const Node *node)
+{
+	for (size_t i = 0; i < node->alter_table_stmt->n_cmds; i++)
+	{
+		const Node *command = node->alter_table_stmt->cmds[i];
+
+		if (command->node_case == PG_QUERY__NODE__NODE_ALTER_TABLE_CMD &&
+		    command->alter_table_cmd->subtype ==
+		        PG_QUERY__ALTER_TABLE_TYPE__AT_DetachPartitionFinalize)
+			return true;
+	}
+	return false;
+}
+
 static void
 edit(Node *node, const DdlRecord *record)
 {
@@ -218,6 +261,8 @@ edit(Node *node, const DdlRecord *record)
 
 	if (node->node_case == PG_QUERY__NODE__NODE_INDEX_STMT)
 		edit_index(node->index_stmt, record, command);
+	if (node->node_case == PG_QUERY__NODE__NODE_ALTER_TABLE_STMT)
+		edit_alter_table(node);
 	if (node->node_case == PG_QUERY__NODE__NODE_CREATE_STMT)
 		set_text(&node->create_stmt->tablespacename, "");
 	if (schema == NULL)
@@ -271,6 +316,11 @@ judge(const Node *node, const DdlRecord *record, const char **why_not)
 	if (main_command(record) == NULL)
 	{
 		*why_not = "the text is not that of the command that was captured";
+		return false;
+	}
+	if (node->node_case == PG_QUERY__NODE__NODE_ALTER_TABLE_STMT && ends_detaching(node))
+	{
+		*why_not = "the target has not begun what it ends";
 		return false;
 	}
 	if (node->node_case == PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT)

@@ -145,6 +145,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
+	    .map = inc->job->options.map,
 	};
 	TableJoinOptions join = {.slot_name = inc->job->slot_name, .work_dir = work_dir()};
 	TargetPgStored stored;

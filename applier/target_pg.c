@@ -289,6 +289,7 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->scratch = arena_create(64 * 1024);
 	snprintf(t->slot, sizeof(t->slot), "%s", options->slot_name);
 	t->keep_order = options->keep_order;
+	t->map = options->map;
 	if (!target_pg_start(t, options, stored, err))
 	{
 		target_pg_close(&t->base);

@@ -12,6 +12,7 @@
 
 #include "error.h"
 #include "lsn.h"
+#include "object_map.h"
 #include "pg_session.h"
 #include "target.h"
 
@@ -76,7 +77,8 @@ typedef struct TargetPgOptions
 	const char *conninfo;  /* secret */
 	const char *slot_name; /* also the origin's and the session's name */
 	int64_t epoch;
-	bool keep_order; /* every change by a statement of its own, in order */
+	bool keep_order;      /* every change by a statement of its own, in order */
+	const ObjectMap *map; /* of the job; must outlive the target */
 } TargetPgOptions;
 
 /* What the target remembers of the source. */

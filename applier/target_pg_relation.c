@@ -73,7 +73,9 @@ void
 target_relation_missing(const Relation *relation, Error *err)
 {
 	error_set(err, ERR_RELATION_MISMATCH, "table \"%s\".\"%s\" does not exist on the target",
-	          relation->schema, relation->name);
+	          relation_target_schema(relation), relation_target_name(relation));
+	if (relation->target_schema != NULL || relation->target_name != NULL)
+		error_detail(err, "It is \"%s\".\"%s\" on the source.", relation->schema, relation->name);
 	error_hint(err, "Create it there like the source's, then resume the job.");
 }
 

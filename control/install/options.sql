@@ -3,7 +3,7 @@
 CREATE TABLE dts.option_spec (
 	ord pg_catalog.int4 PRIMARY KEY,
 	path pg_catalog.text NOT NULL UNIQUE,
-	types pg_catalog.text[] NOT NULL,   -- of: object, array, string, name, integer, boolean, null
+	types pg_catalog.text[] NOT NULL,   -- of: object, array, string, name, text, integer, boolean, null
 	required pg_catalog.bool NOT NULL DEFAULT false,
 	low pg_catalog.int8,
 	high pg_catalog.int8,
@@ -48,8 +48,22 @@ INSERT INTO dts.option_spec
 		'after any other error that may pass, in minutes; less than connection_minutes'),
 	(22, '$.on_table_error', '{string}', false, NULL, NULL, '{stop,quarantine}', '"stop"',
 		'what an error that concerns one table does: stop the job, or put that table aside and go on without it'),
-	(23, '$.ddl', '{string}', false, NULL, NULL, '{apply,skip}', '"apply"',
-		'what becomes of commands that change the schema while the stream runs: they run on the target, too, or they are not captured'),
+	(23, '$.objects[].rename', '{name}', false, NULL, NULL, NULL, NULL, 'name of the schema on the target; left out: the same'),
+	(24, '$.objects[].tables[].rename', '{name}', false, NULL, NULL, NULL, NULL, 'name of the table on the target; left out: the same'),
+	(25, '$.objects[].tables[].where', '{text}', false, 1, 10000, NULL, NULL,
+		'which rows take part: an expression over the columns, evaluated at the source; left out: every row'),
+	(26, '$.objects[].tables[].columns', '{array}', false, 1, 1600, NULL, NULL, 'columns that take part; left out: every column'),
+	(27, '$.objects[].tables[].columns[]', '{object,name}', false, NULL, NULL, NULL, NULL,
+		'one column; a bare name is short for {"name": ...}'),
+	(28, '$.objects[].tables[].columns[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the column, as stored in the catalog'),
+	(29, '$.objects[].tables[].columns[].rename', '{name}', false, NULL, NULL, NULL, NULL,
+		'name of the column on the target; left out: the same'),
+	(30, '$.objects[].tables[].columns[].expr', '{text}', false, 1, 10000, NULL, NULL,
+		'what the column holds on the target: an expression over the columns, evaluated at the source'),
+	(31, '$.objects[].tables[].operations', '{array}', false, 1, 5, NULL, NULL,
+		'what the stream carries over; left out: everything'),
+	(32, '$.objects[].tables[].operations[]', '{string}', false, NULL, NULL, '{insert,update,delete,truncate,ddl}', NULL,
+		'one operation, named once'),
 	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
 		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
 	(41, '$.missing_roles.map', '{object}', false, NULL, NULL, NULL, NULL,
@@ -57,6 +71,8 @@ INSERT INTO dts.option_spec
 	(42, '$.missing_roles.map.*', '{name}', false, NULL, NULL, NULL, NULL, 'the role of the target that takes its place'),
 	(43, '$.missing_roles.others', '{string}', false, NULL, NULL, '{skip,fail}', NULL,
 		'roles that the map does not name and the target lacks; left out: skip'),
+	(44, '$.ddl', '{string}', false, NULL, NULL, '{apply,skip}', '"apply"',
+		'what becomes of commands that change the schema while the stream runs: they run on the target, too, or they are not captured'),
 	(101, '$.ready_lag_seconds', '{integer}', false, 1, 86400, NULL, '10',
 		'a migration whose stream lags no more than this is ready to be completed, in seconds'),
 	(102, '$.retention_days', '{integer}', false, 1, 3650, NULL, '7',
@@ -75,6 +91,7 @@ AS $$
 		WHEN s.types = '{object,name}' THEN 'an object or a name of 1 to 63 bytes'
 		WHEN 'object' = ANY (s.types) THEN 'an object'
 		WHEN 'name' = ANY (s.types) THEN 'a name of 1 to 63 bytes'
+		WHEN 'text' = ANY (s.types) THEN format('a text of %s to %s bytes', s.low, s.high)
 		ELSE array_to_string(s.types, ' or ') END
 		|| CASE WHEN 'null' = ANY (s.types) THEN ', or null' ELSE '' END
 $$;
@@ -92,6 +109,7 @@ AS $$
 			AND (value #>> '{}')::numeric BETWEEN s.low AND s.high
 		WHEN 'string' THEN CASE
 			WHEN 'name' = ANY (s.types) THEN octet_length(value #>> '{}') BETWEEN 1 AND 63
+			WHEN 'text' = ANY (s.types) THEN octet_length(value #>> '{}') BETWEEN s.low AND s.high
 			WHEN 'string' = ANY (s.types) THEN s.allowed IS NULL OR value #>> '{}' = ANY (s.allowed)
 			ELSE false END
 		ELSE false END
@@ -192,22 +210,6 @@ END
 $$;
 COMMENT ON FUNCTION dts.options_check_twice(pg_catalog.jsonb) IS 'refuses what a list of the options names twice';
 
--- One list of objects with every table as an object and without null keys; null stays null.
-CREATE FUNCTION dts.options_objects(objects pg_catalog.jsonb) RETURNS pg_catalog.jsonb
-	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN jsonb_typeof(objects) = 'array' THEN (
-		SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('schema', o.obj -> 'schema', 'tables',
-				CASE WHEN jsonb_typeof(o.obj -> 'tables') = 'array' THEN (
-					SELECT jsonb_agg(CASE WHEN jsonb_typeof(t.tab) = 'string'
-							THEN jsonb_build_object('name', t.tab) ELSE t.tab END ORDER BY t.ord)
-						FROM jsonb_array_elements(o.obj -> 'tables') WITH ORDINALITY t(tab, ord)) END))
-				ORDER BY o.ord)
-			FROM jsonb_array_elements(objects) WITH ORDINALITY o(obj, ord))
-		ELSE 'null' END
-$$;
-COMMENT ON FUNCTION dts.options_objects(pg_catalog.jsonb) IS 'a list of objects in its full spelling';
-
 -- The options with every default filled in, as the daemon reads them.
 CREATE FUNCTION dts.options_complete(options pg_catalog.jsonb) RETURNS pg_catalog.jsonb
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -240,6 +242,7 @@ BEGIN
 	PERFORM dts.options_walk(given, '$', '$');
 	given := jsonb_strip_nulls(given);
 	complete := dts.options_complete(given);
+	PERFORM dts.objects_check(given);
 	PERFORM dts.options_check_twice(complete || jsonb_build_object('phases', coalesce(given -> 'phases', complete -> 'phases')));
 	IF (complete #>> '{retry,other_minutes}')::numeric >= (complete #>> '{retry,connection_minutes}')::numeric THEN
 		RAISE EXCEPTION 'option $.retry.other_minutes must be less than $.retry.connection_minutes'
