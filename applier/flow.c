@@ -64,16 +64,21 @@ commit_batch(Flow *flow, Error *err)
 	return result;
 }
 
+/* Whether another batch has room between here and the target. */
+static bool
+has_room(const Flow *flow)
+{
+	return flow->status.batches_in_flight < 1 + flow->status.round_trip_us / FLOW_SPACING_US;
+}
+
 /* The source has nothing more: whether what is whole goes on its way, or waits for company. */
 static void
 close_idle_batch(Flow *flow)
 {
-	int in_flight = flow->status.batches_in_flight;
-	bool room = in_flight < 1 + flow->status.round_trip_us / FLOW_SPACING_US;
 	bool spaced = flow->now_us - flow->committed_us >= FLOW_SPACING_US;
-	bool alone = in_flight == 0 && (!flow->rush || flow->synchronous);
+	bool alone = flow->status.batches_in_flight == 0 && (!flow->rush || flow->synchronous);
 
-	if (alone || (room && spaced))
+	if (alone || (spaced && has_room(flow)))
 		batch_idle(&flow->batch);
 }
 
@@ -133,6 +138,43 @@ take_message(Flow *flow, const Change *change, Error *err)
 	return result;
 }
 
+/* A command of the source's, or a row that has to wait for one. */
+static TargetResult
+take_ddl(Flow *flow, const Change *change, Error *err)
+{
+	const TxnHeader *header = &flow->batch.header;
+	TargetResult result = TARGET_OK;
+
+	if (!flow->ddl_works)
+		result = ddl_queue_read(flow->ddl, header, change, &flow->ddl_works, err);
+	if (result != TARGET_OK || !flow->ddl_works)
+		return result;
+	result = open_batch(flow, err);
+	if (result == TARGET_OK)
+		result = ddl_queue_run(flow->ddl, flow->target, header, err);
+	if (result == TARGET_OK)
+		flow->ddl_works = false;
+	return result;
+}
+
+static TargetResult
+take_row(Flow *flow, const Change *change, Error *err)
+{
+	const TxnHeader *header = &flow->batch.header;
+	TargetResult result;
+
+	if (flow->ddl != NULL && ddl_queue_wants(flow->ddl, change))
+		return take_ddl(flow, change, err);
+	result = open_batch(flow, err);
+	if (result == TARGET_OK)
+		result = flow->target->ops->apply(flow->target, header, change, err);
+	if (result == TARGET_UNKNOWN && flow->ddl != NULL)
+		return ddl_queue_hold(flow->ddl, header, change, err) ? TARGET_OK : TARGET_FAILED;
+	if (result == TARGET_OK)
+		flow->progress.stream.rows++;
+	return result == TARGET_UNKNOWN ? TARGET_FAILED : result;
+}
+
 static TargetResult
 take_change(Flow *flow, const SourceEvent *event, Error *err)
 {
@@ -142,19 +184,32 @@ take_change(Flow *flow, const SourceEvent *event, Error *err)
 	if (flow->batch.in_transaction && change->kind == CHANGE_MESSAGE)
 		result = take_message(flow, change, err);
 	else if (batch_takes(&flow->batch, change))
-	{
-		result = open_batch(flow, err);
-		if (result == TARGET_OK)
-			result = flow->target->ops->apply(flow->target, &flow->batch.header, change, err);
-		if (result == TARGET_OK)
-			flow->progress.stream.rows++;
-	}
+		result = take_row(flow, change, err);
 	if (result != TARGET_OK)
 		return result;
 	if (batch_change(&flow->batch, change, event->bytes, err))
 		return TARGET_OK;
 	flow->source_failed = true;
 	return TARGET_FAILED;
+}
+
+/* Behind a command's transaction the batch ends: its locks go, and new labels may be used. */
+static bool
+end_transaction(Flow *flow, const TxnHeader *header, Error *err)
+{
+	bool cut = false;
+
+	if (flow->ddl != NULL && !flow->batch.skipping && !ddl_queue_end(flow->ddl, &cut, err))
+		return false;
+	if (!batch_end(&flow->batch, header, err))
+	{
+		flow->source_failed = true;
+		return false;
+	}
+	if (cut)
+		batch_idle(&flow->batch);
+	progress_received(&flow->progress, header);
+	return true;
 }
 
 static TargetResult
@@ -175,11 +230,8 @@ take_event(Flow *flow, Error *err)
 		case SOURCE_CHANGE:
 			return take_change(flow, event, err);
 		case SOURCE_COMMIT:
-			ok = batch_end(&flow->batch, event->header, err);
-			if (ok)
-				progress_received(&flow->progress, event->header);
 			flow->rush_transactions++;
-			break;
+			return end_transaction(flow, event->header, err) ? TARGET_OK : TARGET_FAILED;
 		case SOURCE_KEEPALIVE:
 			ok = batch_keepalive(&flow->batch, event->wal_end, err);
 			flow->asked = flow->asked || event->reply_wanted;
@@ -232,7 +284,7 @@ move_tables(Flow *flow, Error *err)
 		result = table_join_step(flow->tables, flow->target, encoding, flow->batch.idle,
 		                         flow->status.batches_in_flight, err);
 	flow->target->ops->status(flow->target, &flow->status);
-	return result;
+	return result == TARGET_UNKNOWN ? TARGET_FAILED : result;
 }
 
 /*
@@ -344,6 +396,7 @@ take_events(Flow *flow, int64_t now_us, Error *err)
 			flow->blocked = true;
 			return true;
 		case TARGET_FAILED:
+		case TARGET_UNKNOWN:
 			break;
 	}
 	return false;
@@ -417,7 +470,7 @@ static void
 plan_wake(Flow *flow)
 {
 	flow->wake_us = 0;
-	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle)
+	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle && has_room(flow))
 		flow->wake_us = flow->committed_us + FLOW_SPACING_US;
 	else if (flow->status.committed.end.value > flow->status.durable.end.value)
 		flow->wake_us = flow->now_us + FLOW_DURABLE_LOOK_US;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "batch.h"
+#include "ddl_queue.h"
 #include "error.h"
 #include "latency.h"
 #include "progress.h"
@@ -46,6 +47,7 @@ typedef struct Flow
 	ChangeSource *source; /* borrowed */
 	Target *target;       /* borrowed */
 	TableJoin *tables;    /* borrowed; NULL: every table is simply part of the stream */
+	DdlQueue *ddl;        /* borrowed; NULL: commands of the source are not followed */
 	const Latency *beats; /* borrowed; NULL: there are no beats */
 	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
 	Batch batch;
@@ -57,6 +59,7 @@ typedef struct Flow
 	bool source_idle; /* nothing to read: wait for the source's socket */
 	bool rush;        /* but for FLOW_RUSH_LOOK_US do not even look at it */
 	int64_t wake_us;  /* not 0: step again then at the latest */
+	bool ddl_works;   /* the event at hand is a command that is under way */
 	bool blocked;     /* the target takes no more: wait for its socket alone */
 	bool again;       /* answers came in after they were asked for: do not wait */
 	bool idle_sent;   /* the commit in flight is one of idle progress */

@@ -220,6 +220,8 @@ test_far_target_has_several_batches_in_flight(void **state)
 	c.source.count = 12;
 	step(&c, 4 * FLOW_SPACING_US);
 	assert_int_equal(c.flow.status.batches_in_flight, 2);
+	/* only its answer can change that: nothing to wake up for */
+	assert_int_equal(c.flow.wake_us, 0);
 	fake_target_answer(&c.target, 1);
 	step(&c, 5 * FLOW_SPACING_US);
 	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) "
