@@ -25,34 +25,21 @@
  * small must not stay a sequential scan when it has grown.  synchronize_seqscans would let two
  * scans of one statement differ.
  */
-static const char *const settings[] = {
-    "SET plan_cache_mode = force_generic_plan",
-    "SET enable_seqscan = off",
-    "SET enable_hashjoin = off",
-    "SET enable_mergejoin = off",
-    "SET enable_material = off",
-    "SET jit = off",
-    "SET max_parallel_workers_per_gather = 0",
-    "SET synchronize_seqscans = off",
-    "SET log_parameter_max_length_on_error = 0",
-};
+static const char settings[] = "SET plan_cache_mode = force_generic_plan;"
+                               "SET enable_seqscan = off;"
+                               "SET enable_hashjoin = off;"
+                               "SET enable_mergejoin = off;"
+                               "SET enable_material = off;"
+                               "SET jit = off;"
+                               "SET max_parallel_workers_per_gather = 0;"
+                               "SET synchronize_seqscans = off;"
+                               "SET log_parameter_max_length_on_error = 0";
 
 static void
 ignore_notice(void *arg, const char *message)
 {
 	(void) arg;
 	(void) message;
-}
-
-static bool
-apply_settings(TargetPg *t, Error *err)
-{
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-	{
-		if (!pg_session_exec(t->session, err, settings[i], 0, NULL))
-			return false;
-	}
-	return pg_session_set_replica(t->session, err);
 }
 
 /* A query for one boolean. */
@@ -282,7 +269,8 @@ target_pg_start(TargetPg *t, const TargetPgOptions *options, TargetPgStored *sto
 	PQsetNoticeProcessor(t->conn, ignore_notice, NULL);
 	encoding = PQparameterStatus(t->conn, "client_encoding");
 	snprintf(t->encoding, sizeof(t->encoding), "%s", encoding ? encoding : "");
-	return apply_settings(t, err) && take_place(t, err) && read_stored(t, stored, err) &&
+	return pg_session_exec(t->session, err, settings, 0, NULL) &&
+	       pg_session_set_replica(t->session, err) && take_place(t, err) && read_stored(t, stored, err) &&
 	       ensure_functions(t, err) && set_up_origin(t, stored, err) &&
 	       target_pg_flush_start(t, options->synchronous, err) &&
 	       prepare_fixed(t, stored->use_origin, options->epoch, err);
