@@ -19,7 +19,7 @@ sub run_daemon
 my ($status, $out) = run_daemon('--help');
 is($status, 0, '--help ends well');
 like($out, qr/--$_\b/, "--help tells of --$_")
-	for qw(control control-file lease max-jobs log-level log-json version help);
+	for qw(config control control-file lease max-jobs work-dir alert-ca log-level log-json version help);
 ($status, $out) = run_daemon('--version');
 is($status, 0, '--version ends well');
 like($out, qr/^dts_applier \d+\.\d+$/, '--version tells the version');
@@ -105,7 +105,7 @@ kill HUP => $pid;
 $t->wait_for('the empty file to be noticed', sub { $text->() =~ /the old settings stay/ });
 control_file("$control application_name=again");
 kill HUP => $pid;
-$t->wait_for('the file to be read again', sub { $text->() =~ /control file read again/ });
+$t->wait_for('the file to be read again', sub { $text->() =~ /settings read again/ });
 $t->sql_source("INSERT INTO k VALUES (-1, 'after SIGHUP')");
 $t->equal('j', 'and goes on with the new one');
 kill TERM => $pid;
