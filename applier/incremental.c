@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "arena.h"
+#include "ddl_job.h"
 #include "decoder_options.h"
 #include "flow.h"
 #include "pg_session.h"
@@ -51,6 +52,7 @@ typedef struct Incremental
 	Flow flow;
 	TableJoin *join;
 	TableLoad *load; /* the phase's */
+	DdlJob *ddl;     /* NULL: commands are not followed */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
 	int64_t look_not_before_us;
@@ -101,12 +103,25 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 	    .work_dir = work_dir(),
 	};
 
-	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options);
+	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options, err);
 	stream.streaming = inc->job->options.streaming &&
 	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
-	inc->source = source_stream_open(&stream, err);
+	/* what is sent as it comes needs no memory there */
+	if (!stream.streaming)
+		stream.decoding_memory_mb = inc->job->options.decoding_memory_mb;
+	if (stream.decoder_option_count >= 0)
+		inc->source = source_stream_open(&stream, err);
 	arena_destroy(arena);
 	return inc->source != NULL;
+}
+
+static bool
+trim_capture(Incremental *inc, int64_t now_us, Error *err)
+{
+	if (ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
+		return true;
+	inc->flow.source_failed = true;
+	return false;
 }
 
 /* What our markers begin with: nobody who does not read our memory can make one. */
@@ -153,6 +168,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
+	    .synchronous = getenv("DTS_APPLY_SYNCHRONOUS") != NULL,
 	    .map = inc->job->options.map,
 	};
 	TableJoinOptions join = {.slot_name = inc->job->slot_name, .work_dir = work_dir()};
@@ -187,6 +203,8 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
+	inc->ddl = ddl_job_create(inc->w, work_dir());
+	inc->flow.ddl = ddl_job_queue(inc->ddl);
 	inc->flow.throttle = worker_throttle(inc->w, PHASE_INCREMENTAL);
 	inc->flow.beats = &inc->heartbeat.latency;
 	return true;
@@ -197,6 +215,7 @@ close_sessions(Incremental *inc)
 {
 	table_load_detach(inc->load);
 	table_join_destroy(inc->join);
+	ddl_job_destroy(inc->ddl);
 	if (inc->source != NULL)
 		inc->source->ops->close(inc->source);
 	if (inc->target != NULL)
@@ -342,8 +361,15 @@ wait_for_work(Incremental *inc)
 		                                               : (int) (flow->throttled_us / 1000);
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
 	                           .events = inc->target->ops->events(inc->target)};
+	if (flow->wake_us != 0)
+	{
+		int64_t left_ms = (flow->wake_us - worker_now_us(inc->w) + 999) / 1000;
+
+		if (left_ms < wait_ms)
+			wait_ms = left_ms > 0 ? (int) left_ms : 0;
+	}
 	/* while nothing can be taken, what the source sends stays in the socket */
-	if (!flow->blocked && !stopped && !throttled)
+	if (!flow->blocked && !stopped && !throttled && !flow->rush)
 		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
 	if (inc->heartbeat.under_way)
 		fds[n++] = (struct pollfd){.fd = pg_session_socket(inc->marker_session), .events = POLLIN};
@@ -470,7 +496,8 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		if (!serve_heartbeat(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		report(inc, now_us);
-		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err))
+		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err) ||
+		    !trim_capture(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
 			return PHASE_YIELDED;

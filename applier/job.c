@@ -14,6 +14,7 @@
 
 #define WORKERS_MAX       64
 #define MINUTES_MAX       1440
+#define DECODING_MB_MAX   65536
 #define HEARTBEAT_MAX     3600
 #define OPTION_PATH_ERROR "option %s is not what this daemon understands"
 
@@ -213,6 +214,19 @@ parse_table_error(JobOptions *options, const json_t *root, Error *err)
 	return bad_option(err, "$.on_table_error", "It must be stop or quarantine.");
 }
 
+static bool
+parse_ddl(JobOptions *options, const json_t *root, Error *err)
+{
+	const json_t *option = json_object_get(root, "ddl");
+	const char *name = json_string_value(option);
+
+	options->ddl = name != NULL && strcmp(name, "skip") == 0 ? JOB_DDL_SKIP : JOB_DDL_APPLY;
+	if (option == NULL || json_is_null(option) ||
+	    (name != NULL && (options->ddl == JOB_DDL_SKIP || strcmp(name, "apply") == 0)))
+		return true;
+	return bad_option(err, "$.ddl", "It must be apply or skip.");
+}
+
 /* A whole number between min and max; absent or null leaves *value alone. */
 static bool
 parse_int(const json_t *object, const char *member, const char *path, int min, int max, int *value,
@@ -306,9 +320,11 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_objects(job->arena, root, "exclude", &options->exclude, &options->exclude_count,
 	                     err) &&
 	       parse_policy(options, root, err) && parse_table_error(options, root, err) &&
-	       parse_missing_roles(job->arena, options, root, err) &&
+	       parse_ddl(options, root, err) && parse_missing_roles(job->arena, options, root, err) &&
 	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
+	       parse_int(root, "decoding_memory_mb", "$.decoding_memory_mb", 0, DECODING_MB_MAX,
+	                 &options->decoding_memory_mb, err) &&
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
 	                 &options->retry_connection_minutes, err) &&
 	       parse_int(retry, "other_minutes", "$.retry.other_minutes", 0, MINUTES_MAX,
@@ -327,6 +343,7 @@ job_options_parse(Job *job, const char *json, Error *err)
 	memset(&job->options, 0, sizeof(job->options));
 	job->options.retry_connection_minutes = 720;
 	job->options.retry_other_minutes = 10;
+	job->options.decoding_memory_mb = 256;
 	job->options.heartbeat_seconds = 10;
 	if (root == NULL)
 		return bad_option(err, "$", problem.text);

@@ -19,31 +19,49 @@
 #include "engine_stats.h"
 #include "error.h"
 
-#define TARGET_BATCHES_MAX 4 /* committed by us, not yet answered by the target */
+#define TARGET_BATCHES_MAX 64 /* committed by us, not yet answered by the target */
 
 typedef enum TargetResult
 {
 	TARGET_OK,
 	TARGET_WAIT,
 	TARGET_FAILED, /* err says why */
+	TARGET_UNKNOWN, /* of apply: the target lacks the change's table; err says so, nothing was done */
 } TargetResult;
+
+/* What makes the target follow one command of the source's. */
+typedef struct TargetCommand
+{
+	const char *const *settings; /* SQL that sets what the commands run under */
+	int setting_count;
+	const char *role; /* as whom; NULL: as ourselves */
+	bool role_needed; /* when the target lacks it, that is an error; else: as ourselves */
+	const char *const *sql;
+	int count;
+	const char *const *bookkeeping; /* of the job's own, under its own settings */
+	int bookkeeping_count;
+	const char *source; /* what the source ran, for an error's text */
+} TargetCommand;
 
 typedef struct TargetPosition
 {
 	SourceLsn end;
 	int64_t commit_time; /* source's, us since 2000; 0: idle progress, belongs to no transaction */
+	bool urgent;         /* somebody waits for it to be durable: as soon as it is committed */
 } TargetPosition;
 
 /* What has become of the work handed over so far. */
 typedef struct TargetStatus
 {
-	TargetPosition durable; /* newest position known to be durable */
-	int batches_in_flight;  /* commits not answered yet */
-	int64_t answers;        /* grows with every answer: what was refused before may go now */
-	int64_t deletes_missed; /* deletes that found no row */
-	const Relation *missed; /* the relation of the newest of them */
-	const Relation *failed; /* after a failure that concerns one relation alone: that one */
-	SourceLsn missed_lsn;   /* and the commit of its transaction on the source */
+	TargetPosition committed; /* newest position answered: others see it there */
+	TargetPosition durable;   /* newest position known to be durable, perhaps one before that */
+	int batches_in_flight;    /* commits not answered yet */
+	int64_t round_trip_us;    /* to the server and back, about */
+	int64_t answers;          /* grows with every answer: what was refused before may go now */
+	int64_t deletes_missed;   /* deletes that found no row */
+	const Relation *missed;   /* the relation of the newest of them */
+	const Relation *failed;   /* after a failure that concerns one relation alone: that one */
+	SourceLsn missed_lsn;     /* and the commit of its transaction on the source */
 	EngineStats stats;
 } TargetStatus;
 
@@ -65,6 +83,13 @@ typedef struct TargetOps
 	 */
 	TargetResult (*apply)(Target *target, const TxnHeader *header, const Change *change,
 	                      Error *err);
+
+	/*
+	 * Runs a command of the source in the open transaction, in order with the changes before and
+	 * behind it.  Nothing that was known of relations holds behind it.  Copied.
+	 */
+	TargetResult (*command)(Target *target, const TxnHeader *header, const TargetCommand *command,
+	                        Error *err);
 
 	/* Runs a statement of the job's own bookkeeping in the open transaction. */
 	TargetResult (*run)(Target *target, const char *sql, Error *err);

@@ -20,6 +20,7 @@
 #define STATEMENT_FENCE    "dts_fence"
 #define STATEMENT_POSITION "dts_position"
 #define STATEMENT_COMMIT   "dts_commit"
+#define STATEMENT_FLUSHED  "dts_flushed"
 
 typedef struct RelationEntry RelationEntry;
 typedef struct Unit Unit;
@@ -40,6 +41,7 @@ typedef enum EntryState
 	ENTRY_NEW,
 	ENTRY_ASKED, /* the target's description is on its way */
 	ENTRY_BOUND,
+	ENTRY_MISSING, /* the target has no such table */
 } EntryState;
 
 struct RelationEntry
@@ -80,10 +82,18 @@ typedef enum UnitStage
 	UNIT_SENT,
 } UnitStage;
 
-/* A statement of the job's bookkeeping. */
+typedef enum UnitCommandKind
+{
+	COMMAND_OWN,    /* the job's bookkeeping, or around a command of the source's */
+	COMMAND_SOURCE, /* a command of the source's */
+} UnitCommandKind;
+
 typedef struct UnitCommand
 {
+	UnitCommandKind kind;
 	const char *sql;
+	const char *target; /* COMMAND_SOURCE: what it comes to on the target, and what */
+	const char *source; /* the source ran, or NULL; for an error's text */
 	struct UnitCommand *next;
 } UnitCommand;
 
@@ -99,10 +109,13 @@ struct Unit
 	bool savepoint; /* a failure rolls back to its own start only */
 	bool ordered;   /* all of it */
 	TargetPosition position;
+	bool durable; /* its commit was sent as a synchronous one */
 	int64_t handed_us;
 	size_t held;           /* bytes, when it was closed */
 	UnitCommand *commands; /* sent at its end, in the order of their adding */
 	UnitCommand **commands_end;
+	UnitCommand *last_command;
+	SourceLsn commit; /* of the source transaction whose command it is */
 
 	/* how far it is sent */
 	UnitStage stage;
@@ -116,6 +129,26 @@ struct Unit
 	int change_at;
 };
 
+#define FLUSH_MARKS 32
+
+/* A position that is durable when the server's WAL is flushed up to there. */
+typedef struct FlushMark
+{
+	uint64_t inserted; /* the target's LSN */
+	TargetPosition position;
+} FlushMark;
+
+/* What is committed and not durable; see target_pg_flush.c. */
+typedef struct TargetPgFlush
+{
+	bool synchronous; /* nothing is: every commit waits */
+	bool asked;       /* the server, how far it is */
+	int64_t look_not_before_us;
+	FlushMark marks[FLUSH_MARKS]; /* oldest first */
+	int mark_count;
+	char urgent_sql[64];
+} TargetPgFlush;
+
 typedef struct TargetPg
 {
 	Target base;
@@ -124,6 +157,7 @@ typedef struct TargetPg
 	Arena *arena;   /* relations and plans */
 	Arena *scratch; /* for the statement at hand */
 	Pipeline pipeline;
+	TargetPgFlush flush;
 	char slot[256];
 	bool use_origin;
 	bool keep_order;      /* all changes, as an option */
@@ -144,6 +178,8 @@ typedef struct TargetPg
 	bool repeat;           /* what failed may be repeated in order */
 	RelationEntry *blamed; /* for it, or NULL */
 	bool repeating;        /* waiting for the server to come back from the failure */
+	uint64_t barrier;      /* what comes waits until this unit is answered; 0: none */
+	bool relations_stale;  /* a command was answered: what is known of relations holds no more */
 	bool stuck;            /* a change cannot be sent: reported when all before it is answered */
 	Error stuck_error;
 
@@ -171,6 +207,7 @@ bool target_pg_described(TargetPg *t, const Request *request, const PGresult *re
 bool target_pg_send_change(TargetPg *t, SourceLsn commit, const Change *change, Error *err);
 void target_pg_reserve_params(TargetPg *t, int count);
 void target_pg_statement_lost(TargetPg *t, Statement *statement);
+bool target_pg_statement_drop(TargetPg *t, Statement *statement, Error *err);
 
 /* target_pg_group.c: the next statement of the unit's table at hand; *done: there is none left */
 bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
@@ -179,6 +216,7 @@ bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
 void target_pg_unit_open(TargetPg *t, bool begins);
 TargetResult
 target_pg_apply(Target *target, const TxnHeader *header, const Change *change, Error *err);
+bool target_pg_must_wait(const TargetPg *t);
 void target_pg_unit_command(TargetPg *t, const char *sql);
 void target_pg_unit_close(TargetPg *t, const TargetPosition *position);
 void target_pg_unit_answered(TargetPg *t);
@@ -193,13 +231,36 @@ bool target_pg_may_repeat(const TargetPg *t, const Request *request, const Error
 /* A failure was just reported: true when it was met, and the caller has to wait. */
 bool target_pg_repeat(TargetPg *t, Error *err);
 
+/* target_pg_ddl.c */
+TargetResult target_pg_command(Target *target, const TxnHeader *header,
+                               const TargetCommand *command, Error *err);
+bool target_pg_forget_relations(TargetPg *t, Error *err);
+void target_pg_command_error(const UnitCommand *command, SourceLsn commit, Error *err);
+
 /* target_pg.c */
 bool target_pg_send_begin(TargetPg *t, Error *err);
-bool target_pg_send_end(TargetPg *t, const TargetPosition *position, Error *err);
+bool target_pg_send_end(TargetPg *t, Unit *unit, Error *err);
 
 /* target_pg_error.c: fills err for a request that failed, with table, key and LSN. */
 void target_pg_key(const RelationEntry *entry, const Change *change, Request *request);
 void target_pg_error(const TargetPg *t, const Request *request, const PGresult *result, Error *err);
+
+/*
+ * target_pg_flush.c
+ */
+int64_t target_pg_clock_us(void);
+
+/* On the session as it was opened, which holds the stream's place and has read the position. */
+bool target_pg_flush_start(TargetPg *t, bool synchronous, Error *err);
+
+/* To be sent in front of a COMMIT; whether that is then durable target_pg_flush_committed() hears. */
+bool target_pg_flush_urgent(TargetPg *t, bool urgent, Error *err);
+void target_pg_flush_committed(TargetPg *t, const TargetPosition *position, bool durable);
+
+/* Asks the server when it is time to; what it answered, or that it did not. */
+bool target_pg_flush_look(TargetPg *t, Error *err);
+void target_pg_flush_answered(TargetPg *t, const PGresult *result);
+void target_pg_flush_lost(TargetPg *t);
 
 /* target_pg_open.c */
 bool

@@ -32,7 +32,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "target_pg_internal.h"
 
@@ -44,15 +43,6 @@
 #define REMEMBER_MIN  4 /* units in order after a failure, doubled by the next ones */
 #define REMEMBER_MAX  1024
 #define SAVEPOINT_SQL "SAVEPOINT dts_unit"
-
-static int64_t
-clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 void
 target_pg_unit_open(TargetPg *t, bool begins)
@@ -83,6 +73,7 @@ target_pg_unit_command(TargetPg *t, const char *sql)
 	UnitCommand *command = arena_zalloc(t->open->arena, sizeof(*command));
 
 	command->sql = arena_strdup(t->open->arena, sql);
+	t->open->last_command = command;
 	*t->open->commands_end = command;
 	t->open->commands_end = &command->next;
 }
@@ -96,7 +87,7 @@ target_pg_unit_close(TargetPg *t, const TargetPosition *position)
 	if (unit->ends)
 		unit->position = *position;
 	unit->savepoint = !(unit->begins && unit->ends);
-	unit->handed_us = clock_us();
+	unit->handed_us = target_pg_clock_us();
 	if (t->units == NULL)
 		t->busy_since_us = unit->handed_us;
 	*(t->units ? &t->last->next : &t->units) = unit;
@@ -116,10 +107,15 @@ void
 target_pg_unit_answered(TargetPg *t)
 {
 	Unit *unit = t->units;
-	int64_t now = clock_us();
+	int64_t now = target_pg_clock_us();
 
 	t->units = unit->next;
 	t->held -= unit->held;
+	if (unit->number == t->barrier)
+	{
+		t->barrier = 0;
+		t->relations_stale = true;
+	}
 	if (unit->ends)
 		t->status.stats.commit_wait_us += now - unit->handed_us;
 	if (t->units == NULL)
@@ -209,6 +205,7 @@ receive_row(TargetPg *t, const TxnHeader *header, const Change *change, Error *e
 		case CHANGE_TRUNCATE:
 		case CHANGE_MESSAGE:
 		case CHANGE_NO_IDENTITY:
+		case CHANGE_REFUSED:
 			break;
 	}
 	return TARGET_OK;
@@ -224,8 +221,8 @@ receive_truncate(TargetPg *t, const TxnHeader *header, const Change *change, Err
 		RelationEntry *entry;
 		TargetResult one = ready(t, change->truncated[i], &entry, err);
 
-		if (one == TARGET_FAILED)
-			return TARGET_FAILED;
+		if (one == TARGET_FAILED || one == TARGET_UNKNOWN)
+			return one;
 		if (one == TARGET_WAIT)
 			result = TARGET_WAIT;
 	}
@@ -251,6 +248,11 @@ receive(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
 		case CHANGE_DELETE:
 		case CHANGE_NO_IDENTITY:
 			return receive_row(t, header, change, err);
+		case CHANGE_REFUSED:
+			/* its relation may not even fit the target's table */
+			t->status.failed = change->relation;
+			plan_refused(change, err);
+			return TARGET_FAILED;
 		case CHANGE_TRUNCATE:
 			return receive_truncate(t, header, change, err);
 		case CHANGE_MESSAGE:
@@ -259,10 +261,10 @@ receive(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
 	return TARGET_OK;
 }
 
-static bool
-must_wait(const TargetPg *t)
+bool
+target_pg_must_wait(const TargetPg *t)
 {
-	return t->repeating || t->stuck || t->held >= HELD_BYTES;
+	return t->repeating || t->stuck || t->held >= HELD_BYTES || t->barrier != 0;
 }
 
 TargetResult
@@ -271,13 +273,17 @@ target_pg_apply(Target *target, const TxnHeader *header, const Change *change, E
 	TargetPg *t = (TargetPg *) target;
 	TargetResult result;
 
-	if (must_wait(t))
+	if (!t->stuck)
+		t->status.failed = NULL;
+	if (target_pg_must_wait(t))
 	{
 		if (!target_pg_work(t, err))
 			return TARGET_FAILED;
-		if (must_wait(t))
+		if (target_pg_must_wait(t))
 			return TARGET_WAIT;
 	}
+	if (!target_pg_forget_relations(t, err))
+		return TARGET_FAILED;
 	result = receive(t, header, change, err);
 	if (result == TARGET_FAILED && target_pg_repeat(t, err))
 		return TARGET_WAIT;
@@ -405,12 +411,19 @@ send_end(TargetPg *t, Unit *unit, Error *err)
 {
 	for (const UnitCommand *c = unit->commands; c != NULL; c = c->next)
 	{
-		if (!send_command(t, REQUEST_COMMAND, c->sql, err))
+		Request request = {.kind = REQUEST_COMMAND,
+		                   .bytes = (uint32_t) strlen(c->sql),
+		                   .lsn = unit->commit,
+		                   .plan = c->kind == COMMAND_SOURCE ? c : NULL};
+
+		if (!pipeline_sent(&t->pipeline,
+		                   PQsendQueryParams(t->conn, c->sql, 0, NULL, NULL, NULL, NULL, 0),
+		                   &request, err))
 			return false;
 	}
 	if (unit->ends)
 	{
-		if (!target_pg_send_end(t, &unit->position, err))
+		if (!target_pg_send_end(t, unit, err))
 			return false;
 	}
 	else if (!send_command(t, REQUEST_RELEASE, "RELEASE " SAVEPOINT_SQL, err))
@@ -482,6 +495,7 @@ target_pg_may_repeat(const TargetPg *t, const Request *request, const Error *err
 		case REQUEST_RELEASE:
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:
+		case REQUEST_FLUSHED:
 			break;
 	}
 	return false;
@@ -495,6 +509,8 @@ lost(void *owner, const Request *request)
 
 	if (request->kind == REQUEST_PREPARE)
 		target_pg_statement_lost(t, request->statement);
+	if (request->kind == REQUEST_FLUSHED)
+		target_pg_flush_lost(t);
 	if ((request->kind == REQUEST_COLUMNS || request->kind == REQUEST_UNIQUES) &&
 	    entry->state != ENTRY_BOUND)
 		entry->state = ENTRY_NEW;
@@ -550,7 +566,7 @@ repeat_units(TargetPg *t, Error *err)
 	failed->ordered = true;
 	t->status.stats.units_repeated++;
 	t->status.stats.ordered[ORDER_FAILED]++;
-	t->position = t->status.durable.end;
+	t->position = t->status.committed.end;
 	/* set in front of BEGIN, and so undone with the transaction */
 	t->encoding[0] = '\0';
 	for (Unit *unit = failed; unit != NULL; unit = unit->next)
@@ -583,7 +599,7 @@ target_pg_work(TargetPg *t, Error *err)
 {
 	for (;;)
 	{
-		bool ok = pipeline_pump(&t->pipeline, err);
+		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_flush_look(t, err);
 
 		if (ok && t->repeating && !t->pipeline.discarding)
 			ok = repeat_units(t, err);
