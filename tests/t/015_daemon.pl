@@ -27,10 +27,10 @@ for (
 	[ '', qr/--control/ ],
 	[ '--nonsense', qr/nonsense/ ],
 	[ '--control x=y=z', qr/connection string/ ],
-	[ "--control 'host=/nowhere' --lease 4", qr/--lease.*5 to 300.*"4"/ ],
-	[ "--control 'host=/nowhere' --lease 1x", qr/--lease/ ],
-	[ "--control 'host=/nowhere' --max-jobs 0", qr/--max-jobs/ ],
-	[ "--control 'host=/nowhere' --log-level loud", qr/--log-level.*"loud"/ ],
+	[ "--control 'host=/nowhere' --lease 4", qr/"lease": "4".*5 to 300/ ],
+	[ "--control 'host=/nowhere' --lease 1x", qr/"lease": "1x"/ ],
+	[ "--control 'host=/nowhere' --max-jobs 0", qr/"max_jobs"/ ],
+	[ "--control 'host=/nowhere' --log-level loud", qr/"log_level": "loud"/ ],
 	[ '--control-file /nonexistent/file', qr{/nonexistent/file} ],
 	[ "--control 'host=/nowhere' more", qr/more/ ])
 {
