@@ -14,6 +14,7 @@
 
 #define WORKERS_MAX       64
 #define MINUTES_MAX       1440
+#define HEARTBEAT_MAX     3600
 #define OPTION_PATH_ERROR "option %s is not what this daemon understands"
 
 static bool
@@ -313,7 +314,9 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
 	                 &options->retry_connection_minutes, err) &&
 	       parse_int(retry, "other_minutes", "$.retry.other_minutes", 0, MINUTES_MAX,
-	                 &options->retry_other_minutes, err);
+	                 &options->retry_other_minutes, err) &&
+	       parse_int(root, "heartbeat_seconds", "$.heartbeat_seconds", 0, HEARTBEAT_MAX,
+	                 &options->heartbeat_seconds, err);
 }
 
 bool
@@ -326,6 +329,7 @@ job_options_parse(Job *job, const char *json, Error *err)
 	memset(&job->options, 0, sizeof(job->options));
 	job->options.retry_connection_minutes = 720;
 	job->options.retry_other_minutes = 10;
+	job->options.heartbeat_seconds = 10;
 	if (root == NULL)
 		return bad_option(err, "$", problem.text);
 	ok = parse_root(job, root, err);

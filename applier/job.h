@@ -104,6 +104,7 @@ typedef struct JobOptions
 	int rival_count;
 	int retry_connection_minutes;
 	int retry_other_minutes;
+	int heartbeat_seconds; /* between beats, 0: none */
 } JobOptions;
 
 typedef struct Job

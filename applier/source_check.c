@@ -11,6 +11,7 @@
 
 #include "source_check_mapping.h"
 #include "source_check_objects.h"
+#include "source_check_own.h"
 #include "source_check_tables.h"
 #include "source_check_wal.h"
 
@@ -275,5 +276,8 @@ source_check_run(Precheck *p)
 	source_check_mapping(p);
 	source_check_objects(p);
 	if (wants_incremental(p))
+	{
+		source_check_own(p);
 		source_check_wal(p);
+	}
 }

@@ -19,7 +19,7 @@ GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dt
 	@extschema@.dts_job_changes,
 	@extschema@.dts_state_names TO dts_viewer;
 -- Functions in views run as whoever looks.
-GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(),
+GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(), dts.progress_lag(dts.job_progress, pg_catalog.bool),
 	dts.objects_tables(pg_catalog.jsonb), dts.options_objects(pg_catalog.jsonb),
 	dts.action_leads_to(pg_catalog.text, pg_catalog.text) TO dts_viewer;
 GRANT EXECUTE ON FUNCTION @extschema@.dts_check_results(pg_catalog.text),
