@@ -101,10 +101,11 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 	    .work_dir = work_dir(),
 	};
 
-	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options);
+	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options, err);
 	stream.streaming = inc->job->options.streaming &&
 	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
-	inc->source = source_stream_open(&stream, err);
+	if (stream.decoder_option_count >= 0)
+		inc->source = source_stream_open(&stream, err);
 	arena_destroy(arena);
 	return inc->source != NULL;
 }

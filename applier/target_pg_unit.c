@@ -209,6 +209,7 @@ receive_row(TargetPg *t, const TxnHeader *header, const Change *change, Error *e
 		case CHANGE_TRUNCATE:
 		case CHANGE_MESSAGE:
 		case CHANGE_NO_IDENTITY:
+		case CHANGE_REFUSED:
 			break;
 	}
 	return TARGET_OK;
@@ -251,6 +252,11 @@ receive(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
 		case CHANGE_DELETE:
 		case CHANGE_NO_IDENTITY:
 			return receive_row(t, header, change, err);
+		case CHANGE_REFUSED:
+			/* its relation may not even fit the target's table */
+			t->status.failed = change->relation;
+			plan_refused(change, err);
+			return TARGET_FAILED;
 		case CHANGE_TRUNCATE:
 			return receive_truncate(t, header, change, err);
 		case CHANGE_MESSAGE:
