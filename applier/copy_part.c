@@ -91,6 +91,7 @@ lock_and_look(const CopyTask *task, PgSession *source, CopyPartEnd *end, Error *
 	              " AND attnum > 0 AND NOT attisdropped) FROM pg_catalog.pg_class WHERE oid = "
 	              "%" PRIu32 "; SELECT * FROM ONLY %s LIMIT 0",
 	              task->table_oid, task->table_oid, name.data);
+	pg_session_pass(source);
 	ok = PQsendQuery(conn, sql.data) == 1;
 	strbuf_free(&sql);
 	strbuf_free(&name);
@@ -133,9 +134,12 @@ static bool
 copy_begin(PgSession *session, const char *sql, ExecStatusType expected, Error *err)
 {
 	PGconn *conn = pg_session_conn(session);
-	PGresult *result = PQexec(conn, sql);
-	bool ok = PQresultStatus(result) == expected;
+	PGresult *result;
+	bool ok;
 
+	pg_session_pass(session);
+	result = PQexec(conn, sql);
+	ok = PQresultStatus(result) == expected;
 	if (!ok)
 		pg_session_error(err, conn, result);
 	PQclear(result);
@@ -234,7 +238,7 @@ pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes,
 		PQfreemem(row);
 		rows++;
 		*bytes += len;
-		if (*bytes - told >= PROGRESS_BYTES)
+		if (copy_pace_copied(part->pace, 1, len) || *bytes - told >= PROGRESS_BYTES)
 		{
 			told = *bytes;
 			part->progress(part->arg, rows, *bytes);

@@ -56,6 +56,7 @@ typedef struct CopyWorker
 	const CopyTask *task; /* of it; NULL: none */
 	int64_t rows;         /* of the task in hand */
 	int64_t bytes;
+	CopyPace pace;
 	CopyPartEnd end; /* how the last task failed */
 	Avoided avoided[AVOID_MAX];
 	int idle_ms; /* how long it last waited for others */
@@ -167,6 +168,12 @@ open_target(CopyWorker *cw, Error *err)
 	return true;
 }
 
+static void
+before_query(void *arg)
+{
+	copy_pace_query(arg);
+}
+
 static bool
 open_source(CopyWorker *cw, Error *err)
 {
@@ -181,6 +188,7 @@ open_source(CopyWorker *cw, Error *err)
 		error_context(err, "connecting to the source");
 		return false;
 	}
+	pg_session_set_gate(cw->source, before_query, &cw->pace);
 	/* whoever has a table locked may have it for hours: others are copied meanwhile */
 	if (!pg_session_exec(cw->source, err, "SET lock_timeout = '1s'", 0, NULL))
 		return false;
@@ -307,6 +315,7 @@ run_batch(CopyWorker *cw, Error *err)
 	const CopyTaskRun run = {.job = cw->options->job,
 	                         .target = cw->target,
 	                         .arena = cw->arena,
+	                         .pace = &cw->pace,
 	                         .deaf = cw->deaf,
 	                         .source = source_for,
 	                         .progress = tell_progress,
@@ -455,6 +464,7 @@ copy_worker_main(const CopyWorkerOptions *options)
 
 	cw.arena = arena_create(64 * 1024);
 	cw.batch = xcalloc(1, sizeof(*cw.batch));
+	copy_pace_init(&cw.pace, options->throttle);
 	ok = open_target(&cw, &failed.error);
 	if (!ok)
 		error_context(&failed.error, "connecting to the target");

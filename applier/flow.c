@@ -213,6 +213,47 @@ move_tables(Flow *flow, Error *err)
 	return result;
 }
 
+/*
+ * Whether the job's limits keep the flow from taking another event.  Not when it is to finish: then what is
+ * begun ends as fast as can be.
+ */
+static bool
+throttled(Flow *flow, int64_t now_us)
+{
+	flow->throttled_us = 0;
+	if (flow->throttle == NULL || flow->finishing)
+		return false;
+	flow->throttled_us = throttle_wait_us(flow->throttle, now_us);
+	flow->slowed = flow->slowed || flow->throttled_us > 0;
+	return flow->throttled_us > 0;
+}
+
+/*
+ * What is whole goes out before the next wait for a limit: a batch that fills at the rate of the limit would take
+ * as long as it likes.
+ */
+static void
+send_what_is_whole(Flow *flow)
+{
+	if (!flow->slowed || flow->batch.in_transaction ||
+	    flow->status.batches_in_flight >= FLOW_BATCHES_EAGER)
+		return;
+	flow->slowed = false;
+	batch_idle(&flow->batch);
+}
+
+static void
+charge(Flow *flow, int64_t now_us)
+{
+	const SourceEvent *event = &flow->event;
+
+	if (flow->throttle == NULL)
+		return;
+	throttle_take(flow->throttle, THROTTLE_BYTES, (int64_t) event->bytes, now_us);
+	if (event->kind == SOURCE_CHANGE && event->change->kind != CHANGE_MESSAGE)
+		throttle_take(flow->throttle, THROTTLE_ROWS, 1, now_us);
+}
+
 /* Whether the flow takes another event now. */
 static bool
 wants_event(const Flow *flow)
@@ -225,7 +266,7 @@ wants_event(const Flow *flow)
 }
 
 static bool
-take_events(Flow *flow, Error *err)
+take_events(Flow *flow, int64_t now_us, Error *err)
 {
 	TargetResult result = TARGET_OK;
 
@@ -238,7 +279,7 @@ take_events(Flow *flow, Error *err)
 		flow->blocked = true;
 		return result == TARGET_WAIT;
 	}
-	for (int i = 0; i < EVENTS_MAX && wants_event(flow); i++)
+	for (int i = 0; i < EVENTS_MAX && wants_event(flow) && !throttled(flow, now_us); i++)
 	{
 		if (flow->batch.due)
 			result = commit_batch(flow, err);
@@ -262,9 +303,14 @@ take_events(Flow *flow, Error *err)
 			return false;
 		flow->blocked = result == TARGET_WAIT;
 		if (result == TARGET_OK)
+		{
+			charge(flow, now_us);
 			flow->has_event = false;
+			send_what_is_whole(flow);
+		}
 		result = TARGET_OK;
 	}
+	send_what_is_whole(flow);
 	if (flow->finishing)
 		batch_idle(&flow->batch);
 	if (!flow->batch.due)
@@ -341,7 +387,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	answers = flow->status.answers;
-	if (!take_events(flow, err) || !flow->target->ops->pump(flow->target, err))
+	if (!take_events(flow, now_us, err) || !flow->target->ops->pump(flow->target, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	if (!acknowledge(flow, now_us, err) || !store_idle(flow, now_us, err))

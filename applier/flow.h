@@ -19,6 +19,7 @@
 #include "source.h"
 #include "table_join.h"
 #include "target.h"
+#include "throttle.h"
 
 #define FLOW_MARKER_PREFIX "dts.marker"
 
@@ -46,7 +47,10 @@ typedef struct Flow
 	bool asked;       /* the source waits for an answer since its last keepalive */
 	bool synchronous; /* commits on the source wait for us, also those that carry nothing for us */
 	bool paused;      /* for the owner to set: take no event, only move tables */
-	bool source_failed; /* an error was the source's, not the target's */
+	Throttle *throttle;   /* borrowed; NULL: none */
+	bool slowed;          /* there was such a wait since the last batch */
+	int64_t throttled_us; /* nothing more is to be taken for so long */
+	bool source_failed;   /* an error was the source's, not the target's */
 } Flow;
 
 void flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,

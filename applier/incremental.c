@@ -34,6 +34,7 @@
 #define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
 #define EVENT_EVERY_US     (10 * 1000000LL)
 #define LOOK_EVERY_US      (2 * 1000000LL)
+#define THROTTLE_NAP_US    20000
 #define PROTOCOL_RETRIES   3
 #define TOKEN_BYTES        16
 #define STREAMING_SINCE_PG 140000
@@ -187,6 +188,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
+	inc->flow.throttle = worker_throttle(inc->w, PHASE_INCREMENTAL);
 	inc->flow.beats = &inc->heartbeat.latency;
 	return true;
 }
@@ -327,17 +329,22 @@ wait_for_work(Incremental *inc)
 	struct pollfd fds[3 + TABLE_LOAD_FDS];
 	int n = 0;
 	bool stopped = (flow->finishing || flow->paused) && !flow->batch.in_transaction;
-	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
+	bool throttled = flow->throttled_us > 0 && !flow->finishing;
+	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped || throttled);
 	int wait_ms = WAIT_MS;
 	StreamStats *stats = worker_stream_stats(inc->w);
 	WorkerOrder order;
 
 	if (flow->synchronous && flow->batch.idle.value > flow->progress.stream.durable.value)
 		wait_ms = PROGRESS_IDLE_SOON_US / 1000;
+	/* for tokens of a fiftieth of a second at least, so that not every row is a step of its own */
+	if (throttled && flow->throttled_us / 1000 < wait_ms)
+		wait_ms = flow->throttled_us < THROTTLE_NAP_US ? THROTTLE_NAP_US / 1000
+		                                               : (int) (flow->throttled_us / 1000);
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
 	                           .events = inc->target->ops->events(inc->target)};
-	/* while the target is full, what the source sends stays in the socket */
-	if (!flow->blocked && !stopped)
+	/* while nothing can be taken, what the source sends stays in the socket */
+	if (!flow->blocked && !stopped && !throttled)
 		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
 	if (inc->heartbeat.under_way)
 		fds[n++] = (struct pollfd){.fd = pg_session_socket(inc->marker_session), .events = POLLIN};
@@ -348,6 +355,7 @@ wait_for_work(Incremental *inc)
 	if (waits)
 		stream_stats_waited(stats,
 		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
+		                    : throttled                                         ? WAITS_FOR_THROTTLE
 		                                                                        : WAITS_FOR_SOURCE,
 		                    worker_now_us(inc->w));
 	return order;

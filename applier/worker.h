@@ -21,6 +21,7 @@
 #include "lsn.h"
 #include "phase.h"
 #include "stream_stats.h"
+#include "throttle.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -42,6 +43,9 @@ WorkerOrder worker_wait(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
 
 const Job *worker_job(const Worker *w);
 int64_t worker_now_us(const Worker *w); /* monotonic, as of the last worker_wait() */
+
+/* How fast the phase may go.  In memory that children share. */
+Throttle *worker_throttle(const Worker *w, JobPhase phase);
 
 /* Progress of the stream.  Kept in memory; the control link sends it about once a second. */
 typedef struct StreamProgress

@@ -200,6 +200,7 @@ on_polled(void *arg, const ControlReply *reply)
 		w->job.state = now;
 	w->view.workers = control_reply_get(reply, 0, 6) ? (int) control_reply_int(reply, 0, 6) : 0;
 	worker_change_take(w, control_reply_get(reply, 0, 4));
+	worker_throttle_take(w, control_reply_get(reply, 0, 7));
 	begin_marker(w);
 }
 
@@ -313,7 +314,7 @@ worker_control_tick(Worker *w)
 		return;
 	w->poll_under_way = true;
 	control_link_send(w->link,
-	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers "
+	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers, throttle "
 	                  "FROM dts.daemon_poll($1, $2, $3)",
 	                  3, params, false, on_polled, w);
 }
@@ -409,11 +410,12 @@ worker_control_read(Worker *w)
 	while (!w->leave)
 	{
 		w->view.read_done = false;
-		control_link_send(w->link,
-		                  "SELECT name, kind, source, target, source_conninfo, target_conninfo, "
-		                  "slot_name, state, phase, step, wish, options, footprint, change "
-		                  "FROM dts.daemon_job($1, $2)",
-		                  2, params, false, on_read, w);
+		control_link_send(
+		    w->link,
+		    "SELECT name, kind, source, target, source_conninfo, target_conninfo, "
+		    "slot_name, state, phase, step, wish, options, footprint, change, throttle "
+		    "FROM dts.daemon_job($1, $2)",
+		    2, params, false, on_read, w);
 		while (!w->view.read_done && !w->leave)
 		{
 			worker_wait(w, NULL, 0, 100);

@@ -205,7 +205,8 @@ AS $$
 DECLARE
 	allows text := array_to_string(dts.job_allowed_functions(j.state), ', ');
 BEGIN
-	IF j.wish IS NOT NULL AND p_action <> 'stop' THEN
+	-- a completion may wait for the very limit that is to be lifted
+	IF j.wish IS NOT NULL AND p_action NOT IN ('stop', 'throttle') THEN
 		RAISE EXCEPTION 'job "%" has not yet carried out "%"', j.name, j.wish
 			USING ERRCODE = 'object_in_use',
 				DETAIL = format('Role "%s" asked for it; the daemon has not taken it up.', j.wish_by),

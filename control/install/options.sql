@@ -71,6 +71,30 @@ INSERT INTO dts.option_spec
 	(42, '$.missing_roles.map.*', '{name}', false, NULL, NULL, NULL, NULL, 'the role of the target that takes its place'),
 	(43, '$.missing_roles.others', '{string}', false, NULL, NULL, '{skip,fail}', NULL,
 		'roles that the map does not name and the target lacks; left out: skip'),
+	(70, '$.throttle', '{object,"null"}', false, NULL, NULL, NULL, 'null',
+		'how fast the job may go; dts_set_throttle changes it, also while the job runs'),
+	(71, '$.throttle.full', '{object,"null"}', false, NULL, NULL, NULL, NULL,
+		'limits of copying rows, also of tables that are added or loaded again'),
+	(72, '$.throttle.full.queries_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL,
+		'queries that the copying processes send to the source; several sent together count as one'),
+	(73, '$.throttle.full.rows_per_second', '{integer,"null"}', false, 1, 1000000000, NULL, NULL, 'rows copied'),
+	(74, '$.throttle.full.mb_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL,
+		'MB (1,048,576 bytes) copied, as they travel'),
+	(75, '$.throttle.full.time_zone', '{string,"null"}', false, NULL, NULL, NULL, NULL,
+		'time zone of the windows, a name of pg_timezone_names; left out: UTC'),
+	(76, '$.throttle.full.windows', '{array,"null"}', false, 0, 10, NULL, NULL,
+		'times of the day with limits of their own, in place of those outside of windows'),
+	(77, '$.throttle.full.windows[]', '{object}', false, NULL, NULL, NULL, NULL, 'one window; without a limit: at full speed'),
+	(78, '$.throttle.full.windows[].from', '{string}', true, NULL, NULL, NULL, NULL, 'when it begins, HH:MM'),
+	(79, '$.throttle.full.windows[].to', '{string}', true, NULL, NULL, NULL, NULL,
+		'when it ends, HH:MM; before its begin: on the next day'),
+	(80, '$.throttle.full.windows[].queries_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL, 'as outside of windows'),
+	(81, '$.throttle.full.windows[].rows_per_second', '{integer,"null"}', false, 1, 1000000000, NULL, NULL, 'as outside of windows'),
+	(82, '$.throttle.full.windows[].mb_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL, 'as outside of windows'),
+	(83, '$.throttle.incremental', '{object,"null"}', false, NULL, NULL, NULL, NULL, 'limits of applying changes'),
+	(84, '$.throttle.incremental.rows_per_second', '{integer,"null"}', false, 1, 1000000000, NULL, NULL, 'changes of rows applied'),
+	(85, '$.throttle.incremental.mb_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL,
+		'MB (1,048,576 bytes) of changes, as they travel from the source'),
 	(60, '$.heartbeat_seconds', '{integer}', false, 0, 3600, NULL, '10',
 		'how often the job writes a row of its own on the source, from which its lag is told, in seconds; 0: never'),
 	(101, '$.ready_lag_seconds', '{integer}', false, 1, 86400, NULL, '10',
@@ -251,6 +275,7 @@ BEGIN
 					complete #>> '{retry,connection_minutes}'),
 				HINT = 'Raise $.retry.connection_minutes or lower $.retry.other_minutes.';
 	END IF;
+	PERFORM dts.throttle_check(given -> 'throttle');
 	IF kind = 'sync' AND NOT complete -> 'phases' ? 'incremental' THEN
 		RAISE EXCEPTION 'option $.phases lacks "incremental"'
 			USING ERRCODE = 'invalid_parameter_value',

@@ -17,7 +17,7 @@ CREATE VIEW @extschema@.dts_jobs AS
 			FROM (SELECT x.function, pg_catalog.min(x.ord) AS ord
 				FROM dts.job_actions() WITH ORDINALITY x(action, function, ord)
 				WHERE dts.action_leads_to(j.state, x.action) IS NOT NULL
-					AND (j.wish IS NULL OR x.action = 'stop')
+					AND (j.wish IS NULL OR x.action IN ('stop', 'throttle'))
 				GROUP BY x.function) f) a;
 COMMENT ON VIEW @extschema@.dts_jobs IS
 	'the jobs: state, phase, lag, rate, error, and what may be asked of each now';
