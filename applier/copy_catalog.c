@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "object_map.h"
+#include "row_expr.h"
 #include "strbuf.h"
 
 /*
@@ -148,15 +149,16 @@ is_selected(const PgRows *rows, int row, const Job *job)
 	return named;
 }
 
-/* The topmost partitioned table above it, or itself. */
+/* The nearest table that the options list, from itself upwards, or the topmost one: as the decoder. */
 static int
-find_root(const PgRows *rows, int row)
+find_listed(const PgRows *rows, int row, const Job *job)
 {
 	for (int depth = 0; depth < 1000; depth++)
 	{
 		int parent = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
 
-		if (parent < 0)
+		if (parent < 0 || object_map_lists(job->options.map, pg_rows_get(rows, row, COL_SCHEMA),
+		                                   pg_rows_get(rows, row, COL_NAME)))
 			break;
 		row = parent;
 	}
@@ -170,6 +172,33 @@ keep_text(Arena *arena, StrBuf *text)
 
 	strbuf_free(text);
 	return kept;
+}
+
+/* The expressions of the options in the form that the decoder gets, too. */
+static bool
+list_source(CatalogTable *t, const ObjectTable *table, Arena *arena, Error *err)
+{
+	const char *expr = "";
+	StrBuf source;
+
+	strbuf_init(&source);
+	for (int k = 0; k < table->column_count && expr != NULL; k++)
+	{
+		const JobColumn *column = &table->columns[k];
+
+		strbuf_puts(&source, k > 0 ? ", " : "");
+		if (column->expr == NULL)
+			strbuf_ident(&source, column->name);
+		else
+		{
+			expr = row_expr_canonical(arena, column->expr, err);
+			strbuf_printf(&source, "(%s)", expr != NULL ? expr : "");
+			t->shaped = true;
+			t->binary = false; /* the target's type need not be that of the expression */
+		}
+	}
+	t->source = keep_text(arena, &source);
+	return expr != NULL;
 }
 
 /* A table whose columns the options list: in their order, and the types by the target's names. */
@@ -208,10 +237,10 @@ list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena
 	t->types = keep_text(arena, &types);
 }
 
-static void
-map_names(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *arena)
+static bool
+map_table(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *arena, Error *err)
 {
-	int root = find_root(rows, row);
+	int root = find_listed(rows, row, job);
 	ObjectTable table;
 
 	object_map_leaf(job->options.map, t->schema, t->name, pg_rows_get(rows, root, COL_SCHEMA),
@@ -219,14 +248,26 @@ map_names(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *a
 	t->target_schema = table.target_schema;
 	t->target_name = table.target_name;
 	t->target_columns = t->columns;
+	t->source = t->columns;
+	t->where = "";
 	if (table.column_count > 0)
 		list_columns(t, &table, pg_rows_get(rows, row, COL_NAMES), arena);
+	if (table.where != NULL)
+	{
+		t->where = row_expr_canonical(arena, table.where, err);
+		t->shaped = true;
+	}
+	if (t->where != NULL && (table.column_count == 0 || list_source(t, &table, arena, err)))
+		return true;
+	error_context(err, "what the options say of table \"%s\".\"%s\"", t->schema, t->name);
+	return false;
 }
 
 bool
 copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *arena, Error *err)
 {
 	PgRows *rows = pg_session_query(source, err, tables_query, 0, NULL);
+	bool ok = true;
 
 	memset(catalog, 0, sizeof(*catalog));
 	if (rows == NULL)
@@ -236,7 +277,7 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 	}
 	catalog->tables =
 	    arena_zalloc(arena, sizeof(CatalogTable) * ((size_t) pg_rows_count(rows) + 1));
-	for (int i = 0; i < pg_rows_count(rows); i++)
+	for (int i = 0; ok && i < pg_rows_count(rows); i++)
 	{
 		const char *schema = pg_rows_get(rows, i, COL_SCHEMA);
 		const char *name = pg_rows_get(rows, i, COL_NAME);
@@ -258,11 +299,11 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->bytes = pg_rows_int(rows, i, COL_BYTES);
 		t->pages = pg_rows_int(rows, i, COL_PAGES);
 		t->late_statistics = pg_rows_bool(rows, i, COL_STATISTICS);
-		map_names(t, rows, i, job, arena);
+		ok = map_table(t, rows, i, job, arena, err);
 		catalog->count++;
 	}
 	pg_rows_free(rows);
-	return true;
+	return ok;
 }
 
 bool

@@ -167,6 +167,12 @@ object_map_put(const ObjectMap *map, StrBuf *to, const char *schema, const char 
 	strbuf_qualified(to, table.target_schema, table.target_name);
 }
 
+bool
+object_map_lists(const ObjectMap *map, const char *schema, const char *name)
+{
+	return find(map, schema, name) != NULL;
+}
+
 const JobColumn *
 object_table_column(const ObjectTable *table, const char *name)
 {
