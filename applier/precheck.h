@@ -98,7 +98,9 @@ enum
 	TABLE_COL_IDENTITY,    /* 'ok', or what is wrong with the row identity */
 	TABLE_COL_READABLE,
 	TABLE_COL_ROW_SECURITY, /* it would hide rows from this role */
-	TABLE_COL_PARTITION     /* is one */
+	TABLE_COL_PARTITION,    /* is one */
+	TABLE_COL_ROOT_SCHEMA,  /* of the topmost table above a partition */
+	TABLE_COL_ROOT
 };
 
 const char *precheck_item_name(PrecheckItem item);
