@@ -179,13 +179,12 @@ row_expr_canonical(Arena *arena, const char *text, Error *err)
 	else
 	{
 		written = sql_tree_write(arena, tree);
-		if (written != NULL && strncmp(written, PREFIX, strlen(PREFIX)) != 0)
-			written = NULL;
-		if (written == NULL)
-			refused(arena, text, 0, "the expression cannot be written as it was read", err);
+		/* what the writer cannot do stays as it is: it was read as one expression; a remark ends */
+		if (written == NULL || strncmp(written, PREFIX, strlen(PREFIX)) != 0)
+			written = arena_printf(arena, "%s%s", sql, strstr(text, "--") != NULL ? "\n" : "");
 	}
 	sql_tree_free(tree);
-	return why != NULL || written == NULL ? NULL : written + strlen(PREFIX);
+	return written != NULL ? written + strlen(PREFIX) : NULL;
 }
 
 #else

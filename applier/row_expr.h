@@ -3,7 +3,7 @@
  *		The expressions of a job's options, row filters and computed columns, as both phases get them.
  *
  * What the operator wrote is read by PostgreSQL's grammar, has to be exactly one expression over bare
- * names of columns, and is written anew from the tree.  That one text goes into the query of the
+ * names of columns, and is written anew from the tree where the writer can.  That one text goes into the query of the
  * table's copy and to the decoder, where search_path is pg_catalog alike; nothing of it can end the
  * place that it is put in.  What its names and functions are, the source judges.
  */

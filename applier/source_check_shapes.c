@@ -20,7 +20,8 @@
 typedef struct ShapeCheck
 {
 	Precheck *p;
-	char slot[64]; /* "": none could be made */
+	char slot[64]; /* "": none now */
+	bool no_slot;  /* none could be made */
 	StrBuf detail;
 	StrBuf remedy;
 	int tables;
@@ -44,7 +45,7 @@ add_failure(ShapeCheck *c, const char *schema, const char *table, const Error *e
 		strbuf_printf(&c->remedy, "%s%s", c->remedy.len > 0 ? " " : "", err->hint);
 }
 
-/* Making a slot waits for running transactions, so it gets a moment only. */
+/* Making a slot waits for running transactions, so it gets a moment only.  False: the session is gone. */
 static bool
 make_slot(ShapeCheck *c)
 {
@@ -70,6 +71,7 @@ make_slot(ShapeCheck *c)
 	pg_rows_free(rows);
 	if (!made)
 		c->slot[0] = '\0';
+	c->no_slot = !made;
 	return pg_session_exec(source, &err, "SET statement_timeout = 0", 0, NULL);
 }
 
@@ -87,14 +89,19 @@ drop_slot(const ShapeCheck *c)
 }
 
 static bool
-ask_decoder(const ShapeCheck *c, const char *shapes, Error *err)
+ask_decoder(ShapeCheck *c, const char *shapes, Error *err)
 {
 	const char *params[] = {c->slot, shapes};
+	bool ok;
 
-	return pg_session_exec(c->p->source, err,
-	                       "SELECT pg_catalog.pg_logical_slot_peek_binary_changes($1, '0/1', NULL, "
-	                       "'protocol_version', '1', 'check_shapes', 'on', 'shapes', $2)",
-	                       2, params);
+	ok = pg_session_exec(c->p->source, err,
+	                     "SELECT pg_catalog.pg_logical_slot_peek_binary_changes($1, '0/1', NULL, "
+	                     "'protocol_version', '1', 'check_shapes', 'on', 'shapes', $2)",
+	                     2, params);
+	/* an error takes a temporary slot with it */
+	if (!ok)
+		c->slot[0] = '\0';
+	return ok;
 }
 
 /* Its parts have been read as expressions before. */
@@ -168,7 +175,7 @@ check_all(ShapeCheck *c)
 		{
 			if (!decoder_options_shaped(&object->details[t]))
 				continue;
-			if (c->tables == 0 && !make_slot(c))
+			if (c->slot[0] == '\0' && !c->no_slot && !make_slot(c))
 				return;
 			check_table(c, object->schema, object->tables[t], &object->details[t]);
 		}
@@ -191,7 +198,7 @@ source_check_shapes(Precheck *p)
 		             c.remedy.len > 0 ? c.remedy.data
 		                              : "Correct the options of the table with dts_configure_job.",
 		             "%s", c.detail.data);
-	else if (c.tables > 0 && c.slot[0] != '\0')
+	else if (c.tables > 0 && !c.no_slot)
 		precheck_add(p, CHECK_FILTERS, PRECHECK_PASS, "",
 		             "the row filters, columns and expressions of %d tables compile at the source",
 		             c.tables);

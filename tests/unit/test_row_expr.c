@@ -55,6 +55,9 @@ test_written_from_the_tree(void **state)
 	written_as("id = 1 -- the end of the line", "id = 1");
 	written_as("/* a */ \"Odd \"\"name\" is not null", "\"Odd \"\"name\" IS NOT NULL");
 	written_as("v = 'it''s' and (a or b)", "v = 'it''s' AND (a OR b)");
+	/* the writer would leave out what has to stand */
+	written_as("(a IS DISTINCT FROM b) IS TRUE", "(a IS DISTINCT FROM b) IS TRUE");
+	written_as("(a IS DISTINCT FROM b) IS TRUE -- x", "(a IS DISTINCT FROM b) IS TRUE -- x\n");
 	written_as("v = e'a\\nb'", "v = 'a\nb'");
 }
 
