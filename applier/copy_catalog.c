@@ -174,67 +174,99 @@ keep_text(Arena *arena, StrBuf *text)
 	return kept;
 }
 
-/* The expressions of the options in the form that the decoder gets, too. */
-static bool
-list_source(CatalogTable *t, const ObjectTable *table, Arena *arena, Error *err)
+/* A column of the copy. */
+typedef struct Listed
 {
-	const char *expr = "";
-	StrBuf source;
+	const char *source; /* SQL */
+	const char *target;
+	const char *type; /* "": whatever an expression makes */
+} Listed;
 
-	strbuf_init(&source);
-	for (int k = 0; k < table->column_count && expr != NULL; k++)
-	{
-		const JobColumn *column = &table->columns[k];
-
-		strbuf_puts(&source, k > 0 ? ", " : "");
-		if (column->expr == NULL)
-			strbuf_ident(&source, column->name);
-		else
-		{
-			expr = row_expr_canonical(arena, column->expr, err);
-			strbuf_printf(&source, "(%s)", expr != NULL ? expr : "");
-			t->shaped = true;
-			t->binary = false; /* the target's type need not be that of the expression */
-		}
-	}
-	t->source = keep_text(arena, &source);
-	return expr != NULL;
+static int
+compare_listed(const void *a, const void *b)
+{
+	return strcmp(((const Listed *) a)->target, ((const Listed *) b)->target);
 }
 
-/* A table whose columns the options list: in their order, and the types by the target's names. */
-static void
-list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena *arena)
+/* The expressions of the options in the form that the decoder gets, too. */
+static bool
+list_computed(CatalogTable *t, const ObjectTable *table, Listed *listed, size_t *count,
+              Arena *arena, Error *err)
 {
-	json_t *list = json_loads(names, 0, NULL);
-	StrBuf columns, target, types;
-	size_t i;
-	json_t *item;
-
-	strbuf_init(&columns);
-	strbuf_init(&target);
-	strbuf_init(&types);
 	for (int k = 0; k < table->column_count; k++)
 	{
 		const JobColumn *column = &table->columns[k];
+		const char *expr;
 
-		strbuf_puts(&columns, k > 0 ? ", " : "");
-		strbuf_ident(&columns, column->name);
-		strbuf_puts(&target, k > 0 ? ", " : "");
-		strbuf_ident(&target, column->rename != NULL ? column->rename : column->name);
+		if (column->expr == NULL)
+			continue;
+		expr = row_expr_canonical(arena, column->expr, err);
+		if (expr == NULL)
+			return false;
+		listed[(*count)++] = (Listed){
+		    .source = arena_printf(arena, "(%s)", expr),
+		    .target = column->rename != NULL ? column->rename : column->name,
+		    .type = "",
+		};
+		t->shaped = true;
+		t->binary = false; /* the target's type need not be that of the expression */
 	}
+	return true;
+}
+
+static const char *
+quoted(Arena *arena, const char *name)
+{
+	StrBuf text;
+
+	strbuf_init(&text);
+	strbuf_ident(&text, name);
+	return keep_text(arena, &text);
+}
+
+/* A table whose columns the options list: by their names on the target, as its types are ordered. */
+static bool
+list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena *arena, Error *err)
+{
+	json_t *list = json_loads(names, 0, NULL);
+	Listed *listed = arena_zalloc(
+	    arena, sizeof(*listed) * (json_array_size(list) + (size_t) table->column_count + 1));
+	StrBuf columns, target, types;
+	size_t count = 0;
+	size_t i;
+	json_t *item;
+	bool ok;
+
 	json_array_foreach(list, i, item)
 	{
 		const char *name = json_string_value(json_array_get(item, 0));
-		const char *to = object_table_target(table, name);
+		const JobColumn *column = object_table_column(table, name);
 
-		if (to != NULL)
-			strbuf_printf(&types, "%s%s %s", types.len > 0 ? "," : "", to,
-			              json_string_value(json_array_get(item, 1)));
+		if (column == NULL || column->expr != NULL)
+			continue;
+		listed[count++] = (Listed){
+		    .source = quoted(arena, name),
+		    .target = object_table_target(table, name),
+		    .type = arena_strdup(arena, json_string_value(json_array_get(item, 1))),
+		};
 	}
 	json_decref(list);
+	ok = list_computed(t, table, listed, &count, arena, err);
+	qsort(listed, count, sizeof(*listed), compare_listed);
+	strbuf_init(&columns);
+	strbuf_init(&target);
+	strbuf_init(&types);
+	for (i = 0; i < count; i++)
+	{
+		strbuf_printf(&columns, "%s%s", i > 0 ? ", " : "", listed[i].source);
+		strbuf_puts(&target, i > 0 ? ", " : "");
+		strbuf_ident(&target, listed[i].target);
+		strbuf_printf(&types, "%s%s %s", i > 0 ? "," : "", listed[i].target, listed[i].type);
+	}
 	t->columns = keep_text(arena, &columns);
 	t->target_columns = keep_text(arena, &target);
 	t->types = keep_text(arena, &types);
+	return ok;
 }
 
 static bool
@@ -248,16 +280,15 @@ map_table(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *a
 	t->target_schema = table.target_schema;
 	t->target_name = table.target_name;
 	t->target_columns = t->columns;
-	t->source = t->columns;
 	t->where = "";
-	if (table.column_count > 0)
-		list_columns(t, &table, pg_rows_get(rows, row, COL_NAMES), arena);
 	if (table.where != NULL)
 	{
 		t->where = row_expr_canonical(arena, table.where, err);
 		t->shaped = true;
 	}
-	if (t->where != NULL && (table.column_count == 0 || list_source(t, &table, arena, err)))
+	if (t->where != NULL &&
+	    (table.column_count == 0 ||
+	     list_columns(t, &table, pg_rows_get(rows, row, COL_NAMES), arena, err)))
 		return true;
 	error_context(err, "what the options say of table \"%s\".\"%s\"", t->schema, t->name);
 	return false;

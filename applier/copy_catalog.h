@@ -19,8 +19,7 @@ typedef struct CatalogTable
 	uint32_t oid;
 	const char *schema;
 	const char *name;
-	const char *columns;   /* "a", "b": quoted, stored ones only, in order; "" when none */
-	const char *source;    /* what is selected: columns, or with expressions in their places */
+	const char *columns;   /* "a", "b": quoted, stored ones only, or expressions; "" when none */
 	const char *where;     /* the options' row filter, or "" */
 	bool shaped;           /* has a filter or expressions of the options' */
 	const char *condition; /* of an extension's configuration table: WHERE ..., or "" */

@@ -44,6 +44,7 @@ typedef struct JobColumn
 	char *name;
 	char *rename; /* on the target; NULL: the same */
 	char *expr;   /* computed at the source; NULL: the column itself */
+	char *type;   /* of the expression, as SQL; NULL until the source was asked */
 } JobColumn;
 
 /* What the options say of one table beside its name. */
@@ -81,7 +82,15 @@ typedef struct JobRival
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
+	struct ObjectMap *map;
 } JobRival;
+
+/* What becomes of commands that change the source's schema while the stream runs. */
+typedef enum JobDdl
+{
+	JOB_DDL_APPLY,
+	JOB_DDL_SKIP, /* they are not captured */
+} JobDdl;
 
 typedef struct JobOptions
 {
@@ -95,6 +104,7 @@ typedef struct JobOptions
 	struct ObjectMap *map; /* of the objects; see object_map.h */
 	bool quarantine;       /* a table that fails is put aside; otherwise the job stops */
 	bool streaming;        /* ask for transactions in progress */
+	JobDdl ddl;
 	bool force; /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;
 	JobRole *roles;
