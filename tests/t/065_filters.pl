@@ -121,7 +121,7 @@ is($t->sql_target(q{SELECT count(*) FROM app.log WHERE what = 'after'}), 1, 'wit
 $t->stop_job('k');
 # The copy says it, too.
 $t->sql_target('DROP SCHEMA app CASCADE');
-$t->create_job('c', options => { phases => [qw(schema full)], objects => [ { schema => 'app', tables => [ { name => 'plain', columns => [ 'id', { name => 'x', expr => '10 / id' } ] } ] } ] });
+$t->create_job('c', kind => 'migration', options => { phases => [qw(schema full)], objects => [ { schema => 'app', tables => [ { name => 'plain', columns => [ 'id', { name => 'x', expr => '10 / id' } ] } ] } ] });
 $t->check_job('c');
 $t->start_job('c');
 $t->wait_state('c', 'error');
