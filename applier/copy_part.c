@@ -40,6 +40,7 @@ static bool
 expression_failed(Error *err, const CopyTask *task)
 {
 	static const char *const others[] = {"08", "40", "53", "55", "57", "58", "XX"};
+	Error told;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 	{
@@ -48,8 +49,10 @@ expression_failed(Error *err, const CopyTask *task)
 	}
 	if (task->source_sql == NULL || strstr(task->source_sql, COPY_SHAPED) == NULL)
 		return false;
-	error_context(err, "row filter or expression of table \"%s\".\"%s\"", task->schema,
-	              task->table);
+	error_set(&told, err->sqlstate, "row filter or expression of table \"%s\".\"%s\" fails: %.800s",
+	          task->schema, task->table, err->message);
+	error_detail(&told, "%s", err->detail);
+	*err = told;
 	error_hint(err,
 	           "Take the table out with dts_remove_tables, or change what the options say of it "
 	           "with dts_modify_objects; then dts_retry_job.");

@@ -125,7 +125,7 @@ $t->create_job('c', kind => 'migration', options => { phases => [qw(schema full)
 $t->check_job('c');
 $t->start_job('c');
 $t->wait_state('c', 'error');
-like($t->sql_ctl(q{SELECT string_agg(message, ' ') FROM dts_job_events WHERE job = 'c' AND severity = 'error'}), qr/division by zero.*row filter or expression of table "app"."plain"|row filter or expression of table "app"."plain".*division by zero/s, 'a copy that fails names the table');
+like($t->sql_ctl(q{SELECT string_agg(message, ' ') FROM dts_job_events WHERE job = 'c' AND severity = 'error'}), qr/row filter or expression of table "app"."plain" fails: division by zero/, 'a copy that fails names the table');
 $t->stop_job('c');
 $t->clean('nothing is left');
 done_testing;
