@@ -11,6 +11,7 @@
 
 #include "object_map.h"
 #include "row_expr.h"
+#include "source_computed.h"
 #include "strbuf.h"
 
 /*
@@ -297,10 +298,13 @@ map_table(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *a
 bool
 copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *arena, Error *err)
 {
-	PgRows *rows = pg_session_query(source, err, tables_query, 0, NULL);
+	PgRows *rows = NULL;
 	bool ok = true;
 
 	memset(catalog, 0, sizeof(*catalog));
+	if (!source_functions_harmless(source, job, err))
+		return false;
+	rows = pg_session_query(source, err, tables_query, 0, NULL);
 	if (rows == NULL)
 	{
 		error_context(err, "reading the source's tables");

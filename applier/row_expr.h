@@ -16,6 +16,10 @@
 /* In the arena; NULL: err says what is wrong, and at which character of the text. */
 const char *row_expr_canonical(Arena *arena, const char *text, Error *err) must_check;
 
+/* Hands out the names of the functions that it calls; all are in pg_catalog.  Not the operators'. */
+void row_expr_functions(Arena *arena, const char *text, void (*take)(void *arg, const char *name),
+                        void *arg);
+
 /* The text with a mark at a character, counted from 1, in a form for one line: "id >HERE> 1". */
 const char *row_expr_mark(Arena *arena, const char *text, int position);
 

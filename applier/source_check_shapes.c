@@ -13,6 +13,7 @@
 
 #include "decoder_options.h"
 #include "row_expr.h"
+#include "source_computed.h"
 #include "strbuf.h"
 
 #define PROBE "dts_sync_shapes_"
@@ -114,6 +115,8 @@ try_query(const ShapeCheck *c, const char *schema, const char *table, const JobT
 
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "SELECT ");
+	if (details->column_count == 0)
+		strbuf_puts(&sql, "*");
 	for (int i = 0; ok && i < details->column_count; i++)
 	{
 		const JobColumn *column = &details->columns[i];
@@ -137,7 +140,8 @@ try_query(const ShapeCheck *c, const char *schema, const char *table, const JobT
 		strbuf_printf(&sql, " WHERE (%s)", ok ? where : "");
 	}
 	strbuf_puts(&sql, " LIMIT 0");
-	ok = ok && pg_session_exec(c->p->source, err, sql.data, 0, NULL);
+	ok = ok && source_functions_harmless(c->p->source, c->p->job, err) &&
+	     pg_session_exec(c->p->source, err, sql.data, 0, NULL);
 	strbuf_free(&sql);
 	return ok;
 }

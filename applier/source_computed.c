@@ -2,13 +2,15 @@
  * source_computed.c
  *		See source_computed.h.
  *
- * A query of no rows is asked for, whose description has the types.
+ * The description of a query without rows has the types.
  */
 #include "source_computed.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <libpq-fe.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "row_expr.h"
 #include "strbuf.h"
@@ -92,4 +94,65 @@ source_computed_types(PgSession *source, const Job *job, Error *err)
 		}
 	}
 	return true;
+}
+
+static void
+take_name(void *arg, const char *name)
+{
+	json_array_append_new(arg, json_string(name));
+}
+
+static void
+take_names(const Job *job, const JobTable *details, json_t *names)
+{
+	if (details->where != NULL)
+		row_expr_functions(job->arena, details->where, take_name, names);
+	for (int i = 0; i < details->column_count; i++)
+	{
+		if (details->columns[i].expr != NULL)
+			row_expr_functions(job->arena, details->columns[i].expr, take_name, names);
+	}
+}
+
+static bool
+ask_harmless(PgSession *source, const json_t *names, Error *err)
+{
+	char *text = json_dumps(names, JSON_COMPACT);
+	const char *params[] = {text};
+	PgRows *rows = pg_session_query(
+	    source, err,
+	    "SELECT f.name FROM pg_catalog.jsonb_array_elements_text($1::jsonb) AS f(name) WHERE NOT "
+	    "EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.proname = f.name AND p.pronamespace = "
+	    "'pg_catalog'::regnamespace AND p.provolatile = 'i' AND p.prokind = 'f') LIMIT 1",
+	    1, params);
+	bool ok = rows != NULL && pg_rows_count(rows) == 0;
+
+	free(text);
+	if (rows != NULL && !ok)
+	{
+		error_set(err, "0A000", "function \"%s\" in a row filter or expression is not allowed",
+		          pg_rows_get(rows, 0, 0));
+		error_detail(err, "No immutable built-in function has that name.");
+		error_hint(err, "Write the expression with immutable built-in functions.");
+	}
+	pg_rows_free(rows);
+	return ok;
+}
+
+bool
+source_functions_harmless(PgSession *source, const Job *job, Error *err)
+{
+	const JobOptions *options = &job->options;
+	json_t *names = json_array();
+	bool ok;
+
+	for (int i = 0; i < options->object_count; i++)
+	{
+		for (int t = 0; options->objects[i].details != NULL && t < options->objects[i].table_count;
+		     t++)
+			take_names(job, &options->objects[i].details[t], names);
+	}
+	ok = json_array_size(names) == 0 || ask_harmless(source, names, err);
+	json_decref(names);
+	return ok;
 }

@@ -70,6 +70,21 @@ for (
 	like($t->sql_ctl("SELECT result || ': ' || detail FROM dts_check_results('bad') WHERE item = 'filters'"), qr/^fail: .*$message/s, "refused: $what");
 	like($t->sql_ctl("SELECT remedy FROM dts_check_results('bad') WHERE item = 'filters'"), $remedy, "with the remedy: $what") if $remedy;
 }
+# While no slot can be made the decoder cannot be asked: what could do harm is refused all the same.
+{
+	my $holder = $t->session('source');
+	$holder->do('BEGIN; SELECT pg_current_xact_id()');
+	for ([ q{pg_read_file('PG_VERSION') IS NULL}, qr/^fail: .*function "pg_read_file" .* is not allowed/ ], [ 'id % 2 = 0', qr/^warn: .*could not be asked/ ])
+	{
+		my ($where, $message) = @$_;
+		my $options = DtsTest::job_conninfo_sql(JSON::PP->new->encode({ objects => [ { schema => 'app', tables => [ { name => 'keyed', where => $where } ] } ] }));
+		$t->sql_ctl("SELECT dts_configure_job('bad', '$options')");
+		$t->sql_ctl("SELECT dts_check_job('bad')");
+		$t->wait_state('bad', 'check_failed|check_passed');
+		like($t->sql_ctl("SELECT result || ': ' || detail FROM dts_check_results('bad') WHERE item = 'filters'"), $message, "without the decoder: $where");
+	}
+	$holder->do('ROLLBACK');
+}
 $t->stop_job('bad');
 
 # The options say where a column's sum is of; inserts alone need no key.

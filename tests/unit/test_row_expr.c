@@ -89,6 +89,7 @@ test_refused_with_the_place(void **state)
 	refused("'\xc3\xa4' = v AND $1", "parameter",
 	        "Character 13 of the expression: '\xc3\xa4' = v AND <HERE>$1");
 	refused("sum(a) OVER () > 1", "window", "<HERE>sum");
+	refused("public.f(a) > 1", "not built in", "<HERE>public.f");
 	refused("count(*) > 1", "aggregate", "<HERE>count");
 	refused("ts > current_timestamp", "time", "ts > <HERE>current");
 	refused("", "not exactly one", "");
