@@ -24,7 +24,7 @@ my @predicates = (
 my @expressions = (
 	'n * 2 + 1', 'round(num, 1)', 'num / nullif(n, 0)', 'f8 * 2', 'f8::text', 'upper(t)', 'substr(t, 1, 5)', 'md5(big)', 'length(big)', 'left(big, 10)', 'big || t',
 	q{CASE WHEN b THEN 'yes' WHEN NOT b THEN 'no' END}, 'mood', q{mood = 'ok'}, 'd + 1', q{ts + '1 day'::interval}, q{tz AT TIME ZONE 'UTC'}, 'iv * 2', 'extract(day from iv)',
-	q{j->'k'}, q{j->>'s'}, 'arr[1]', 'arr || 7', q{encode(by, 'hex')}, 'by::text', 'u::text', 'host(ip)', 'lower(r)', q{coalesce(t, vc, 'none')}, q{'const'}, 'n::text',
+	q{j->'k'}, q{j->>'s'}, 'arr[1]', 'cardinality(arr)', q{encode(by, 'hex')}, 'by::text', 'u::text', 'host(ip)', 'lower(r)', q{coalesce(t, vc, 'none')}, q{'const'}, 'n::text',
 	't || vc', 'greatest(n, 5)', 'id::bigint * 1000000000', 'c', 'bits', 'repeat(vc, 3)', 'ARRAY[n, id]', q{regexp_replace(t, '[aeiou]', '', 'g')}, 'num::float8', 'f4::float8', 'x');
 my @plain = qw(n num f8 t b mood d ts tz iv j arr by u ip r big vc x tsv pt);
 
