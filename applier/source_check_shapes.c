@@ -216,3 +216,24 @@ source_check_shapes(Precheck *p)
 	strbuf_free(&c.detail);
 	strbuf_free(&c.remedy);
 }
+
+bool
+source_shapes_verify(const Job *job, PgSession *source, Arena *arena, Error *err)
+{
+	Precheck p = {.job = job, .source = source, .arena = arena};
+	ShapeCheck c = {.p = &p};
+
+	strbuf_init(&c.detail);
+	strbuf_init(&c.remedy);
+	check_all(&c);
+	drop_slot(&c);
+	if (c.failed > 0)
+	{
+		error_set(err, "22023", "a row filter, list of columns or expression is not valid");
+		error_detail(err, "%.900s", c.detail.data);
+		error_hint(err, "%.900s", c.remedy.data);
+	}
+	strbuf_free(&c.detail);
+	strbuf_free(&c.remedy);
+	return c.failed == 0;
+}
