@@ -19,7 +19,9 @@ typedef struct CatalogTable
 	uint32_t oid;
 	const char *schema;
 	const char *name;
-	const char *columns;   /* "a", "b": quoted, stored ones only, in order; "" when none */
+	const char *columns;   /* "a", "b": quoted, stored ones only, or expressions; "" when none */
+	const char *where;     /* the options' row filter, or "" */
+	bool shaped;           /* has a filter or expressions of the options' */
 	const char *condition; /* of an extension's configuration table: WHERE ..., or "" */
 	bool config;           /* an extension's: its script may have put rows there */
 	const char *target_schema;

@@ -250,6 +250,31 @@ merges(const LoadPlan *plan, int i)
 	        plan->catalog.tables[i].config);
 }
 
+/* "(SELECT ... )": with the options' expressions, on some pages only, or under a condition. */
+static void
+source_query(StrBuf *sql, const CatalogTable *t, const PlanPart *part)
+{
+	const char *and = " WHERE ";
+
+	strbuf_printf(sql, "(SELECT %s%s FROM ", t->shaped ? COPY_SHAPED : "", t->columns);
+	if (t->condition[0] != '\0')
+		strbuf_puts(sql, "(SELECT * FROM ");
+	strbuf_puts(sql, "ONLY ");
+	strbuf_qualified(sql, t->schema, t->name);
+	if (t->condition[0] != '\0')
+		strbuf_printf(sql, " %s) AS config", t->condition);
+	if (!part->only)
+	{
+		strbuf_printf(sql, "%sctid >= '(%" PRId64 ",0)'", and, part->from_page);
+		and = " AND ";
+	}
+	if (!part->only && part->to_page != PLAN_OPEN_END)
+		strbuf_printf(sql, "%sctid < '(%" PRId64 ",0)'", and, part->to_page);
+	if (t->where[0] != '\0')
+		strbuf_printf(sql, "%s(%s)", and, t->where);
+	strbuf_puts(sql, ")");
+}
+
 static const char *
 source_sql(LoadPlan *plan, const CatalogTable *t, const PlanPart *part)
 {
@@ -259,23 +284,14 @@ source_sql(LoadPlan *plan, const CatalogTable *t, const PlanPart *part)
 
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "COPY ");
-	if (part->only && t->condition[0] == '\0')
+	if (part->only && t->condition[0] == '\0' && !t->shaped)
 	{
 		strbuf_qualified(&sql, t->schema, t->name);
 		if (t->columns[0] != '\0')
 			strbuf_printf(&sql, " (%s)", t->columns);
 	}
 	else
-	{
-		strbuf_printf(&sql, "(SELECT %s FROM ONLY ", t->columns);
-		strbuf_qualified(&sql, t->schema, t->name);
-		strbuf_printf(&sql, " %s", t->condition);
-		if (!part->only)
-			strbuf_printf(&sql, "WHERE ctid >= '(%" PRId64 ",0)'", part->from_page);
-		if (!part->only && part->to_page != PLAN_OPEN_END)
-			strbuf_printf(&sql, " AND ctid < '(%" PRId64 ",0)'", part->to_page);
-		strbuf_puts(&sql, ")");
-	}
+		source_query(&sql, t, part);
 	strbuf_printf(&sql, " TO STDOUT (FORMAT %s)", format);
 	text = arena_strdup(plan->arena, sql.data);
 	strbuf_free(&sql);

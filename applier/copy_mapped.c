@@ -6,6 +6,34 @@
 
 #include <string.h>
 
+/* What the options compute of a table, for itself or for a partition of it. */
+static void
+put_computed(SqlMap *map, const char *schema, const char *name, const JobTable *details)
+{
+	for (int k = 0; k < details->column_count; k++)
+	{
+		if (details->columns[k].type != NULL)
+			sql_map_computed(map, schema, name, details->columns[k].name, details->columns[k].type);
+	}
+}
+
+static void
+put_computed_of(SqlMap *map, const Job *job, const ArchiveEntry *table, const ArchiveEntry *listed)
+{
+	int count;
+	const JobObject *objects = object_map_objects(job->options.map, &count);
+
+	for (int i = 0; i < count; i++)
+	{
+		for (int t = 0; objects[i].details != NULL && t < objects[i].table_count; t++)
+		{
+			if (strcmp(objects[i].schema, listed->schema) == 0 &&
+			    strcmp(objects[i].tables[t], listed->tag) == 0)
+				put_computed(map, table->schema, table->tag, &objects[i].details[t]);
+		}
+	}
+}
+
 bool
 copy_mapped_open(SqlMap **map, const Archive *archive, const Job *job, const int *attached_to,
                  Arena *arena, Error *err)
@@ -22,6 +50,9 @@ copy_mapped_open(SqlMap **map, const Archive *archive, const Job *job, const int
 
 		while (attached_to[root->id] != 0)
 			root = archive->by_id[attached_to[root->id]];
+		if (strcmp(e->desc, "TABLE") == 0)
+			put_computed_of(*map, job, e,
+			                object_map_lists(job->options.map, e->schema, e->tag) ? e : root);
 		if (root != e)
 			sql_map_partition(*map, e->schema, e->tag, root->schema, root->tag);
 	}

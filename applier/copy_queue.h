@@ -83,6 +83,9 @@ typedef enum CopyKind
 #define COPY_SMALL_BYTES (1024 * 1024)
 
 /* Where rows of a merge pass through, on the target. */
+/* Stands in the source's statement when expressions of the options do. */
+#define COPY_SHAPED        "/* as the options say */ "
+
 #define COPY_STAGING_TABLE "pg_temp.\"dts_staging\""
 
 typedef struct CopyTask

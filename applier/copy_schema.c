@@ -24,6 +24,7 @@
 #include "copy_select.h"
 #include "fault.h"
 #include "object_map.h"
+#include "source_computed.h"
 #include "strbuf.h"
 
 #define SEQUENCES_PER_TASK 100
@@ -140,6 +141,7 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	     (roles = copy_roles_read(job, target, arena, err)) != NULL &&
 	     (job->options.object_count > 0 ||
 	      (database = copy_database_sql(source, target, roles, arena, err)) != NULL) &&
+	     source_computed_types(source, job, err) &&
 	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
 	     copy_index_plan(&tasks, &archive, &selection, program, source, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||

@@ -44,6 +44,7 @@ typedef struct JobColumn
 	char *name;
 	char *rename; /* on the target; NULL: the same */
 	char *expr;   /* computed at the source; NULL: the column itself */
+	char *type;   /* of the expression, as SQL; NULL until the source was asked */
 } JobColumn;
 
 /* What the options say of one table beside its name. */

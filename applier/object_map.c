@@ -123,6 +123,13 @@ find(const ObjectMap *map, const char *schema, const char *name)
 	                     compare_source);
 }
 
+const JobObject *
+object_map_objects(const ObjectMap *map, int *count)
+{
+	*count = map->object_count;
+	return map->objects;
+}
+
 bool
 object_map_lists(const ObjectMap *map, const char *schema, const char *name)
 {

@@ -56,6 +56,9 @@ void object_map_leaf(const ObjectMap *map, const char *schema, const char *name,
 /* "schema"."name" of that relation on the target; appended to `to`. */
 void object_map_put(const ObjectMap *map, StrBuf *to, const char *schema, const char *name);
 
+/* The list that the map was made from. */
+const JobObject *object_map_objects(const ObjectMap *map, int *count);
+
 /* The entry of a column; NULL: it is not listed, which matters when columns are listed at all. */
 const JobColumn *object_table_column(const ObjectTable *table, const char *name);
 

@@ -45,6 +45,7 @@
 	X(FOREIGN_KEYS, "foreign_keys", "no foreign key leaves the selection")                         \
 	X(TABLE_KINDS, "table_kinds", "which tables are not carried over")                             \
 	X(TABLE_IDENTITY, "table_identity", "changes of every table can be told apart by row")         \
+	X(FILTERS, "filters", "row filters, columns and expressions compile at the source")            \
 	X(SAME_NAME_TABLES, "same_name_tables", "nothing is in the way on the target")                 \
 	X(TARGET_TABLES, "target_tables", "the tables exist when the schema is not copied")            \
 	X(COLUMNS, "columns", "existing target tables take the source's columns")                      \
@@ -98,7 +99,9 @@ enum
 	TABLE_COL_IDENTITY,    /* 'ok', or what is wrong with the row identity */
 	TABLE_COL_READABLE,
 	TABLE_COL_ROW_SECURITY, /* it would hide rows from this role */
-	TABLE_COL_PARTITION     /* is one */
+	TABLE_COL_PARTITION,    /* is one */
+	TABLE_COL_ROOT_SCHEMA,  /* of the topmost table above a partition */
+	TABLE_COL_ROOT
 };
 
 const char *precheck_item_name(PrecheckItem item);

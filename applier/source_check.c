@@ -11,6 +11,7 @@
 
 #include "source_check_mapping.h"
 #include "source_check_objects.h"
+#include "source_check_shapes.h"
 #include "source_check_own.h"
 #include "source_check_tables.h"
 #include "source_check_wal.h"
@@ -274,6 +275,7 @@ source_check_run(Precheck *p)
 	}
 	source_check_tables(p);
 	source_check_mapping(p);
+	source_check_shapes(p);
 	source_check_objects(p);
 	if (wants_incremental(p))
 	{

@@ -57,9 +57,6 @@ look_column(Mapping *m, const PgRows *rows, int i, const ObjectTable *table)
 	bool key = pg_rows_bool(rows, i, COLUMN_KEY) && m->p->job->options.phases[PHASE_INCREMENTAL];
 
 	if (column == NULL)
-		name_list_add(&m->wrong, "column \"%s\" of \"%s\".\"%s\" is not listed", name,
-		              table->schema, table->name);
-	if (column == NULL)
 		json_array_append_new(m->left, json_pack("{s:I, s:I}", "o",
 		                                         (json_int_t) pg_rows_int(rows, i, COLUMN_OID), "a",
 		                                         (json_int_t) pg_rows_int(rows, i, COLUMN_NUMBER)));

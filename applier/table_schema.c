@@ -20,6 +20,7 @@
 #include "copy_roles.h"
 #include "copy_select.h"
 #include "object_map.h"
+#include "source_computed.h"
 #include "strbuf.h"
 
 typedef struct Missing
@@ -198,6 +199,7 @@ table_schema_plan(Worker *w, PgSession *source, PgSession *target, const char *s
 		return false;
 	ok = copy_program_dump(program, source, snapshot, encoding, &order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), tasks->arena, err) &&
+	     source_computed_types(source, worker_job(w), err) &&
 	     choose(w, &missing, &archive, &selection, target, tasks->arena, err) &&
 	     copy_index_plan(tasks, &archive, &selection, program, source, &order, err);
 	copy_program_close(program);
