@@ -19,6 +19,7 @@ struct DdlJob
 {
 	Worker *w;
 	DdlQueue *queue;
+	json_t *last; /* the command handed over last */
 	Arena *arena;
 	SqlMap *map; /* NULL: names are the source's */
 	bool trim;   /* something is there to be trimmed, or may be */
@@ -73,6 +74,8 @@ handed(void *arg, const TxnHeader *header, const DdlRecord *record, const DdlPla
 	DdlJob *ddl = arg;
 
 	ddl->trim = true;
+	json_decref(ddl->last);
+	ddl->last = ddl_policy_handed(ddl->w, header, record, plan);
 	worker_event(ddl->w, "info", "ddl",
 	             "%s of the transaction committed at " LSN_FORMAT " runs on the target, %s: %.400s",
 	             record->tag, LSN_ARGS(header->commit),
@@ -133,7 +136,7 @@ ddl_job_create(Worker *w, const char *work_dir)
 	};
 	DdlJob *ddl;
 
-	if (job->options.ddl == JOB_DDL_SKIP)
+	if (!job->options.ddl.captured)
 		return NULL;
 	ddl = xcalloc(1, sizeof(*ddl));
 	ddl->w = w;
@@ -155,9 +158,19 @@ ddl_job_destroy(DdlJob *ddl)
 	if (ddl == NULL)
 		return;
 	ddl_queue_destroy(ddl->queue);
+	json_decref(ddl->last);
 	if (ddl->arena != NULL)
 		arena_destroy(ddl->arena);
 	free(ddl);
+}
+
+void
+ddl_job_failed(DdlJob *ddl, const Error *err)
+{
+	if (ddl == NULL || ddl->last == NULL)
+		return;
+	json_object_set_new(ddl->last, "reason", json_string(err->message));
+	worker_ddl_failed(ddl->w, ddl->last);
 }
 
 DdlQueue *
@@ -195,7 +208,7 @@ ddl_job_join(const Job *job, void *arg, json_t *result, Error *err)
 	bool ok;
 
 	(void) arg;
-	if (!job->options.phases[PHASE_INCREMENTAL] || job->options.ddl == JOB_DDL_SKIP)
+	if (!job->options.phases[PHASE_INCREMENTAL] || !job->options.ddl.captured)
 		return true;
 	source = pg_session_open(job->source_conninfo, PG_SESSION_SOURCE, job->slot_name, NULL, err);
 	ok = source != NULL && source_capture_join(source, job->slot_name, err);

@@ -66,6 +66,7 @@ typedef struct Flow
 	bool finishing;   /* take no new transaction */
 	bool asked;       /* the source waits for an answer since its last keepalive */
 	bool synchronous; /* commits on the source wait for us, also those that carry nothing for us */
+	bool touched;     /* something of the transaction at hand is in the open batch */
 	bool paused;      /* for the owner to set: take no event, only move tables */
 	Throttle *throttle;   /* borrowed; NULL: none */
 	bool slowed;          /* there was such a wait since the last batch */

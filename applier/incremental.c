@@ -118,7 +118,8 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 static bool
 trim_capture(Incremental *inc, int64_t now_us, Error *err)
 {
-	if (ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
+	if (source_heartbeat_settle(&inc->heartbeat, now_us, err) &&
+	    ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
 		return true;
 	inc->flow.source_failed = true;
 	return false;
@@ -439,8 +440,6 @@ put_aside(Incremental *inc, PhaseResult result, Error *err)
 	const Relation *relation;
 	Error reason = *err;
 
-	if (inc->target != NULL)
-		inc->target->ops->status(inc->target, &inc->flow.status);
 	relation = inc->flow.status.failed;
 	if (result != PHASE_TROUBLE || relation == NULL || !inc->job->options.quarantine)
 		return false;
@@ -487,6 +486,9 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		if (!flow_step(&inc->flow, now_us, err))
 		{
 			result = incremental_classify(err, inc->flow.source_failed);
+			inc->target->ops->status(inc->target, &inc->flow.status);
+			if (result == PHASE_TROUBLE && inc->flow.status.command_failed)
+				ddl_job_failed(inc->ddl, err);
 			if (put_aside(inc, result, err))
 				*end = STREAM_REOPEN;
 			return result;
