@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define WORKERS_MAX       64
+#define APPLY_WORKERS_MAX 8
 #define MINUTES_MAX       1440
 #define OPTION_PATH_ERROR "option %s is not what this daemon understands"
 
@@ -224,6 +225,8 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_missing_roles(job->arena, options, root, err) &&
 	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
+	       parse_int(root, "apply_workers", "$.apply_workers", 0, APPLY_WORKERS_MAX,
+	                 &options->apply_workers, err) &&
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
 	                 &options->retry_connection_minutes, err) &&
 	       parse_int(retry, "other_minutes", "$.retry.other_minutes", 0, MINUTES_MAX,

@@ -11,6 +11,7 @@
 
 #include "fault.h"
 #include "target_pg_internal.h"
+#include "target_pg_lane.h"
 
 static bool
 send_prepared(TargetPg *t, RequestKind kind, const char *name, Error *err)
@@ -88,16 +89,17 @@ settle_for_fault(TargetPg *t)
 
 /* The new position as $1, the source's commit time or the position before it as $2. */
 static bool
-send_position(TargetPg *t, const TargetPosition *position, Error *err)
+send_position(TargetPg *t, const Unit *unit, Error *err)
 {
 	char binary[2][8];
 	const char *values[] = {binary[0], binary[1]};
 	const int lengths[] = {8, 8};
 	const int formats[] = {1, 1};
-	Request request = {.kind = REQUEST_POSITION, .lsn = position->end};
+	Request request = {.kind = REQUEST_POSITION, .lsn = unit->position.end};
 
-	put_int64(binary[0], position->end.value);
-	put_int64(binary[1], t->use_origin ? (uint64_t) position->commit_time : t->position.value);
+	put_int64(binary[0], unit->position.end.value);
+	put_int64(binary[1],
+	          t->use_origin ? (uint64_t) unit->position.commit_time : unit->before.value);
 	return pipeline_sent(
 	    &t->pipeline,
 	    PQsendQueryPrepared(t->conn, STATEMENT_POSITION, 2, values, lengths, formats, 0), &request,
@@ -106,13 +108,12 @@ send_position(TargetPg *t, const TargetPosition *position, Error *err)
 
 /* The position and the commit, as the end of a transaction. */
 bool
-target_pg_send_end(TargetPg *t, const TargetPosition *position, Error *err)
+target_pg_send_end(TargetPg *t, const Unit *unit, Error *err)
 {
-	if (!send_position(t, position, err))
+	if (!send_position(t, unit, err))
 		return false;
 	settle_for_fault(t);
 	FAULT_POINT("apply.before_commit");
-	t->position = position->end;
 	return send_prepared(t, REQUEST_COMMIT, STATEMENT_COMMIT, err);
 }
 
@@ -147,6 +148,7 @@ committed(TargetPg *t, const PGresult *result, Error *err)
 	t->status.durable = t->units->position;
 	t->status.batches_in_flight--;
 	t->status.stats.transactions++;
+	target_pg_lane_committed(t, t->units);
 	target_pg_unit_answered(t);
 	return true;
 }
@@ -184,7 +186,9 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 		entry = request->relation;
 		t->status.failed = entry != NULL ? entry->relation : NULL;
 		target_pg_error(t, request, result, err);
-		t->repeat = target_pg_may_repeat(t, request, err);
+		t->anew = target_pg_lane_mispredicted(t, err);
+		t->out_of_turn = strcmp(err->sqlstate, ERR_OUT_OF_TURN) == 0;
+		t->repeat = t->anew || target_pg_may_repeat(t, request, err);
 		t->blamed = request->relation;
 		return false;
 	}
@@ -200,6 +204,9 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 			return target_pg_described(t, request, result, err);
 		case REQUEST_RELEASE:
 			target_pg_unit_answered(t);
+			return true;
+		case REQUEST_FOLLOW:
+			target_pg_lane_followed(t, result);
 			return true;
 		case REQUEST_COMMAND:
 		case REQUEST_FENCE:
@@ -288,12 +295,14 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->scratch = arena_create(64 * 1024);
 	snprintf(t->slot, sizeof(t->slot), "%s", options->slot_name);
 	t->keep_order = options->keep_order;
+	t->lane = options->lane;
+	t->lanes = options->lanes > 0 ? options->lanes : 1;
 	if (!target_pg_start(t, options, stored, err))
 	{
 		target_pg_close(&t->base);
 		return NULL;
 	}
-	t->position = stored->position;
+	t->handed = stored->position;
 	t->status.durable.end = stored->position;
 	t->use_origin = stored->use_origin;
 	if (!pipeline_start(&t->pipeline, t->conn, target_pg_answer, t, err))

@@ -19,17 +19,35 @@
  * Functions that statements of the stream call on the server; part of the bookkeeping's set-up.
  * They exist so that a statement can fail there, where the COMMIT behind it is already waiting.
  */
-#define TARGET_PG_DDL                                                                              \
-	"CREATE OR REPLACE FUNCTION dts.target_rows_wrong(hits bigint) RETURNS bigint "                \
-	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                   \
-	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS02', MESSAGE = hits; END$f$;"                    \
-	"CREATE OR REPLACE FUNCTION dts.target_fenced() RETURNS bigint "                               \
-	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                   \
-	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS03', "                                           \
-	"MESSAGE = 'another daemon owns the job now'; END$f$;"                                         \
-	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                        \
-	"'ends a transaction in which a change hit the wrong number of rows';"                         \
-	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                  \
+#define TARGET_PG_DDL                                                                                                                     \
+	"CREATE OR REPLACE FUNCTION dts.target_rows_wrong(hits bigint) RETURNS bigint "                                                       \
+	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                                                          \
+	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS02', MESSAGE = hits; END$f$;"                                                           \
+	"CREATE OR REPLACE FUNCTION dts.target_fenced() RETURNS bigint "                                                                      \
+	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                                                          \
+	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS03', "                                                                                  \
+	"MESSAGE = 'another daemon owns the job now'; END$f$;"                                                                                \
+	"CREATE OR REPLACE FUNCTION dts.target_follow(slot text, origin text, turn integer, "                                                 \
+	"before pg_lsn) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                           \
+	"$f$DECLARE class CONSTANT int := hashtext('dts.order ' || slot); waited boolean := false; "                                          \
+	"until CONSTANT timestamptz := clock_timestamp() + interval '2 s'; BEGIN LOOP "                                                       \
+	"IF CASE WHEN origin IS NULL "                                                                                                        \
+	"THEN (SELECT p.end_lsn >= before FROM dts.target_progress p WHERE p.slot_name = slot) "                                              \
+	"ELSE pg_replication_origin_progress(origin, false) >= before END THEN RETURN waited; END "                                           \
+	"IF; "                                                                                                                                \
+	"IF waited OR clock_timestamp() > until THEN RAISE EXCEPTION USING ERRCODE = 'DTS08', "                                               \
+	"MESSAGE = 'the transaction before has not committed'; END IF; " /* nobody holds its lock: it has not begun yet, or is over by now */ \
+	"IF pg_try_advisory_lock_shared(class, turn) AND pg_advisory_unlock_shared(class, turn) "                                             \
+	"THEN PERFORM pg_sleep(0.001); "                                                                                                      \
+	"ELSE PERFORM pg_advisory_xact_lock_shared(class, turn); waited := true; END IF; "                                                    \
+	"END LOOP; END$f$;"                                                                                                                   \
+	"COMMENT ON FUNCTION dts.target_follow(text, text, integer, pg_lsn) IS "                                                              \
+	"'waits for the end of the transaction before, on another connection, and fails unless it "                                           \
+	"has "                                                                                                                                \
+	"committed';"                                                                                                                         \
+	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                                                               \
+	"'ends a transaction in which a change hit the wrong number of rows';"                                                                \
+	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                                                         \
 	"'ends a transaction of a daemon that lost its job';"
 
 typedef struct TargetPgOptions
@@ -37,6 +55,8 @@ typedef struct TargetPgOptions
 	const char *conninfo;  /* secret */
 	const char *slot_name; /* also the origin's and the session's name */
 	int64_t epoch;
+	int lane;        /* 0, or the number of a further session beside that one */
+	int lanes;       /* that the job uses; 0: one */
 	bool keep_order; /* every change by a statement of its own, in order */
 } TargetPgOptions;
 
@@ -54,6 +74,7 @@ typedef struct TargetPgStored
 /*
  * Connects and takes the stream's place: ends an older session of the same job that still holds it,
  * then reads the position, which nobody moves any more from then on.  Blocks while connecting.
+ * A further session (lane > 0) takes *stored from the first one instead.
  * ERR_LOST: there is no bookkeeping of the job; 55006: the place could not be had in time.
  */
 Target *

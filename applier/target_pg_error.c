@@ -203,6 +203,7 @@ target_pg_error(const TargetPg *t, const Request *request, const PGresult *resul
 			}
 			break;
 		case REQUEST_FENCE:
+		case REQUEST_FOLLOW:
 		case REQUEST_COMMIT:
 		case REQUEST_RELEASE:
 		case REQUEST_GROUP:

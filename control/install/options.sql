@@ -48,6 +48,8 @@ INSERT INTO dts.option_spec
 		'after any other error that may pass, in minutes; less than connection_minutes'),
 	(22, '$.on_table_error', '{string}', false, NULL, NULL, '{stop,quarantine}', '"stop"',
 		'what an error that concerns one table does: stop the job, or put that table aside and go on without it'),
+	(23, '$.apply_workers', '{integer}', false, 1, 8, NULL, '1',
+		'sessions on the target that apply the stream'),
 	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
 		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
 	(41, '$.missing_roles.map', '{object}', false, NULL, NULL, NULL, NULL,
