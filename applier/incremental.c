@@ -165,13 +165,15 @@ resize(Incremental *inc)
 static bool
 open_sessions(Incremental *inc, bool *at_source, Error *err)
 {
-	const BatchLimits limits = {BATCH_ROWS, BATCH_BYTES};
+	const char *rows = getenv("DTS_APPLY_BATCH_ROWS"); /* for tests, which have few */
+	const BatchLimits limits = {rows ? atoll(rows) : BATCH_ROWS, BATCH_BYTES};
 	const TargetPgOptions options = {
 	    .conninfo = inc->job->target_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
 	    .lanes = apply_workers(inc),
+	    .lane_rows = rows ? limits.rows / 2 : 0,
 	};
 	TableJoinOptions join = {.slot_name = inc->job->slot_name, .work_dir = work_dir()};
 	TargetPgStored stored;

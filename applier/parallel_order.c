@@ -54,8 +54,8 @@
  *	   M waits for.  The server ends one of the three.  If it is he, all is well.
  *	3. N waits for its turn and M has not begun, because it is behind L on its lane, and L waits for a row of
  *	   N: nobody holds M's lock yet, so the server sees no circle.  Lanes are taken in rotation, so
- *	   that when N begins what is in front of M has committed; and when the rotation starts, M is
- *	   alone on its lane.  Therefore it cannot be.  Against all else N gives up after seconds (dts.target_follow).
+ *	   that when N begins what is in front of M has committed; and where the rotation starts, N does not
+ *	   begin before that.  Therefore it cannot be.  Against all else N gives up after seconds (dts.target_follow).
  *	4. M failed and goes anew while N holds rows that it needs, and N's wait has not seen it: M begins
  *	   only when every lane has rolled back what is behind it.
  *	5. A truncate waits for a lock on its table that N holds since before its turn.  N is behind the
@@ -75,6 +75,7 @@ parallel_order_init(ParallelOrder *order, int lanes)
 	order->lanes = lanes;
 	order->opened = lanes;
 	order->calm_next = CALM_MIN;
+	order->rows_min = PARALLEL_ROWS_MIN;
 }
 
 int
@@ -89,13 +90,13 @@ parallel_order_announced(const ParallelOrder *order, int64_t number)
 	return order->announced[number & (PARALLEL_WINDOW - 1)];
 }
 
-/* Whether nothing is in front of the newest transaction on its lane. */
+/* Whether nothing is in front of the transaction on its lane. */
 static bool
-newest_is_alone(const ParallelOrder *order)
+is_first(const ParallelOrder *order, int64_t number)
 {
-	int lane = parallel_order_lane(order, order->newest);
+	int lane = parallel_order_lane(order, number);
 
-	for (int64_t n = order->committed + 1; n < order->newest; n++)
+	for (int64_t n = order->committed + 1; n < number; n++)
 	{
 		if (parallel_order_lane(order, n) == lane)
 			return false;
@@ -114,10 +115,8 @@ parallel_order_choose(const ParallelOrder *order)
 	if (lane >= order->lanes)
 		return in_flight > 0 ? -1 : 0;
 	if (in_flight == 0 || order->lanes == 1 || order->serial > order->committed ||
-	    order->newest <= order->calm || order->rows < PARALLEL_ROWS_MIN ||
+	    order->newest <= order->calm || order->rows < order->rows_min ||
 	    !parallel_order_announced(order, order->newest))
-		return lane;
-	if (!order->rotating && !newest_is_alone(order))
 		return lane;
 	return (lane + 1) % order->lanes;
 }
@@ -125,10 +124,11 @@ parallel_order_choose(const ParallelOrder *order)
 int64_t
 parallel_order_next(ParallelOrder *order, int lane)
 {
-	bool large = order->rows >= PARALLEL_ROWS_MIN;
+	bool large = order->rows >= order->rows_min;
 	int before = order->newest > 0 ? parallel_order_lane(order, order->newest) : lane;
 	int64_t number = ++order->newest;
 
+	order->starts[number & (PARALLEL_WINDOW - 1)] = lane != before && !order->rotating;
 	order->rotating = lane != before;
 	order->lane[number & (PARALLEL_WINDOW - 1)] = (uint8_t) lane;
 	order->announced[number & (PARALLEL_WINDOW - 1)] = large && order->lanes > 1;
@@ -153,8 +153,15 @@ bool
 parallel_order_may_begin(const ParallelOrder *order, int64_t number)
 {
 	if (number > order->serial)
-		return true;
-	return number == order->committed + 1 && order->restarting == 0;
+		return !order->starts[number & (PARALLEL_WINDOW - 1)] || is_first(order, number - 1);
+	if (number != order->committed + 1)
+		return false;
+	for (int lane = 0; lane < order->opened; lane++)
+	{
+		if (order->restart[lane] > 0 && order->restart[lane] <= number)
+			return false;
+	}
+	return true;
 }
 
 void
@@ -181,10 +188,9 @@ parallel_order_failed(ParallelOrder *order, int64_t number, bool mispredicted)
 	{
 		if (lane == parallel_order_lane(order, number))
 			continue;
-		if (order->restart[lane] == 0)
-			order->restarting++;
 		if (order->restart[lane] == 0 || order->restart[lane] > number)
 			order->restart[lane] = number;
+		order->restarts++;
 	}
 }
 
@@ -197,7 +203,6 @@ parallel_order_restarts(const ParallelOrder *order, int lane, int64_t head)
 void
 parallel_order_restarted(ParallelOrder *order, int lane)
 {
-	if (order->restart[lane] > 0)
-		order->restarting--;
+	order->restarts += order->restart[lane] > 0;
 	order->restart[lane] = 0;
 }

@@ -28,10 +28,12 @@ typedef struct ParallelOrder
 	int64_t barrier;   /* nothing is handed over until it has committed */
 	int64_t calm;      /* up to this number transactions stay on their lane */
 	int64_t calm_next; /* and so many after the next misprediction */
+	int64_t rows_min;  /* a transaction of fewer changes does not pay for another lane */
 	int64_t rows;      /* changes of the newest one, so far */
 	bool rotating;     /* it was given to another lane than the one before */
-	int restarting;    /* lanes that are to roll back first */
+	int64_t restarts;  /* grows when a lane is to start anew, and when it has */
 	uint8_t lane[PARALLEL_WINDOW];
+	bool starts[PARALLEL_WINDOW];        /* the rotation */
 	bool announced[PARALLEL_WINDOW];     /* another connection can wait for its end */
 	int64_t restart[PARALLEL_LANES_MAX]; /* > 0: what is behind that number is to start anew */
 } ParallelOrder;

@@ -16,38 +16,42 @@
 #include "target.h"
 
 /*
+ * A transaction's turn (parallel_order.c): waits for the end of the one before, on another connection,
+ * and fails unless that has committed.  When nobody holds its lock it has not begun yet, or is over.
+ */
+#define TARGET_PG_FOLLOW_DDL                                                                       \
+	"CREATE OR REPLACE FUNCTION dts.target_follow(slot text, origin text, turn integer, "          \
+	"before pg_lsn) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "    \
+	"$f$DECLARE class CONSTANT int := hashtext('dts.order ' || slot); waited boolean := false; "   \
+	"until CONSTANT timestamptz := clock_timestamp() + interval '2 s'; BEGIN LOOP "                \
+	"IF (CASE WHEN origin IS NULL "                                                                \
+	"THEN (SELECT p.end_lsn >= before FROM dts.target_progress p WHERE p.slot_name = slot) "       \
+	"ELSE pg_replication_origin_progress(origin, false) >= before END) "                           \
+	"THEN RETURN waited; END IF; "                                                                 \
+	"IF waited OR clock_timestamp() > until THEN RAISE EXCEPTION USING ERRCODE = 'DTS08', "        \
+	"MESSAGE = 'the transaction before has not committed'; END IF; "                               \
+	"IF pg_try_advisory_lock_shared(class, turn) AND pg_advisory_unlock_shared(class, turn) "      \
+	"THEN PERFORM pg_sleep(0.001); "                                                               \
+	"ELSE PERFORM pg_advisory_xact_lock_shared(class, turn); waited := true; END IF; "             \
+	"END LOOP; END$f$;"                                                                            \
+	"COMMENT ON FUNCTION dts.target_follow(text, text, integer, pg_lsn) IS "                       \
+	"'waits for the transaction before, on another connection, and fails unless it commits';"
+
+/*
  * Functions that statements of the stream call on the server; part of the bookkeeping's set-up.
  * They exist so that a statement can fail there, where the COMMIT behind it is already waiting.
  */
-#define TARGET_PG_DDL                                                                                                                     \
-	"CREATE OR REPLACE FUNCTION dts.target_rows_wrong(hits bigint) RETURNS bigint "                                                       \
-	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                                                          \
-	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS02', MESSAGE = hits; END$f$;"                                                           \
-	"CREATE OR REPLACE FUNCTION dts.target_fenced() RETURNS bigint "                                                                      \
-	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                                                          \
-	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS03', "                                                                                  \
-	"MESSAGE = 'another daemon owns the job now'; END$f$;"                                                                                \
-	"CREATE OR REPLACE FUNCTION dts.target_follow(slot text, origin text, turn integer, "                                                 \
-	"before pg_lsn) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                           \
-	"$f$DECLARE class CONSTANT int := hashtext('dts.order ' || slot); waited boolean := false; "                                          \
-	"until CONSTANT timestamptz := clock_timestamp() + interval '2 s'; BEGIN LOOP "                                                       \
-	"IF CASE WHEN origin IS NULL "                                                                                                        \
-	"THEN (SELECT p.end_lsn >= before FROM dts.target_progress p WHERE p.slot_name = slot) "                                              \
-	"ELSE pg_replication_origin_progress(origin, false) >= before END THEN RETURN waited; END "                                           \
-	"IF; "                                                                                                                                \
-	"IF waited OR clock_timestamp() > until THEN RAISE EXCEPTION USING ERRCODE = 'DTS08', "                                               \
-	"MESSAGE = 'the transaction before has not committed'; END IF; " /* nobody holds its lock: it has not begun yet, or is over by now */ \
-	"IF pg_try_advisory_lock_shared(class, turn) AND pg_advisory_unlock_shared(class, turn) "                                             \
-	"THEN PERFORM pg_sleep(0.001); "                                                                                                      \
-	"ELSE PERFORM pg_advisory_xact_lock_shared(class, turn); waited := true; END IF; "                                                    \
-	"END LOOP; END$f$;"                                                                                                                   \
-	"COMMENT ON FUNCTION dts.target_follow(text, text, integer, pg_lsn) IS "                                                              \
-	"'waits for the end of the transaction before, on another connection, and fails unless it "                                           \
-	"has "                                                                                                                                \
-	"committed';"                                                                                                                         \
-	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                                                               \
-	"'ends a transaction in which a change hit the wrong number of rows';"                                                                \
-	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                                                         \
+#define TARGET_PG_DDL                                                                              \
+	"CREATE OR REPLACE FUNCTION dts.target_rows_wrong(hits bigint) RETURNS bigint "                \
+	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                   \
+	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS02', MESSAGE = hits; END$f$;"                    \
+	"CREATE OR REPLACE FUNCTION dts.target_fenced() RETURNS bigint "                               \
+	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                   \
+	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS03', "                                           \
+	"MESSAGE = 'another daemon owns the job now'; END$f$;" TARGET_PG_FOLLOW_DDL                    \
+	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                        \
+	"'ends a transaction in which a change hit the wrong number of rows';"                         \
+	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                  \
 	"'ends a transaction of a daemon that lost its job';"
 
 typedef struct TargetPgOptions
@@ -55,9 +59,10 @@ typedef struct TargetPgOptions
 	const char *conninfo;  /* secret */
 	const char *slot_name; /* also the origin's and the session's name */
 	int64_t epoch;
-	int lane;        /* 0, or the number of a further session beside that one */
-	int lanes;       /* that the job uses; 0: one */
-	bool keep_order; /* every change by a statement of its own, in order */
+	int lane;          /* 0, or the number of a further session beside that one */
+	int64_t lane_rows; /* changes from which a transaction pays for another lane; 0: as usual */
+	int lanes;         /* that the job uses; 0: one */
+	bool keep_order;   /* every change by a statement of its own, in order */
 } TargetPgOptions;
 
 /* What the target remembers of the source. */

@@ -108,6 +108,7 @@ close_lane(Parallel *p, int lane)
 	}
 	if (status.durable.end.value > p->durable.end.value)
 		p->durable = status.durable;
+	parallel_order_restarted(&p->group.order, lane);
 	epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->base.ops->socket(&t->base), NULL);
 	t->base.ops->close(&t->base);
 	p->lanes[lane] = NULL;
@@ -218,12 +219,12 @@ parallel_pump(Target *target, Error *err)
 	Parallel *p = (Parallel *) target;
 	ParallelOrder *order = &p->group.order;
 	int64_t committed;
-	int restarting;
+	int64_t restarts;
 
 	do
 	{
 		committed = order->committed;
-		restarting = order->restarting;
+		restarts = order->restarts;
 		for (int lane = 0; lane < order->opened; lane++)
 		{
 			TargetPg *t = p->lanes[lane];
@@ -236,7 +237,7 @@ parallel_pump(Target *target, Error *err)
 			p->failed_lane = lane;
 			return false;
 		}
-	} while (order->committed != committed || order->restarting != restarting);
+	} while (order->committed != committed || order->restarts != restarts);
 	end_idle_lanes(p);
 	return true;
 }
@@ -381,6 +382,8 @@ target_parallel_open(const TargetPgOptions *options, TargetPgStored *stored, Err
 	p->options.slot_name = p->group.slot;
 	snprintf(p->group.slot, sizeof(p->group.slot), "%s", options->slot_name);
 	parallel_order_init(&p->group.order, 0);
+	if (options->lane_rows > 0)
+		p->group.order.rows_min = options->lane_rows;
 	p->group.writes = write_set_create(0);
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (p->epoll < 0)
