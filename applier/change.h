@@ -23,6 +23,7 @@ typedef enum ColumnFormat
 typedef struct Column
 {
 	const char *name;
+	const char *target_name; /* on the target; NULL: the same */
 	uint32_t type_oid;       /* meaningful on any server only when type_schema is NULL */
 	const char *type_schema; /* NULL: built in (pg_catalog) */
 	const char *type_name;   /* NULL: built in */
@@ -43,6 +44,11 @@ typedef struct Relation
 	const char *name;
 	const char *root_schema; /* topmost partitioned ancestor, or NULL */
 	const char *root_name;
+	/* of the same on the target; NULL: the same */
+	const char *target_schema;
+	const char *target_name;
+	const char *target_root_schema;
+	const char *target_root_name;
 	char relkind;
 	char identity; /* d, n, f, i as in pg_class.relreplident */
 	bool no_identity;
@@ -50,6 +56,25 @@ typedef struct Relation
 	int key_count;
 	Column *columns;
 } Relation;
+
+/* Names on the target. */
+static inline const char *
+relation_target_schema(const Relation *relation)
+{
+	return relation->target_schema ? relation->target_schema : relation->schema;
+}
+
+static inline const char *
+relation_target_name(const Relation *relation)
+{
+	return relation->target_name ? relation->target_name : relation->name;
+}
+
+static inline const char *
+column_target_name(const Column *column)
+{
+	return column->target_name ? column->target_name : column->name;
+}
 
 typedef enum ValueState
 {

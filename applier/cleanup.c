@@ -16,6 +16,7 @@
 #include "fault.h"
 #include "log.h"
 #include "pg_session.h"
+#include "source_heartbeat.h"
 #include "source_slot.h"
 #include "target_pg_fence.h"
 
@@ -30,7 +31,8 @@ clean_source_once(const Job *job, Error *err)
 
 	if (source == NULL)
 		return false;
-	ok = fence_end_sessions(source, job, err) && source_slot_drop(source, job->slot_name, err);
+	ok = fence_end_sessions(source, job, err) && source_slot_drop(source, job->slot_name, err) &&
+	     source_heartbeat_remove(source, job->slot_name, err);
 	pg_session_close(source);
 	return ok;
 }
@@ -108,8 +110,14 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 	const char *slot = job->slot_name;
 
 	if (source_err != NULL)
+	{
 		left_add(left, "source", "replication slot", source_err,
 		         "SELECT pg_catalog.pg_drop_replication_slot('%s');", slot);
+		left_add(left, "source", "row of the heartbeat", source_err,
+		         "DELETE FROM public.dts_postgres_heartbeat WHERE slot_name = '%s'; "
+		         "-- and DROP TABLE public.dts_postgres_heartbeat; when that was the last row",
+		         slot);
+	}
 	if (target_err != NULL)
 	{
 		left_add(left, "target", "replication origin", target_err,

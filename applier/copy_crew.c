@@ -72,6 +72,7 @@ member_start(CopyCrew *crew, Member *m)
 		                             .snapshot = crew->options.snapshot,
 		                             .last = crew->options.last,
 		                             .workers = crew->count,
+		                             .throttle = worker_throttle(crew->w, PHASE_FULL),
 		                             .pipe = ends[1]};
 
 		close(ends[0]);

@@ -83,7 +83,8 @@ copy_large_plan(CopyTasks *tasks, PgSession *source, PgSession *target, const Jo
 
 /* What follows the first piece, up to a short one. */
 static bool
-copy_rest(PgSession *source, PgSession *target, const char *oid, int64_t *bytes, Error *err)
+copy_rest(PgSession *source, PgSession *target, const char *oid, CopyPace *pace, int64_t *bytes,
+          Error *err)
 {
 	for (int64_t at = PIECE;; at += PIECE)
 	{
@@ -109,6 +110,7 @@ copy_rest(PgSession *source, PgSession *target, const char *oid, int64_t *bytes,
 		                                 3, params);
 		pg_rows_free(rows);
 		*bytes += (int64_t) len;
+		copy_pace_copied(pace, 0, (int64_t) len);
 		if (!ok || len < PIECE)
 			return ok;
 	}
@@ -116,7 +118,7 @@ copy_rest(PgSession *source, PgSession *target, const char *oid, int64_t *bytes,
 
 static bool
 copy_one(PgSession *source, PgSession *target, const char *oid, const char *first, bool keep,
-         int64_t *bytes, Error *err)
+         CopyPace *pace, int64_t *bytes, Error *err)
 {
 	const char *params[] = {oid, first};
 	size_t len = strlen(first) / 2;
@@ -134,7 +136,8 @@ copy_one(PgSession *source, PgSession *target, const char *oid, const char *firs
 	if (!made)
 		return true;
 	*bytes += (int64_t) len;
-	return len < PIECE || copy_rest(source, target, oid, bytes, err);
+	copy_pace_copied(pace, 1, (int64_t) len);
+	return len < PIECE || copy_rest(source, target, oid, pace, bytes, err);
 }
 
 /* Large objects of the same numbers give way, but for the policy "keep". */
@@ -151,7 +154,7 @@ remove_old(PgSession *target, const char *oids, Error *err)
 
 static bool
 copy_group(PgSession *source, PgSession *target, const char *oids, int from, bool keep,
-           int64_t *rows_done, int64_t *bytes, Error *err)
+           CopyPace *pace, int64_t *rows_done, int64_t *bytes, Error *err)
 {
 	char range[2][16];
 	const char *params[] = {oids, range[0], range[1]};
@@ -169,8 +172,8 @@ copy_group(PgSession *source, PgSession *target, const char *oids, int from, boo
 		return false;
 	for (int i = 0; ok && i < pg_rows_count(rows); i++)
 	{
-		ok = copy_one(source, target, pg_rows_get(rows, i, 0), pg_rows_get(rows, i, 1), keep, bytes,
-		              err);
+		ok = copy_one(source, target, pg_rows_get(rows, i, 0), pg_rows_get(rows, i, 1), keep, pace,
+		              bytes, err);
 		(*rows_done)++;
 	}
 	pg_rows_free(rows);
@@ -179,7 +182,7 @@ copy_group(PgSession *source, PgSession *target, const char *oids, int from, boo
 
 bool
 copy_large_run(const CopyTask *task, const Job *job, PgSession *source, PgSession *target,
-               int64_t *rows, int64_t *bytes, Error *err)
+               CopyPace *pace, int64_t *rows, int64_t *bytes, Error *err)
 {
 	bool keep = job->options.same_name_tables == SAME_NAME_KEEP;
 	StrBuf oids;
@@ -190,7 +193,7 @@ copy_large_run(const CopyTask *task, const Job *job, PgSession *source, PgSessio
 	strbuf_printf(&oids, "{%s}", task->source_sql);
 	ok = keep || remove_old(target, oids.data, err);
 	for (int from = 0; ok && from < TASK_OBJECTS; from += GROUP)
-		ok = copy_group(source, target, oids.data, from, keep, rows, bytes, err);
+		ok = copy_group(source, target, oids.data, from, keep, pace, rows, bytes, err);
 	strbuf_free(&oids);
 	return ok;
 }

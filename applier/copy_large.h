@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "copy_index.h"
+#include "copy_pace.h"
 #include "copy_roles.h"
 #include "error.h"
 #include "job.h"
@@ -23,6 +24,6 @@ bool copy_large_plan(CopyTasks *tasks, PgSession *source, PgSession *target, con
 
 /* Copies those of one task.  Both transactions are the caller's, the source's on the snapshot. */
 bool copy_large_run(const CopyTask *task, const Job *job, PgSession *source, PgSession *target,
-                    int64_t *rows, int64_t *bytes, Error *err) must_check;
+                    CopyPace *pace, int64_t *rows, int64_t *bytes, Error *err) must_check;
 
 #endif /* DTS_COPY_LARGE_H */

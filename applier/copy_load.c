@@ -436,6 +436,18 @@ forget_others(LoadPlan *plan, Error *err)
 }
 
 static bool
+weigh(LoadPlan *plan, Error *err)
+{
+	const Catalog *catalog = &plan->catalog;
+	CopyWeight *weights =
+	    arena_zalloc(plan->arena, sizeof(CopyWeight) * ((size_t) catalog->count + 1));
+
+	for (int i = 0; i < catalog->count; i++)
+		weights[i] = (CopyWeight){catalog->tables[i].oid, catalog->tables[i].bytes};
+	return copy_queue_weigh(plan->target, plan->job, weights, catalog->count, err);
+}
+
+static bool
 store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 {
 	if (!copy_queue_begin(plan->target, plan->job, err))
@@ -443,8 +455,7 @@ store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 	if ((schema == NULL ||
 	     copy_queue_add(plan->target, plan->job, schema->tasks, schema->count, err)) &&
 	    copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) &&
-	    copy_queue_weigh(plan->target, plan->job, err) && store_tables(plan, err) &&
-	    forget_others(plan, err) &&
+	    weigh(plan, err) && store_tables(plan, err) && forget_others(plan, err) &&
 	    (plan->beside || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
 		return copy_queue_commit(plan->target, err);
 	copy_queue_rollback(plan->target);

@@ -90,6 +90,7 @@ lock_and_look(const CopyTask *task, PgSession *source, CopyPartEnd *end, Error *
 	              " AND attnum > 0 AND NOT attisdropped) FROM pg_catalog.pg_class WHERE oid = "
 	              "%" PRIu32 "; SELECT * FROM ONLY %s LIMIT 0",
 	              task->table_oid, task->table_oid, name.data);
+	pg_session_pass(source);
 	ok = PQsendQuery(conn, sql.data) == 1;
 	strbuf_free(&sql);
 	strbuf_free(&name);
@@ -132,9 +133,12 @@ static bool
 copy_begin(PgSession *session, const char *sql, ExecStatusType expected, Error *err)
 {
 	PGconn *conn = pg_session_conn(session);
-	PGresult *result = PQexec(conn, sql);
-	bool ok = PQresultStatus(result) == expected;
+	PGresult *result;
+	bool ok;
 
+	pg_session_pass(session);
+	result = PQexec(conn, sql);
+	ok = PQresultStatus(result) == expected;
 	if (!ok)
 		pg_session_error(err, conn, result);
 	PQclear(result);
@@ -233,7 +237,7 @@ pump(const CopyPart *part, PgSession *source, PgSession *target, int64_t *bytes,
 		PQfreemem(row);
 		rows++;
 		*bytes += len;
-		if (*bytes - told >= PROGRESS_BYTES)
+		if (copy_pace_copied(part->pace, 1, len) || *bytes - told >= PROGRESS_BYTES)
 		{
 			told = *bytes;
 			part->progress(part->arg, rows, *bytes);
@@ -450,15 +454,17 @@ sequences_set(PgSession *source, PgSession *target, const StrBuf *query, Error *
 	for (int i = 0; i < pg_rows_count(values); i++)
 	{
 		strbuf_puts(&set, i == 0
-		                      ? "SELECT pg_catalog.setval(s.oid, v.value, v.called) FROM (VALUES "
+		                      ? "SELECT pg_catalog.setval(pg_catalog.to_regclass(v.name), v.value, "
+		                        "v.called) FROM (VALUES "
 		                      : ", ");
 		strbuf_puts(&set, "(CAST(");
 		strbuf_literal(&set, pg_rows_get(values, i, 0));
 		strbuf_printf(&set, " AS text), CAST('%s' AS bigint), CAST('%s' AS boolean))",
 		              pg_rows_get(values, i, 1), pg_rows_get(values, i, 2));
 	}
-	strbuf_puts(&set, ") v(name, value, called) JOIN pg_catalog.pg_class s ON s.oid = "
-	                  "pg_catalog.to_regclass(v.name) AND s.relkind = 'S'");
+	/* one look for each, where a join may read all of pg_class */
+	strbuf_puts(&set, ") v(name, value, called) WHERE (SELECT s.relkind FROM pg_catalog.pg_class s "
+	                  "WHERE s.oid = pg_catalog.to_regclass(v.name)) = 'S'");
 	if (pg_rows_count(values) > 0)
 		ok = pg_session_exec(target, err, set.data, 0, NULL);
 	strbuf_free(&set);

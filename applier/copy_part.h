@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "copy_pace.h"
 #include "copy_queue.h"
 #include "error.h"
 #include "job.h"
@@ -18,6 +19,7 @@ typedef struct CopyPart
 	const CopyTask *task;
 	bool merge;             /* by way of a staging table: rows whose key exists stay as they are */
 	const char *target_sql; /* the task's, or what takes its place */
+	CopyPace *pace;         /* the limits that it keeps to */
 	bool deaf;              /* what the target says during the COPY is no sign of its failure */
 	void (*progress)(void *arg, int64_t rows, int64_t bytes); /* now and then */
 	void *arg;

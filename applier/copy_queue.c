@@ -2,7 +2,8 @@
  * copy_queue.c
  *		Tasks of a load in dts.target_part; see copy_queue.h.
  *
- * Order of a stage is by size, then by part_id, so that serial ones keep the order of their adding.
+ * Parts of the data are added in the order in which they are to be done.  Other stages go by size,
+ * then by part_id, so that serial ones keep the order of their adding.
  */
 #include "copy_queue.h"
 
@@ -162,19 +163,47 @@ copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage la
 	return true;
 }
 
-bool
-copy_queue_weigh(PgSession *target, const Job *job, Error *err)
+static bool
+weigh(PgSession *target, const Job *job, const char *values, Error *err)
 {
 	const char *params[] = {job->slot_name};
-	char sql[512];
+	StrBuf sql;
+	bool ok;
 
-	snprintf(sql, sizeof(sql),
-	         "UPDATE dts.target_part t SET bytes_estimated = d.bytes FROM (SELECT table_oid, "
-	         "sum(bytes_estimated) AS bytes FROM dts.target_part WHERE slot_name = $1 AND stage = "
-	         "%d GROUP BY table_oid) d WHERE t.slot_name = $1 AND t.state = 'todo' AND t.table_oid "
-	         "= d.table_oid AND t.stage IN (%d, %d, %d)",
-	         STAGE_DATA, STAGE_INDEX, STAGE_FOREIGN_KEY, STAGE_ANALYZE);
-	return pg_session_exec(target, err, sql, 1, params);
+	strbuf_init(&sql);
+	strbuf_printf(&sql,
+	              "UPDATE dts.target_part t SET bytes_estimated = v.bytes FROM (VALUES %s) v(oid, "
+	              "bytes) WHERE t.slot_name = $1 AND t.state = 'todo' AND t.table_oid = v.oid AND "
+	              "t.stage IN (%d, %d, %d)",
+	              values, STAGE_INDEX, STAGE_FOREIGN_KEY, STAGE_ANALYZE);
+	ok = pg_session_exec(target, err, sql.data, 1, params);
+	strbuf_free(&sql);
+	return ok;
+}
+
+bool
+copy_queue_weigh(PgSession *target, const Job *job, const CopyWeight *weights, int count,
+                 Error *err)
+{
+	StrBuf values;
+	int gathered = 0;
+	bool ok = true;
+
+	strbuf_init(&values);
+	for (int i = 0; ok && i < count; i++)
+	{
+		if (weights[i].bytes >= COPY_SMALL_BYTES)
+			strbuf_printf(&values, "%s(%" PRIu32 "::bigint, %" PRId64 "::bigint)",
+			              gathered++ > 0 ? ", " : "", weights[i].table_oid, weights[i].bytes);
+		if (gathered == ADD_BATCH || (gathered > 0 && i == count - 1))
+		{
+			ok = weigh(target, job, values.data, err);
+			strbuf_reset(&values);
+			gathered = 0;
+		}
+	}
+	strbuf_free(&values);
+	return ok;
 }
 
 bool

@@ -30,6 +30,8 @@
 	" PRIMARY KEY (slot_name, part_id));"                                                          \
 	"CREATE INDEX IF NOT EXISTS target_part_todo ON dts.target_part (slot_name, stage, part_id)"   \
 	" WHERE state = 'todo';"                                                                       \
+	"CREATE INDEX IF NOT EXISTS target_part_size ON dts.target_part (slot_name, stage,"            \
+	" bytes_estimated DESC, part_id) WHERE state = 'todo';"                                        \
 	"CREATE INDEX IF NOT EXISTS target_part_table ON dts.target_part (slot_name, table_oid)"       \
 	" WHERE state = 'todo';"
 
@@ -77,6 +79,9 @@ typedef enum CopyKind
 } CopyKind;
 #undef COPY_KIND_ENUM
 
+/* Tables below this are done many to a transaction; whatever belongs to them weighs nothing. */
+#define COPY_SMALL_BYTES (1024 * 1024)
+
 /* Where rows of a merge pass through, on the target. */
 #define COPY_STAGING_TABLE "pg_temp.\"dts_staging\""
 
@@ -111,11 +116,19 @@ bool copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int coun
 bool copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last,
                      int64_t *left, Error *err) must_check;
 
+/* A table of the load and its size on the source. */
+typedef struct CopyWeight
+{
+	uint32_t table_oid;
+	int64_t bytes;
+} CopyWeight;
+
 /*
  * Gives the tasks that follow a table's rows the size of the table, so that the largest come first.
- * Caller's transaction.
+ * Tables below COPY_SMALL_BYTES are passed over.  Caller's transaction.
  */
-bool copy_queue_weigh(PgSession *target, const Job *job, Error *err) must_check;
+bool copy_queue_weigh(PgSession *target, const Job *job, const CopyWeight *weights, int count,
+                      Error *err) must_check;
 
 /* Forgets all data parts and asks for emptying the tables that we filled.  Caller's transaction. */
 bool copy_queue_restart_data(PgSession *target, const Job *job, Error *err) must_check;

@@ -2,7 +2,9 @@
  * copy_take.c
  *		Choosing tasks; see copy_take.h.
  *
- * Taking is a few short statements: which stage is at work, then rows of it with SKIP LOCKED.
+ * Taking is a few short statements: which stage is at work, then rows of it with SKIP LOCKED.  Rows
+ * that are done stay in the indexes for as long as any transaction on the target might see them as
+ * they were, so that a worker begins behind those it has seen.
  * What makes an index or statistics task ready is looked at in the rows of its table, so that a
  * task that somebody has in hand, which is still "todo" for everybody else, holds it back.
  */
@@ -15,7 +17,8 @@
 
 #include "strbuf.h"
 
-#define SMALL_BATCH 16
+/* So many small tables share a transaction. */
+#define SMALL_BATCH 24
 
 static const char *const kind_names[] = {
 #define COPY_KIND_NAME(sym, name) name,
@@ -108,54 +111,51 @@ take_where(PgSession *target, const Job *job, const char *condition, const char 
 
 /*
  * Indexes of tables that are whole, and statistics of those that have their indexes, too.  A
- * statistics task without OID waits for its stage.
+ * statistics task without OID waits for its stage.  The scalar subquery is one look into an index
+ * for each row; as NOT EXISTS it may become a join of the whole queue.
  */
 #define NOTHING_BEFORE                                                                             \
-	" AND NOT EXISTS (SELECT FROM dts.target_part d WHERE d.slot_name = $1"                        \
-	" AND d.table_oid = t.table_oid AND t.table_oid <> 0 AND d.state = 'todo'"                     \
-	" AND d.stage < CASE t.stage WHEN 4 THEN 4 ELSE 5 END)"
+	" AND (table_oid = 0 OR (SELECT 1 FROM dts.target_part d WHERE d.slot_name = $1"               \
+	" AND d.table_oid = t.table_oid AND d.state = 'todo'"                                          \
+	" AND d.stage < CASE t.stage WHEN 4 THEN 4 ELSE 5 END LIMIT 1) IS NULL)"
 static const char index_ready[] = "stage = 4" NOTHING_BEFORE;
-static const char ready[] = "(stage = 4 OR stage = 9 AND table_oid <> 0)" NOTHING_BEFORE;
+static const char ready[] = "stage IN (4, 9) AND (stage = 4 OR table_oid <> 0)" NOTHING_BEFORE;
 #define IS_FREE_PART  "kind <> 'changed'"
 #define LARGEST_FIRST "bytes_estimated DESC, part_id"
 
 _Static_assert(STAGE_INDEX == 4 && STAGE_ANALYZE == 9, "the texts above name them");
 
-/* The rest of what belongs to the transaction: other small tables, or the table's other indexes. */
+/*
+ * Adds what small tables in the batch need besides their rows, or besides one of their indexes: then
+ * all of it is one transaction.  Nobody else can have it in hand as long as their rows are ours.
+ */
 static CopyTake
-complete_batch(PgSession *target, const Job *job, const char *avoid, Arena *arena, CopyBatch *batch,
-               Error *err)
+complete_tables(PgSession *target, const Job *job, CopyStage last, Arena *arena, CopyBatch *batch,
+                Error *err)
 {
-	const CopyTask *first = &batch->tasks[0];
-	char condition[512];
+	bool data = batch->tasks[0].stage == STAGE_DATA;
+	StrBuf condition;
 	CopyTake take;
 
-	if (first->bytes_estimated >= TAKE_SMALL_BYTES || first->table_oid == 0)
+	if (last < STAGE_INDEX)
 		return TAKE_TASK;
-	if (first->stage == STAGE_DATA && first->kind == TASK_PART)
-	{
-		StrBuf sql;
-
-		strbuf_init(&sql);
-		/* SKIP LOCKED does not skip what we have locked ourselves */
-		strbuf_printf(&sql,
-		              "stage = %d AND kind = 'part' AND bytes_estimated < %d AND part_id <> "
-		              "%" PRId64 "%s%s%s",
-		              STAGE_DATA, TAKE_SMALL_BYTES, first->id,
-		              avoid[0] ? " AND table_oid NOT IN (" : "", avoid, avoid[0] ? ")" : "");
-		take = take_where(target, job, sql.data, LARGEST_FIRST, SMALL_BATCH - 1, arena, batch, err);
-		strbuf_free(&sql);
-	}
-	else if (first->stage == STAGE_INDEX)
-	{
-		/* of one table only: each of them locks it, and two workers must not cross */
-		snprintf(condition, sizeof(condition),
-		         "stage = %d AND table_oid = %" PRIu32 " AND part_id <> %" PRId64, STAGE_INDEX,
-		         first->table_oid, first->id);
-		take = take_where(target, job, condition, "part_id", TAKE_BATCH_MAX, arena, batch, err);
-	}
-	else
-		return TAKE_TASK;
+	strbuf_init(&condition);
+	strbuf_puts(&condition, data && last >= STAGE_ANALYZE ? "stage IN (4, 9)" : "stage = 4");
+	strbuf_puts(&condition, " AND table_oid IN (");
+	for (int i = 0; i < batch->count; i++)
+		strbuf_printf(&condition, "%s%" PRIu32, i > 0 ? "," : "", batch->tasks[i].table_oid);
+	strbuf_puts(&condition, ") AND part_id NOT IN (");
+	for (int i = 0; i < batch->count; i++)
+		strbuf_printf(&condition, "%s%" PRId64, i > 0 ? "," : "", batch->tasks[i].id);
+	strbuf_puts(&condition, ") AND (SELECT 1 FROM dts.target_part d WHERE d.slot_name = $1 AND "
+	                        "d.table_oid = t.table_oid AND d.state = 'todo' AND d.stage < 4 AND "
+	                        "d.part_id NOT IN (");
+	for (int i = 0; i < batch->count; i++)
+		strbuf_printf(&condition, "%s%" PRId64, i > 0 ? "," : "", batch->tasks[i].id);
+	strbuf_puts(&condition, ") LIMIT 1) IS NULL");
+	take = take_where(target, job, condition.data, "stage, part_id", TAKE_BATCH_MAX, arena, batch,
+	                  err);
+	strbuf_free(&condition);
 	return take == TAKE_FAILED ? TAKE_FAILED : TAKE_TASK;
 }
 
@@ -180,54 +180,113 @@ nothing_taken(PgSession *target, const Job *job, Error *err)
 	return take;
 }
 
+/* The next part behind `from`; or, when small, as many small tables as share a transaction. */
 static CopyTake
-take_stage(PgSession *target, const Job *job, CopyStage stage, const char *avoid, Arena *arena,
-           CopyBatch *batch, Error *err)
+take_parts(PgSession *target, const Job *job, const char *avoid, const CopyTakeFrom *from,
+           bool small, Arena *arena, CopyBatch *batch, Error *err)
 {
 	StrBuf condition;
 	CopyTake take;
 
 	strbuf_init(&condition);
-	if (stage_is_serial[stage])
-		strbuf_printf(&condition,
-		              "part_id = (SELECT part_id FROM dts.target_part m WHERE m.slot_name = $1 "
-		              "AND m.state = 'todo' AND m.stage = %d ORDER BY stage, part_id LIMIT 1)",
-		              (int) stage);
+	strbuf_printf(&condition, "stage = %d AND part_id > %" PRId64, STAGE_DATA, from->part_id);
+	if (small)
+		strbuf_printf(&condition, " AND kind = 'part' AND bytes_estimated < %d", COPY_SMALL_BYTES);
 	else
-	{
-		strbuf_printf(&condition, "stage = %d", (int) stage);
-		if (stage == STAGE_DATA)
-			strbuf_puts(&condition, " AND " IS_FREE_PART);
-		if (stage == STAGE_DATA && avoid[0] != '\0')
-			strbuf_printf(&condition, " AND table_oid NOT IN (%s)", avoid);
-	}
-	take = take_where(target, job, condition.data, LARGEST_FIRST, 1, arena, batch, err);
+		strbuf_puts(&condition, " AND " IS_FREE_PART);
+	if (avoid[0] != '\0')
+		strbuf_printf(&condition, " AND table_oid NOT IN (%s)", avoid);
+	/* the planner of the load has put the largest first */
+	take = take_where(target, job, condition.data, "part_id",
+	                  small ? SMALL_BATCH - batch->count : 1, arena, batch, err);
 	strbuf_free(&condition);
 	return take;
 }
 
-CopyTake
-copy_take_next(PgSession *target, const Job *job, CopyStage last, const char *avoid, Arena *arena,
-               CopyBatch *batch, Error *err)
+static bool
+is_small_part(const CopyTask *task)
+{
+	return task->kind == TASK_PART && task->bytes_estimated < COPY_SMALL_BYTES;
+}
+
+static CopyTake
+take_data(PgSession *target, const Job *job, const char *avoid, CopyTakeFrom *from, Arena *arena,
+          CopyBatch *batch, Error *err)
+{
+	CopyTake take = TAKE_BUSY;
+
+	if (from->small)
+		take = take_parts(target, job, avoid, from, true, arena, batch, err);
+	if (take == TAKE_BUSY)
+	{
+		take = take_parts(target, job, avoid, from, false, arena, batch, err);
+		from->small = take == TAKE_TASK && is_small_part(&batch->tasks[0]);
+		if (from->small)
+		{
+			from->part_id = batch->tasks[0].id;
+			if (take_parts(target, job, avoid, from, true, arena, batch, err) == TAKE_FAILED)
+				take = TAKE_FAILED;
+		}
+	}
+	if (take == TAKE_TASK)
+		from->part_id = batch->tasks[batch->count - 1].id;
+	return take;
+}
+
+static CopyTake
+take_stage(PgSession *target, const Job *job, CopyStage stage, const char *avoid,
+           CopyTakeFrom *from, Arena *arena, CopyBatch *batch, Error *err)
+{
+	char condition[512];
+	CopyTake take;
+
+	if (stage == STAGE_DATA)
+		return take_data(target, job, avoid, from, arena, batch, err);
+	if (stage_is_serial[stage])
+		snprintf(condition, sizeof(condition),
+		         "part_id = (SELECT part_id FROM dts.target_part m WHERE m.slot_name = $1 "
+		         "AND m.state = 'todo' AND m.stage = %d ORDER BY stage, part_id LIMIT 1)",
+		         (int) stage);
+	else
+		snprintf(condition, sizeof(condition), "stage = %d", (int) stage);
+	take = take_where(target, job, condition, LARGEST_FIRST, 1, arena, batch, err);
+	/* foreign keys lock two tables each: workers that hold several would cross */
+	if (take != TAKE_TASK || batch->tasks[0].bytes_estimated >= COPY_SMALL_BYTES ||
+	    (stage != STAGE_INDEX && stage != STAGE_ANALYZE))
+		return take;
+	snprintf(condition, sizeof(condition),
+	         "stage = %d AND bytes_estimated < %d AND part_id > %" PRId64, (int) stage,
+	         COPY_SMALL_BYTES, batch->tasks[0].id);
+	take = take_where(target, job, condition, LARGEST_FIRST, SMALL_BATCH - 1, arena, batch, err);
+	return take == TAKE_FAILED ? TAKE_FAILED : TAKE_TASK;
+}
+
+/* The first stage that has tasks left; STAGE_COUNT: none has. */
+static bool
+find_stage(PgSession *target, const Job *job, CopyStage *stage, Error *err)
 {
 	const char *params[] = {job->slot_name};
-	CopyTake take = TAKE_BUSY;
-	const char *follows = last < STAGE_ANALYZE ? index_ready : ready;
-	char large[sizeof(ready) + 64];
-	CopyStage stage;
-	bool some;
 	PgRows *rows = pg_session_query(target, err,
 	                                "SELECT stage FROM dts.target_part WHERE slot_name = $1 AND "
-	                                "state = 'todo' ORDER BY stage LIMIT 1",
+	                                "state = 'todo' ORDER BY stage, part_id LIMIT 1",
 	                                1, params);
 
-	batch->count = batch->marked = 0;
 	if (rows == NULL)
-		return TAKE_FAILED;
-	stage = pg_rows_count(rows) == 0 ? STAGE_COUNT : (CopyStage) pg_rows_int(rows, 0, 0);
+		return false;
+	*stage = pg_rows_count(rows) == 0 ? STAGE_COUNT : (CopyStage) pg_rows_int(rows, 0, 0);
 	pg_rows_free(rows);
-	if (stage > last)
-		return TAKE_NONE;
+	return true;
+}
+
+static CopyTake
+take_some(PgSession *target, const Job *job, CopyStage last, const char *avoid, CopyTakeFrom *from,
+          Arena *arena, CopyBatch *batch, Error *err)
+{
+	const char *follows = last < STAGE_ANALYZE ? index_ready : ready;
+	CopyStage stage = from->stage;
+	char large[sizeof(ready) + 64];
+	CopyTake take = TAKE_BUSY;
+	bool some;
 
 	/* before the data nothing is ready */
 	some = stage >= STAGE_DATA && stage < STAGE_ANALYZE && last >= STAGE_INDEX;
@@ -237,16 +296,45 @@ copy_take_next(PgSession *target, const Job *job, CopyStage last, const char *av
 		take = take_where(target, job, large, LARGEST_FIRST, 1, arena, batch, err);
 	}
 	if (take == TAKE_BUSY)
-		take = take_stage(target, job, stage, avoid, arena, batch, err);
+		take = take_stage(target, job, stage, avoid, from, arena, batch, err);
+	if (take == TAKE_BUSY && from->part_id > 0)
+		return TAKE_BUSY; /* from the start */
 	if (take == TAKE_BUSY && some)
 		take = take_where(target, job, follows, LARGEST_FIRST, 1, arena, batch, err);
 	if (take == TAKE_BUSY && stage == STAGE_DATA)
 		return nothing_taken(target, job, err);
-	return take == TAKE_TASK ? complete_batch(target, job, avoid, arena, batch, err) : take;
+	return take;
 }
 
-static bool
-mark_done(PgSession *target, const Job *job, CopyBatch *batch, Error *err)
+CopyTake
+copy_take_next(PgSession *target, const Job *job, CopyStage last, const char *avoid,
+               CopyTakeFrom *from, Arena *arena, CopyBatch *batch, Error *err)
+{
+	CopyTake take = TAKE_BUSY;
+
+	batch->count = 0;
+	/* amid the data there is no need to ask where we are */
+	if (from->stage == STAGE_DATA && from->part_id > 0)
+		take = take_some(target, job, last, avoid, from, arena, batch, err);
+	if (take == TAKE_BUSY)
+	{
+		memset(from, 0, sizeof(*from));
+		if (!find_stage(target, job, &from->stage, err))
+			return TAKE_FAILED;
+		if (from->stage > last)
+			return TAKE_NONE;
+		take = take_some(target, job, last, avoid, from, arena, batch, err);
+	}
+	if (take != TAKE_TASK || batch->tasks[0].bytes_estimated >= COPY_SMALL_BYTES ||
+	    batch->tasks[0].table_oid == 0)
+		return take;
+	if (batch->tasks[0].stage == STAGE_INDEX || is_small_part(&batch->tasks[0]))
+		return complete_tables(target, job, last, arena, batch, err);
+	return TAKE_TASK;
+}
+
+bool
+copy_take_mark(PgSession *target, const Job *job, const CopyBatch *batch, Error *err)
 {
 	const char *params[] = {job->slot_name};
 	StrBuf sql;
@@ -255,47 +343,13 @@ mark_done(PgSession *target, const Job *job, CopyBatch *batch, Error *err)
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "UPDATE dts.target_part t SET state = 'done', rows_done = v.rows, "
 	                  "bytes_done = v.bytes FROM (VALUES ");
-	for (int i = batch->marked; i < batch->count; i++)
+	for (int i = 0; i < batch->count; i++)
 		strbuf_printf(&sql, "%s(%" PRId64 "::bigint, %" PRId64 "::bigint, %" PRId64 "::bigint)",
-		              i > batch->marked ? ", " : "", batch->tasks[i].id, batch->rows[i],
-		              batch->bytes[i]);
+		              i > 0 ? ", " : "", batch->tasks[i].id, batch->rows[i], batch->bytes[i]);
 	strbuf_puts(&sql, ") v(id, rows, bytes) WHERE t.slot_name = $1 AND t.part_id = v.id");
 	ok = pg_session_exec(target, err, sql.data, 1, params);
 	strbuf_free(&sql);
 	return ok;
-}
-
-bool
-copy_take_mark(PgSession *target, const Job *job, CopyStage last, Arena *arena, CopyBatch *batch,
-               Error *err)
-{
-	int from = batch->marked;
-	int to = batch->count;
-	StrBuf condition;
-	int n = 0;
-	CopyTake take = TAKE_BUSY;
-
-	if (!mark_done(target, job, batch, err))
-		return false;
-	batch->marked = to;
-	if (last < STAGE_INDEX)
-		return true;
-	strbuf_init(&condition);
-	strbuf_puts(&condition, "table_oid IN (");
-	for (int i = from; i < to; i++)
-	{
-		const CopyTask *t = &batch->tasks[i];
-
-		if ((t->stage == STAGE_DATA || t->stage == STAGE_INDEX) && t->table_oid != 0 &&
-		    t->bytes_estimated < TAKE_SMALL_BYTES)
-			strbuf_printf(&condition, "%s%" PRIu32, n++ > 0 ? "," : "", t->table_oid);
-	}
-	strbuf_printf(&condition, ") AND %s", last < STAGE_ANALYZE ? index_ready : ready);
-	if (n > 0)
-		take = take_where(target, job, condition.data, "stage, part_id", TAKE_BATCH_MAX, arena,
-		                  batch, err);
-	strbuf_free(&condition);
-	return take != TAKE_FAILED;
 }
 
 bool

@@ -12,22 +12,30 @@
 
 #include "copy_queue.h"
 
-#define TAKE_BATCH_MAX 96
-
-/* A table this small shares its transaction with others. */
-#define TAKE_SMALL_BYTES (1024 * 1024)
+#define TAKE_BATCH_MAX 256
 
 /* The indexes of a table this large are not left for later. */
 #define TAKE_LARGE_BYTES (32 * 1024 * 1024)
 
+/* Tasks of one transaction, in the order in which they are to be done. */
 typedef struct CopyBatch
 {
 	CopyTask tasks[TAKE_BATCH_MAX];
 	int64_t rows[TAKE_BATCH_MAX];
 	int64_t bytes[TAKE_BATCH_MAX];
 	int count;
-	int marked; /* of them are recorded as done, in this transaction */
 } CopyBatch;
+
+/*
+ * How far a worker has come, so that it need not pass over what is done each time; {0} at first.
+ * What lies before it and has become free again is found when there is nothing else.
+ */
+typedef struct CopyTakeFrom
+{
+	CopyStage stage;
+	int64_t part_id; /* of the stage DATA; those up to it are done, in hand or held back */
+	bool small;      /* the last ones were small tables */
+} CopyTakeFrom;
 
 typedef enum CopyTake
 {
@@ -42,14 +50,11 @@ typedef enum CopyTake
  * rows must wait, as "1,2", or "".  The tasks' texts live in the arena.
  */
 CopyTake copy_take_next(PgSession *target, const Job *job, CopyStage last, const char *avoid,
-                        Arena *arena, CopyBatch *batch, Error *err) must_check;
+                        CopyTakeFrom *from, Arena *arena, CopyBatch *batch, Error *err) must_check;
 
-/*
- * Marks what the batch holds, with its rows and bytes, and adds what it makes possible: indexes and
- * statistics of small tables that have become whole by it.
- */
-bool copy_take_mark(PgSession *target, const Job *job, CopyStage last, Arena *arena,
-                    CopyBatch *batch, Error *err) must_check;
+/* Marks what the batch holds as done, with its rows and bytes. */
+bool
+copy_take_mark(PgSession *target, const Job *job, const CopyBatch *batch, Error *err) must_check;
 
 /*
  * The table is no longer what the snapshot shows: nobody takes its parts any more, and the load

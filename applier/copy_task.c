@@ -145,6 +145,7 @@ run_part(const CopyTaskRun *run, const CopyTask *task, int64_t *rows, int64_t *b
 	CopyPart part = {.task = task,
 	                 .merge = task->kind == TASK_MERGE,
 	                 .target_sql = task->target_sql,
+	                 .pace = run->pace,
 	                 .deaf = run->deaf,
 	                 .progress = run->progress,
 	                 .arg = run->arg};
@@ -241,7 +242,8 @@ copy_task_run(const CopyTaskRun *run, const CopyTask *task, int64_t *rows, int64
 		case TASK_LARGE:
 			source = run->source(run->arg, end, err);
 			return source != NULL &&
-			       copy_large_run(task, run->job, source, run->target, rows, bytes, err) &&
+			       copy_large_run(task, run->job, source, run->target, run->pace, rows, bytes,
+			                      err) &&
 			       run_grants(run, task, err);
 		case TASK_SEQUENCES:
 			source = run->source(run->arg, NULL, err);

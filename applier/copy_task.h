@@ -13,7 +13,8 @@ typedef struct CopyTaskRun
 	const Job *job;
 	PgSession *target;
 	Arena *arena; /* for what is needed until the task's end */
-	bool deaf;    /* as CopyPart's */
+	CopyPace *pace;
+	bool deaf; /* as CopyPart's */
 	/* a session on the source that stands in a transaction on the snapshot; NULL: err, *end */
 	PgSession *(*source)(void *arg, CopyPartEnd *end, Error *err);
 	void (*progress)(void *arg, int64_t rows, int64_t bytes);

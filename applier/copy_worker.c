@@ -50,11 +50,13 @@ typedef struct CopyWorker
 	PgSession *source; /* opened when first needed */
 	bool source_begun; /* stands in a transaction on the snapshot */
 	PgSession *target;
-	Arena *arena;         /* of the batch in hand */
-	CopyBatch *batch;     /* in hand */
+	Arena *arena;     /* of the batch in hand */
+	CopyBatch *batch; /* in hand */
+	CopyTakeFrom from;
 	const CopyTask *task; /* of it; NULL: none */
 	int64_t rows;         /* of the task in hand */
 	int64_t bytes;
+	CopyPace pace;
 	CopyPartEnd end; /* how the last task failed */
 	Avoided avoided[AVOID_MAX];
 	int idle_ms; /* how long it last waited for others */
@@ -166,6 +168,12 @@ open_target(CopyWorker *cw, Error *err)
 	return true;
 }
 
+static void
+before_query(void *arg)
+{
+	copy_pace_query(arg);
+}
+
 static bool
 open_source(CopyWorker *cw, Error *err)
 {
@@ -180,6 +188,7 @@ open_source(CopyWorker *cw, Error *err)
 		error_context(err, "connecting to the source");
 		return false;
 	}
+	pg_session_set_gate(cw->source, before_query, &cw->pace);
 	/* whoever has a table locked may have it for hours: others are copied meanwhile */
 	if (!pg_session_exec(cw->source, err, "SET lock_timeout = '1s'", 0, NULL))
 		return false;
@@ -299,7 +308,6 @@ wait_for_others(CopyWorker *cw, int wait_ms)
 	}
 }
 
-/* Does what is in the batch and not yet done. */
 static bool
 run_batch(CopyWorker *cw, Error *err)
 {
@@ -307,16 +315,19 @@ run_batch(CopyWorker *cw, Error *err)
 	const CopyTaskRun run = {.job = cw->options->job,
 	                         .target = cw->target,
 	                         .arena = cw->arena,
+	                         .pace = &cw->pace,
 	                         .deaf = cw->deaf,
 	                         .source = source_for,
 	                         .progress = tell_progress,
 	                         .note = tell_note,
 	                         .arg = cw};
 
-	for (int i = b->marked; i < b->count; i++)
+	for (int i = 0; i < b->count; i++)
 	{
 		cw->task = &b->tasks[i];
 		cw->rows = cw->bytes = 0;
+		if (cw->task->stage != STAGE_DATA)
+			end_source(cw); /* its locks are not needed for what follows */
 		if (!copy_task_run(&run, cw->task, &cw->rows, &cw->bytes, &cw->end, err))
 		{
 			if (cw->task->table[0] != '\0')
@@ -337,19 +348,16 @@ static CopyTake
 do_batch(CopyWorker *cw, const char *avoid, Error *err)
 {
 	const CopyWorkerOptions *o = cw->options;
-	CopyTake take = copy_take_next(cw->target, o->job, o->last, avoid, cw->arena, cw->batch, err);
+	CopyTake take =
+	    copy_take_next(cw->target, o->job, o->last, avoid, &cw->from, cw->arena, cw->batch, err);
 	bool data;
 
 	if (take != TAKE_TASK)
 		return take;
 	data = cw->batch->tasks[0].stage == STAGE_DATA;
-	while (cw->batch->marked < cw->batch->count)
-	{
-		if (!run_batch(cw, err) ||
-		    !copy_take_mark(cw->target, o->job, o->last, cw->arena, cw->batch, err))
-			return TAKE_FAILED;
-		end_source(cw); /* its locks are not needed for what may follow */
-	}
+	if (!run_batch(cw, err) || !copy_take_mark(cw->target, o->job, cw->batch, err))
+		return TAKE_FAILED;
+	end_source(cw);
 	if (data)
 		FAULT_POINT("part.before_commit");
 	if (!copy_queue_commit(cw->target, err))
@@ -456,6 +464,7 @@ copy_worker_main(const CopyWorkerOptions *options)
 
 	cw.arena = arena_create(64 * 1024);
 	cw.batch = xcalloc(1, sizeof(*cw.batch));
+	copy_pace_init(&cw.pace, options->throttle);
 	ok = open_target(&cw, &failed.error);
 	if (!ok)
 		error_context(&failed.error, "connecting to the target");

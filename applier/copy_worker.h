@@ -10,6 +10,7 @@
 #include "copy_queue.h"
 #include "error.h"
 #include "job.h"
+#include "throttle.h"
 
 /* What a copy worker tells the process that started it, through a pipe of its own. */
 typedef enum CopyMessageKind
@@ -47,6 +48,7 @@ typedef struct CopyWorkerOptions
 	const char *snapshot; /* "" when no data are to be copied */
 	CopyStage last;       /* stages beyond it are left alone */
 	int workers;          /* that share the target's memory */
+	Throttle *throttle;   /* of the phase, shared by all */
 	int pipe;             /* to the parent, and back: a byte when others have finished a task */
 } CopyWorkerOptions;
 

@@ -8,7 +8,9 @@
 #include "ends.h"
 
 #include "fault.h"
+#include "log.h"
 #include "pg_session.h"
+#include "source_heartbeat.h"
 #include "source_slot.h"
 #include "target_pg_fence.h"
 
@@ -25,6 +27,40 @@ open_target(const Job *job, Error *err)
 	return target;
 }
 
+/* A source where this role may make no table does without the heartbeat. */
+static bool
+prepare_heartbeat(const Job *job, PgSession *source, Error *err)
+{
+	if (job->options.heartbeat_seconds == 0 || source_heartbeat_create(source, job->slot_name, err))
+		return true;
+	if (sqlstate_is_transient(err->sqlstate))
+		return false;
+	log_error(LOG_WARNING, "the job does without a heartbeat", err);
+	return true;
+}
+
+/* What the job has on the source before its slot. */
+static bool
+prepare_source(const Job *job, Error *err)
+{
+	PgSession *source;
+	bool ok;
+
+	if (!job->options.phases[PHASE_INCREMENTAL])
+		return true;
+	source = pg_session_open(job->source_conninfo, PG_SESSION_SOURCE, job->slot_name, NULL, err);
+	if (source == NULL)
+	{
+		error_context(err, "connecting to the source");
+		return false;
+	}
+	ok = prepare_heartbeat(job, source, err);
+	if (ok)
+		FAULT_POINT("start.source_prepared");
+	pg_session_close(source);
+	return ok;
+}
+
 bool
 ends_prepare(const Job *job, void *arg, json_t *result, Error *err)
 {
@@ -39,7 +75,7 @@ ends_prepare(const Job *job, void *arg, json_t *result, Error *err)
 	if (ok)
 		FAULT_POINT("start.bookkeeping_done");
 	pg_session_close(target);
-	return ok;
+	return ok && prepare_source(job, err);
 }
 
 bool
@@ -64,6 +100,8 @@ ends_take_over(const Job *job, void *arg, json_t *result, Error *err)
 		error_context(err, "%s",
 		              source == NULL ? "connecting to the source"
 		                             : "ending the slot's earlier walsender");
+	else if (job->options.phases[PHASE_INCREMENTAL])
+		ok = prepare_heartbeat(job, source, err);
 	pg_session_close(source);
 	return ok;
 }

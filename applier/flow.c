@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../decoder/wire.h"
 #include "fault.h"
 
 /* Events taken in one step, so that orders and the source's timeout are looked at in between. */
@@ -73,18 +74,39 @@ is_marker(const Flow *flow, const Change *change, int64_t *marker)
 	return true;
 }
 
+/* A beat that this session has sent. */
+static bool
+is_beat(const Flow *flow, const Change *change, int64_t *beat)
+{
+	char number[24];
+
+	if (flow->beats == NULL || strcmp(change->prefix, DTS_HEARTBEAT_PREFIX) != 0 ||
+	    change->content_len >= sizeof(number))
+		return false;
+	memcpy(number, change->content, change->content_len);
+	number[change->content_len] = '\0';
+	*beat = strtoll(number, NULL, 10);
+	return latency_is_ours(flow->beats, *beat);
+}
+
 static TargetResult
 take_message(Flow *flow, const Change *change, Error *err)
 {
-	int64_t marker;
+	int64_t number;
+	bool marker;
 	TargetResult result;
 
-	if (flow->batch.skipping || !is_marker(flow, change, &marker))
+	if (flow->batch.skipping)
+		return TARGET_OK;
+	marker = is_marker(flow, change, &number);
+	if (!marker && !is_beat(flow, change, &number))
 		return TARGET_OK;
 	/* nothing to apply, but its position is to be stored like that of any change */
 	result = open_batch(flow, err);
-	if (result == TARGET_OK)
-		progress_marker(&flow->progress, marker, flow->batch.header.end);
+	if (result == TARGET_OK && marker)
+		progress_marker(&flow->progress, number, flow->batch.header.end);
+	else if (result == TARGET_OK)
+		progress_beat(&flow->progress, number, flow->batch.header.end);
 	return result;
 }
 
@@ -138,6 +160,7 @@ take_event(Flow *flow, Error *err)
 			break;
 		case SOURCE_KEEPALIVE:
 			ok = batch_keepalive(&flow->batch, event->wal_end, err);
+			flow->asked = flow->asked || event->reply_wanted;
 			break;
 	}
 	flow->source_failed = !ok;
@@ -190,6 +213,47 @@ move_tables(Flow *flow, Error *err)
 	return result;
 }
 
+/*
+ * Whether the job's limits keep the flow from taking another event.  Not when it is to finish: then what is
+ * begun ends as fast as can be.
+ */
+static bool
+throttled(Flow *flow, int64_t now_us)
+{
+	flow->throttled_us = 0;
+	if (flow->throttle == NULL || flow->finishing)
+		return false;
+	flow->throttled_us = throttle_wait_us(flow->throttle, now_us);
+	flow->slowed = flow->slowed || flow->throttled_us > 0;
+	return flow->throttled_us > 0;
+}
+
+/*
+ * What is whole goes out before the next wait for a limit: a batch that fills at the rate of the limit would take
+ * as long as it likes.
+ */
+static void
+send_what_is_whole(Flow *flow)
+{
+	if (!flow->slowed || flow->batch.in_transaction ||
+	    flow->status.batches_in_flight >= FLOW_BATCHES_EAGER)
+		return;
+	flow->slowed = false;
+	batch_idle(&flow->batch);
+}
+
+static void
+charge(Flow *flow, int64_t now_us)
+{
+	const SourceEvent *event = &flow->event;
+
+	if (flow->throttle == NULL)
+		return;
+	throttle_take(flow->throttle, THROTTLE_BYTES, (int64_t) event->bytes, now_us);
+	if (event->kind == SOURCE_CHANGE && event->change->kind != CHANGE_MESSAGE)
+		throttle_take(flow->throttle, THROTTLE_ROWS, 1, now_us);
+}
+
 /* Whether the flow takes another event now. */
 static bool
 wants_event(const Flow *flow)
@@ -202,7 +266,7 @@ wants_event(const Flow *flow)
 }
 
 static bool
-take_events(Flow *flow, Error *err)
+take_events(Flow *flow, int64_t now_us, Error *err)
 {
 	TargetResult result = TARGET_OK;
 
@@ -215,7 +279,7 @@ take_events(Flow *flow, Error *err)
 		flow->blocked = true;
 		return result == TARGET_WAIT;
 	}
-	for (int i = 0; i < EVENTS_MAX && wants_event(flow); i++)
+	for (int i = 0; i < EVENTS_MAX && wants_event(flow) && !throttled(flow, now_us); i++)
 	{
 		if (flow->batch.due)
 			result = commit_batch(flow, err);
@@ -239,9 +303,14 @@ take_events(Flow *flow, Error *err)
 			return false;
 		flow->blocked = result == TARGET_WAIT;
 		if (result == TARGET_OK)
+		{
+			charge(flow, now_us);
 			flow->has_event = false;
+			send_what_is_whole(flow);
+		}
 		result = TARGET_OK;
 	}
+	send_what_is_whole(flow);
 	if (flow->finishing)
 		batch_idle(&flow->batch);
 	if (!flow->batch.due)
@@ -264,9 +333,9 @@ static bool
 store_idle(Flow *flow, int64_t now_us, Error *err)
 {
 	const TargetPosition position = {flow->batch.idle, 0};
-	const IdleHaste haste = flow->finishing     ? IDLE_NOW
-	                        : flow->synchronous ? IDLE_SOON
-	                                            : IDLE_IN_TIME;
+	/* a source that shuts down waits until all it has sent is acknowledged */
+	const bool waited_for = flow->synchronous || flow->asked;
+	const IdleHaste haste = flow->finishing ? IDLE_NOW : waited_for ? IDLE_SOON : IDLE_IN_TIME;
 	TargetResult result;
 
 	if (flow->batch.open || flow->status.batches_in_flight > 0 ||
@@ -280,6 +349,7 @@ store_idle(Flow *flow, int64_t now_us, Error *err)
 		return result == TARGET_WAIT;
 	progress_idle_stored(&flow->progress, now_us);
 	flow->idle_sent = true;
+	flow->asked = false;
 	return true;
 }
 
@@ -317,7 +387,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	answers = flow->status.answers;
-	if (!take_events(flow, err) || !flow->target->ops->pump(flow->target, err))
+	if (!take_events(flow, now_us, err) || !flow->target->ops->pump(flow->target, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	if (!acknowledge(flow, now_us, err) || !store_idle(flow, now_us, err))

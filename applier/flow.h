@@ -14,10 +14,12 @@
 
 #include "batch.h"
 #include "error.h"
+#include "latency.h"
 #include "progress.h"
 #include "source.h"
 #include "table_join.h"
 #include "target.h"
+#include "throttle.h"
 
 #define FLOW_MARKER_PREFIX "dts.marker"
 
@@ -29,6 +31,7 @@ typedef struct Flow
 	ChangeSource *source; /* borrowed */
 	Target *target;       /* borrowed */
 	TableJoin *tables;    /* borrowed; NULL: every table is simply part of the stream */
+	const Latency *beats; /* borrowed; NULL: there are no beats */
 	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
 	Batch batch;
 	Progress progress;
@@ -41,9 +44,13 @@ typedef struct Flow
 	bool again;       /* answers came in after they were asked for: do not wait */
 	bool idle_sent;   /* the commit in flight is one of idle progress */
 	bool finishing;   /* take no new transaction */
+	bool asked;       /* the source waits for an answer since its last keepalive */
 	bool synchronous; /* commits on the source wait for us, also those that carry nothing for us */
 	bool paused;      /* for the owner to set: take no event, only move tables */
-	bool source_failed; /* an error was the source's, not the target's */
+	Throttle *throttle;   /* borrowed; NULL: none */
+	bool slowed;          /* there was such a wait since the last batch */
+	int64_t throttled_us; /* nothing more is to be taken for so long */
+	bool source_failed;   /* an error was the source's, not the target's */
 } Flow;
 
 void flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,

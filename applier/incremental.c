@@ -19,6 +19,7 @@
 #include "decoder_options.h"
 #include "flow.h"
 #include "pg_session.h"
+#include "source_heartbeat.h"
 #include "source_slot.h"
 #include "source_stream.h"
 #include "table_load.h"
@@ -33,6 +34,7 @@
 #define DRAIN_US           (10 * 1000000LL) /* for what was committed to be answered */
 #define EVENT_EVERY_US     (10 * 1000000LL)
 #define LOOK_EVERY_US      (2 * 1000000LL)
+#define THROTTLE_NAP_US    20000
 #define PROTOCOL_RETRIES   3
 #define TOKEN_BYTES        16
 #define STREAMING_SINCE_PG 140000
@@ -45,6 +47,7 @@ typedef struct Incremental
 	ChangeSource *source;
 	PgSession *marker_session; /* on the source */
 	char marker[SOURCE_NAME_SIZE + 2 * TOKEN_BYTES + 3];
+	SourceHeartbeat heartbeat; /* in the same session */
 	Flow flow;
 	TableJoin *join;
 	TableLoad *load; /* the phase's */
@@ -163,6 +166,22 @@ resize(Incremental *inc)
 }
 
 static bool
+begin_heartbeat(Incremental *inc, Error *err)
+{
+	int64_t base;
+
+	if (getrandom(&base, sizeof(base), 0) != (ssize_t) sizeof(base))
+	{
+		error_set(err, ERR_INTERNAL, "could not get random bytes");
+		return false;
+	}
+	source_heartbeat_init(&inc->heartbeat, inc->marker_session, inc->job->slot_name,
+	                      inc->job->options.heartbeat_seconds, base & (INT64_MAX >> 2),
+	                      worker_now_us(inc->w));
+	return true;
+}
+
+static bool
 open_sessions(Incremental *inc, bool *at_source, Error *err)
 {
 	const char *rows = getenv("DTS_APPLY_BATCH_ROWS"); /* for tests, which have few */
@@ -174,6 +193,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
 	    .lanes = apply_workers(inc),
 	    .lane_rows = rows ? limits.rows / 2 : 0,
+	    .map = inc->job->options.map,
 	};
 	TableJoinOptions join = {.slot_name = inc->job->slot_name, .work_dir = work_dir()};
 	TargetPgStored stored;
@@ -200,13 +220,16 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	inc->marker_session = pg_session_open(inc->job->source_conninfo, PG_SESSION_SOURCE,
 	                                      inc->job->slot_name, NULL, err);
 	if (inc->marker_session == NULL ||
-	    !pg_session_exec(inc->marker_session, err, "SET statement_timeout = 2500", 0, NULL) ||
-	    !make_marker_token(inc, err) || !verify_slot(inc, &stored, err) ||
-	    !open_source(inc, start, err))
+	    !pg_session_exec(inc->marker_session, err,
+	                     "SET statement_timeout = 2500; SET lock_timeout = 500", 0, NULL) ||
+	    !make_marker_token(inc, err) || !begin_heartbeat(inc, err) ||
+	    !verify_slot(inc, &stored, err) || !open_source(inc, start, err))
 		return false;
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
+	inc->flow.throttle = worker_throttle(inc->w, PHASE_INCREMENTAL);
+	inc->flow.beats = &inc->heartbeat.latency;
 	return true;
 }
 
@@ -236,7 +259,8 @@ serve_markers(Incremental *inc, Error *err)
 	if (!worker_marker_wanted(inc->w, &marker))
 		return true;
 	snprintf(content, sizeof(content), "%s%" PRId64, inc->marker, marker);
-	if (pg_session_exec(inc->marker_session, err,
+	if (source_heartbeat_settle(&inc->heartbeat, worker_now_us(inc->w), err) &&
+	    pg_session_exec(inc->marker_session, err,
 	                    "SELECT pg_catalog.pg_logical_emit_message(true, $1, $2)", 2, params))
 		return true;
 	inc->flow.source_failed = true;
@@ -251,17 +275,18 @@ static bool
 watch_synchronous(Incremental *inc, int64_t now_us, Error *err)
 {
 	const char *params[] = {inc->job->slot_name};
-	PgRows *rows;
+	PgRows *rows = NULL;
 
 	if (now_us < inc->look_not_before_us ||
 	    inc->flow.batch.idle.value <= inc->flow.progress.stream.durable.value)
 		return true;
 	inc->look_not_before_us = now_us + LOOK_EVERY_US;
-	rows = pg_session_query(
-	    inc->marker_session, err,
-	    "SELECT pg_catalog.strpos(names, $1) > 0 OR pg_catalog.strpos(names, '*') > 0"
-	    " FROM pg_catalog.current_setting('synchronous_standby_names') AS names",
-	    1, params);
+	if (source_heartbeat_settle(&inc->heartbeat, now_us, err))
+		rows = pg_session_query(
+		    inc->marker_session, err,
+		    "SELECT pg_catalog.strpos(names, $1) > 0 OR pg_catalog.strpos(names, '*') > 0"
+		    " FROM pg_catalog.current_setting('synchronous_standby_names') AS names",
+		    1, params);
 	if (rows == NULL)
 	{
 		inc->flow.source_failed = true;
@@ -269,6 +294,44 @@ watch_synchronous(Incremental *inc, int64_t now_us, Error *err)
 	}
 	inc->flow.synchronous = pg_rows_bool(rows, 0, 0);
 	pg_rows_free(rows);
+	return true;
+}
+
+static int64_t
+clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Beats go out and come back; what goes wrong with them is told once. */
+static bool
+serve_heartbeat(Incremental *inc, int64_t now_us, Error *err)
+{
+	SourceHeartbeat *heartbeat = &inc->heartbeat;
+	const StreamProgress *progress = &inc->flow.progress.stream;
+	const HeartbeatNews news = {progress->received, progress->durable, progress->commit_time};
+	int64_t beat;
+
+	if (progress_beat_durable(&inc->flow.progress, &beat))
+		latency_durable(&heartbeat->latency, beat);
+	if (!source_heartbeat_step(heartbeat, &news, now_us, err))
+	{
+		inc->flow.source_failed = true;
+		return false;
+	}
+	if (!heartbeat->news)
+		return true;
+	heartbeat->news = false;
+	if (heartbeat->unable)
+		worker_event(inc->w, "warning", "heartbeat_failed",
+		             "the heartbeat cannot be written on the source, so that lag is known less "
+		             "well: %s",
+		             heartbeat->reason.message);
+	else
+		worker_event(inc->w, "info", "heartbeat", "the heartbeat is written again");
 	return true;
 }
 
@@ -280,6 +343,9 @@ report(Incremental *inc, int64_t now_us)
 	StreamStats *stats = worker_stream_stats(inc->w);
 
 	progress.caught_up = progress.caught_up && !table_load_busy(inc->load);
+	progress.source_end = source_lsn_max(progress.source_end, inc->heartbeat.wal_end);
+	progress.lag_us =
+	    latency_lag(&inc->heartbeat.latency, progress.caught_up, progress.commit_time, now_us);
 	worker_report_stream(inc->w, &progress);
 	stats->session = status->stats;
 	stats->bytes_spooled = (int64_t) inc->source->ops->held(inc->source);
@@ -295,35 +361,33 @@ report(Incremental *inc, int64_t now_us)
 	inc->report_not_before_us = now_us + EVENT_EVERY_US;
 }
 
-static int64_t
-clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Waits for what the flow needs next. */
 static WorkerOrder
 wait_for_work(Incremental *inc)
 {
 	const Flow *flow = &inc->flow;
-	struct pollfd fds[2 + TABLE_LOAD_FDS];
+	struct pollfd fds[3 + TABLE_LOAD_FDS];
 	int n = 0;
 	bool stopped = (flow->finishing || flow->paused) && !flow->batch.in_transaction;
-	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped);
+	bool throttled = flow->throttled_us > 0 && !flow->finishing;
+	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped || throttled);
 	int wait_ms = WAIT_MS;
 	StreamStats *stats = worker_stream_stats(inc->w);
 	WorkerOrder order;
 
 	if (flow->synchronous && flow->batch.idle.value > flow->progress.stream.durable.value)
 		wait_ms = PROGRESS_IDLE_SOON_US / 1000;
+	/* for tokens of a fiftieth of a second at least, so that not every row is a step of its own */
+	if (throttled && flow->throttled_us / 1000 < wait_ms)
+		wait_ms = flow->throttled_us < THROTTLE_NAP_US ? THROTTLE_NAP_US / 1000
+		                                               : (int) (flow->throttled_us / 1000);
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
 	                           .events = inc->target->ops->events(inc->target)};
-	/* while the target is full, what the source sends stays in the socket */
-	if (!flow->blocked && !stopped)
+	/* while nothing can be taken, what the source sends stays in the socket */
+	if (!flow->blocked && !stopped && !throttled)
 		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
+	if (inc->heartbeat.under_way)
+		fds[n++] = (struct pollfd){.fd = pg_session_socket(inc->marker_session), .events = POLLIN};
 	n += table_load_poll(inc->load, fds + n, &wait_ms);
 	if (waits)
 		stream_stats_worked(stats, clock_us());
@@ -331,6 +395,7 @@ wait_for_work(Incremental *inc)
 	if (waits)
 		stream_stats_waited(stats,
 		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET
+		                    : throttled                                         ? WAITS_FOR_THROTTLE
 		                                                                        : WAITS_FOR_SOURCE,
 		                    worker_now_us(inc->w));
 	return order;
@@ -444,6 +509,8 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		}
 		if (!inc->flow.finishing && !serve_tables(inc, end, &result, err))
 			return result;
+		if (!serve_heartbeat(inc, now_us, err))
+			return incremental_classify(err, inc->flow.source_failed);
 		report(inc, now_us);
 		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);

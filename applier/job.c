@@ -10,9 +10,12 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "object_map.h"
+
 #define WORKERS_MAX       64
 #define APPLY_WORKERS_MAX 8
 #define MINUTES_MAX       1440
+#define HEARTBEAT_MAX     3600
 #define OPTION_PATH_ERROR "option %s is not what this daemon understands"
 
 static bool
@@ -50,6 +53,79 @@ parse_phases(JobOptions *options, const json_t *root, Error *err)
 	return true;
 }
 
+/* A text member; absent or null leaves *text NULL. */
+static bool
+parse_text(Arena *arena, const json_t *object, const char *member, const char *path, char **text,
+           Error *err)
+{
+	const json_t *value = json_object_get(object, member);
+
+	if (value == NULL || json_is_null(value))
+		return true;
+	if (!json_is_string(value) || json_string_length(value) == 0)
+		return bad_option(err, arena_printf(arena, "%s.%s", path, member),
+		                  "It must be a text that is not empty.");
+	*text = arena_strdup(arena, json_string_value(value));
+	return true;
+}
+
+static bool
+parse_columns(Arena *arena, const json_t *columns, JobTable *table, const char *path, Error *err)
+{
+	if (columns == NULL || json_is_null(columns))
+		return true;
+	if (!json_is_array(columns) || json_array_size(columns) == 0)
+		return bad_option(err, path, "\"columns\" must be an array that is not empty.");
+	table->column_count = (int) json_array_size(columns);
+	table->columns = arena_zalloc(arena, sizeof(JobColumn) * (size_t) table->column_count);
+	for (int i = 0; i < table->column_count; i++)
+	{
+		const json_t *item = json_array_get(columns, (size_t) i);
+		const char *name = json_is_string(item) ? json_string_value(item)
+		                                        : json_string_value(json_object_get(item, "name"));
+		JobColumn *column = &table->columns[i];
+
+		if (name == NULL || name[0] == '\0')
+			return bad_option(err, path, "A column has no name.");
+		column->name = arena_strdup(arena, name);
+		if (!parse_text(arena, item, "rename", path, &column->rename, err) ||
+		    !parse_text(arena, item, "expr", path, &column->expr, err))
+			return false;
+	}
+	return true;
+}
+
+static bool
+parse_operations(const json_t *operations, JobTable *table, const char *path, Error *err)
+{
+#define OPERATION_NAME(sym, name) name,
+	static const char *const names[] = {JOB_OPERATIONS(OPERATION_NAME)};
+#undef OPERATION_NAME
+
+	table->operations = OPERATIONS_ALL;
+	if (operations == NULL || json_is_null(operations))
+		return true;
+	if (!json_is_array(operations))
+		return bad_option(err, path, "\"operations\" must be an array.");
+	table->operations = 0;
+	for (size_t i = 0; i < json_array_size(operations); i++)
+	{
+		const char *name = json_string_value(json_array_get(operations, i));
+		bool known = false;
+
+		for (int k = 0; name != NULL && k < JOB_OPERATION_COUNT; k++)
+		{
+			if (strcmp(name, names[k]) != 0)
+				continue;
+			table->operations |= OPERATION_BIT(k);
+			known = true;
+		}
+		if (!known)
+			return bad_option(err, path, "It names an unknown operation.");
+	}
+	return true;
+}
+
 static bool
 parse_tables(Arena *arena, const json_t *tables, JobObject *object, const char *path, Error *err)
 {
@@ -59,15 +135,23 @@ parse_tables(Arena *arena, const json_t *tables, JobObject *object, const char *
 		return bad_option(err, path, "\"tables\" must be an array.");
 	object->table_count = (int) json_array_size(tables);
 	object->tables = arena_zalloc(arena, sizeof(char *) * ((size_t) object->table_count + 1));
+	object->details = arena_zalloc(arena, sizeof(JobTable) * ((size_t) object->table_count + 1));
 	for (int i = 0; i < object->table_count; i++)
 	{
 		const json_t *item = json_array_get(tables, (size_t) i);
 		const char *name = json_is_string(item) ? json_string_value(item)
 		                                        : json_string_value(json_object_get(item, "name"));
+		const char *at = arena_printf(arena, "%s.tables[%d]", path, i);
+		JobTable *table = &object->details[i];
 
 		if (name == NULL || name[0] == '\0')
 			return bad_option(err, path, "A table has no name.");
 		object->tables[i] = arena_strdup(arena, name);
+		if (!parse_text(arena, item, "rename", at, &table->rename, err) ||
+		    !parse_text(arena, item, "where", at, &table->where, err) ||
+		    !parse_columns(arena, json_object_get(item, "columns"), table, at, err) ||
+		    !parse_operations(json_object_get(item, "operations"), table, at, err))
+			return false;
 	}
 	return true;
 }
@@ -96,7 +180,8 @@ parse_objects(Arena *arena, const json_t *root, const char *member, JobObject **
 		if (schema == NULL || schema[0] == '\0')
 			return bad_option(err, path, "It has no \"schema\".");
 		(*objects)[i].schema = arena_strdup(arena, schema);
-		if (!parse_tables(arena, json_object_get(item, "tables"), &(*objects)[i], path, err))
+		if (!parse_text(arena, item, "rename", path, &(*objects)[i].rename, err) ||
+		    !parse_tables(arena, json_object_get(item, "tables"), &(*objects)[i], path, err))
 			return false;
 	}
 	return true;
@@ -230,7 +315,9 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
 	                 &options->retry_connection_minutes, err) &&
 	       parse_int(retry, "other_minutes", "$.retry.other_minutes", 0, MINUTES_MAX,
-	                 &options->retry_other_minutes, err);
+	                 &options->retry_other_minutes, err) &&
+	       parse_int(root, "heartbeat_seconds", "$.heartbeat_seconds", 0, HEARTBEAT_MAX,
+	                 &options->heartbeat_seconds, err);
 }
 
 bool
@@ -243,10 +330,13 @@ job_options_parse(Job *job, const char *json, Error *err)
 	memset(&job->options, 0, sizeof(job->options));
 	job->options.retry_connection_minutes = 720;
 	job->options.retry_other_minutes = 10;
+	job->options.heartbeat_seconds = 10;
 	if (root == NULL)
 		return bad_option(err, "$", problem.text);
 	ok = parse_root(job, root, err);
 	json_decref(root);
+	if (ok)
+		job->options.map = object_map_create(job->arena, &job->options);
 	return ok;
 }
 

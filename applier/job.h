@@ -20,11 +20,49 @@ typedef enum SameNamePolicy
 	SAME_NAME_TRUNCATE, /* its rows are removed */
 } SameNamePolicy;
 
+/* X(symbol, name in the options): what the stream may do to a table */
+#define JOB_OPERATIONS(X)                                                                          \
+	X(INSERT, "insert")                                                                            \
+	X(UPDATE, "update")                                                                            \
+	X(DELETE, "delete")                                                                            \
+	X(TRUNCATE, "truncate")                                                                        \
+	X(DDL, "ddl")
+
+#define JOB_OPERATION_ENUM(sym, name) OPERATION_##sym,
+typedef enum JobOperation
+{
+	JOB_OPERATIONS(JOB_OPERATION_ENUM) JOB_OPERATION_COUNT
+} JobOperation;
+#undef JOB_OPERATION_ENUM
+
+#define OPERATION_BIT(operation) (1u << (operation))
+#define OPERATIONS_ALL           (OPERATION_BIT(JOB_OPERATION_COUNT) - 1)
+
+/* A column that a table of the options lists. */
+typedef struct JobColumn
+{
+	char *name;
+	char *rename; /* on the target; NULL: the same */
+	char *expr;   /* computed at the source; NULL: the column itself */
+} JobColumn;
+
+/* What the options say of one table beside its name. */
+typedef struct JobTable
+{
+	char *rename; /* on the target; NULL: the same */
+	char *where;  /* NULL: every row */
+	JobColumn *columns;
+	int column_count;    /* 0: every column */
+	unsigned operations; /* OPERATION_BITs */
+} JobTable;
+
 /* One schema of the option "objects" or "exclude"; no tables: the whole schema. */
 typedef struct JobObject
 {
 	char *schema;
+	char *rename; /* on the target; NULL: the same */
 	char **tables;
+	JobTable *details; /* one for each of the tables; NULL: nothing is said of them */
 	int table_count;
 } JobObject;
 
@@ -55,9 +93,10 @@ typedef struct JobOptions
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
-	bool quarantine; /* a table that fails is put aside; otherwise the job stops */
-	bool streaming;  /* ask for transactions in progress */
-	bool force;      /* no option: the stop that is wanted leaves behind what it cannot remove */
+	struct ObjectMap *map; /* of the objects; see object_map.h */
+	bool quarantine;       /* a table that fails is put aside; otherwise the job stops */
+	bool streaming;        /* ask for transactions in progress */
+	bool force; /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;
 	JobRole *roles;
 	int role_count;
@@ -65,6 +104,7 @@ typedef struct JobOptions
 	int rival_count;
 	int retry_connection_minutes;
 	int retry_other_minutes;
+	int heartbeat_seconds; /* between beats, 0: none */
 } JobOptions;
 
 typedef struct Job

@@ -16,6 +16,8 @@
 struct PgSession
 {
 	PGconn *conn;
+	void (*gate)(void *arg); /* or NULL */
+	void *gate_arg;
 };
 
 struct PgRows
@@ -177,15 +179,30 @@ pg_session_close(PgSession *session)
 	free(session);
 }
 
+void
+pg_session_set_gate(PgSession *session, void (*gate)(void *arg), void *arg)
+{
+	session->gate = gate;
+	session->gate_arg = arg;
+}
+
+void
+pg_session_pass(const PgSession *session)
+{
+	if (session->gate != NULL)
+		session->gate(session->gate_arg);
+}
+
 PgRows *
 pg_session_query(PgSession *session, Error *err, const char *sql, int nparams,
                  const char *const *params)
 {
-	PGresult *result = nparams == 0
-	                       ? PQexec(session->conn, sql)
-	                       : PQexecParams(session->conn, sql, nparams, NULL, params, NULL, NULL, 0);
+	PGresult *result;
 	PgRows *rows;
 
+	pg_session_pass(session);
+	result = nparams == 0 ? PQexec(session->conn, sql)
+	                      : PQexecParams(session->conn, sql, nparams, NULL, params, NULL, NULL, 0);
 	switch (PQresultStatus(result))
 	{
 		case PGRES_TUPLES_OK:

@@ -73,6 +73,13 @@ bool pg_rows_bool(const PgRows *rows, int row, int column);
 int64_t pg_rows_affected(const PgRows *rows);
 void pg_rows_free(PgRows *rows); /* NULL is allowed */
 
+/*
+ * Somebody to be asked before each statement of this session; pg_session_pass() is for those who send
+ * statements by way of pg_session_conn().
+ */
+void pg_session_set_gate(PgSession *session, void (*gate)(void *arg), void *arg);
+void pg_session_pass(const PgSession *session);
+
 int pg_session_version(const PgSession *session); /* server_version_num */
 int pg_session_backend_pid(const PgSession *session);
 int pg_session_socket(const PgSession *session);

@@ -46,20 +46,21 @@ bind_columns(PlanRelation *bound, bool *used, Error *err)
 
 		for (int j = 0; j < table->column_count && found < 0; j++)
 		{
-			if (strcmp(relation->columns[i].name, table->columns[j].name) == 0)
+			if (strcmp(column_target_name(&relation->columns[i]), table->columns[j].name) == 0)
 				found = j;
 		}
 		if (found < 0)
 		{
 			mismatch(err, relation, table);
-			error_detail(err, "Column \"%s\" does not exist there.", relation->columns[i].name);
+			error_detail(err, "Column \"%s\" does not exist there.",
+			             column_target_name(&relation->columns[i]));
 			return false;
 		}
 		if (!same_type(&relation->columns[i], &table->columns[found]))
 		{
 			mismatch(err, relation, table);
 			error_detail(err, "Column \"%s\" is of another type there (\"%s\".\"%s\").",
-			             relation->columns[i].name, table->columns[found].type_schema,
+			             table->columns[found].name, table->columns[found].type_schema,
 			             table->columns[found].type_name);
 			return false;
 		}

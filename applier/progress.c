@@ -23,13 +23,25 @@ progress_received(Progress *progress, const TxnHeader *header)
 	progress->stream.transactions++;
 }
 
+static void
+add_marker(ProgressMarkers *markers, int64_t marker, SourceLsn end)
+{
+	/* a marker says as much as all before it, so that the last place can be taken over */
+	if (markers->count == PROGRESS_MARKERS)
+		markers->count--;
+	markers->list[markers->count++] = (ProgressMarker){marker, end};
+}
+
 void
 progress_marker(Progress *progress, int64_t marker, SourceLsn end)
 {
-	/* a marker says as much as all before it, so that the last place can be taken over */
-	if (progress->marker_count == PROGRESS_MARKERS)
-		progress->marker_count--;
-	progress->markers[progress->marker_count++] = (ProgressMarker){marker, end};
+	add_marker(&progress->markers, marker, end);
+}
+
+void
+progress_beat(Progress *progress, int64_t beat, SourceLsn end)
+{
+	add_marker(&progress->beats, beat, end);
 }
 
 bool
@@ -43,20 +55,31 @@ progress_durable(Progress *progress, const TargetPosition *durable)
 	return true;
 }
 
-bool
-progress_marker_durable(Progress *progress, int64_t *marker)
+static bool
+take_durable(ProgressMarkers *markers, SourceLsn durable, int64_t *marker)
 {
 	int done = 0;
 
-	while (done < progress->marker_count &&
-	       progress->markers[done].end.value <= progress->stream.durable.value)
-		*marker = progress->markers[done++].marker;
+	while (done < markers->count && markers->list[done].end.value <= durable.value)
+		*marker = markers->list[done++].marker;
 	if (done == 0)
 		return false;
-	progress->marker_count -= done;
-	memmove(progress->markers, progress->markers + done,
-	        sizeof(progress->markers[0]) * (size_t) progress->marker_count);
+	markers->count -= done;
+	memmove(markers->list, markers->list + done,
+	        sizeof(markers->list[0]) * (size_t) markers->count);
 	return true;
+}
+
+bool
+progress_marker_durable(Progress *progress, int64_t *marker)
+{
+	return take_durable(&progress->markers, progress->stream.durable, marker);
+}
+
+bool
+progress_beat_durable(Progress *progress, int64_t *beat)
+{
+	return take_durable(&progress->beats, progress->stream.durable, beat);
 }
 
 bool

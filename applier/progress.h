@@ -23,11 +23,18 @@ typedef struct ProgressMarker
 	SourceLsn end; /* of the transaction it came in */
 } ProgressMarker;
 
+/* Seen, not yet durable; oldest first. */
+typedef struct ProgressMarkers
+{
+	ProgressMarker list[PROGRESS_MARKERS];
+	int count;
+} ProgressMarkers;
+
 typedef struct Progress
 {
-	StreamProgress stream;                    /* what is reported */
-	ProgressMarker markers[PROGRESS_MARKERS]; /* seen, not yet durable; oldest first */
-	int marker_count;
+	StreamProgress stream; /* what is reported */
+	ProgressMarkers markers;
+	ProgressMarkers beats;
 	int64_t idle_not_before_us;
 	int64_t idle_stored_us;
 } Progress;
@@ -37,14 +44,16 @@ void progress_init(Progress *progress, SourceLsn stored, int64_t now_us);
 /* A whole transaction was received. */
 void progress_received(Progress *progress, const TxnHeader *header);
 
-/* A marker came back in the transaction that ends there. */
+/* A marker, or a beat, came back in the transaction that ends there. */
 void progress_marker(Progress *progress, int64_t marker, SourceLsn end);
+void progress_beat(Progress *progress, int64_t beat, SourceLsn end);
 
 /* The target's durable position; true when it moved. */
 bool progress_durable(Progress *progress, const TargetPosition *durable);
 
-/* The newest marker that has become durable since the last call; each is returned once. */
+/* The newest marker, or beat, that has become durable since the last call; each is returned once. */
 bool progress_marker_durable(Progress *progress, int64_t *marker);
+bool progress_beat_durable(Progress *progress, int64_t *beat);
 
 typedef enum IdleHaste
 {

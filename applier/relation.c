@@ -181,7 +181,7 @@ read_column(WireCursor *c, Arena *arena, Column *column)
 	column->typmod = (int32_t) ((int64_t) number - 1);
 	if (!read_format(c, column))
 		return false;
-	column->type_schema = column->type_name = NULL;
+	column->target_name = column->type_schema = column->type_name = NULL;
 	if ((flags & DTS_ATT_TYPE_NAMED) == 0)
 		return true;
 	return read_name(c, arena, &column->type_schema, "the schema of a type") &&

@@ -30,7 +30,8 @@ typedef struct SourceEvent
 	const TxnHeader *header;
 	const Change *change;
 	SourceLsn wal_end;
-	size_t bytes; /* roughly, of this event on the wire */
+	bool reply_wanted; /* SOURCE_KEEPALIVE: the source waits for an answer, perhaps to shut down */
+	size_t bytes;      /* roughly, of this event on the wire */
 } SourceEvent;
 
 typedef struct ChangeSource ChangeSource;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "source_check_objects.h"
+#include "source_check_own.h"
 #include "source_check_tables.h"
 #include "source_check_wal.h"
 
@@ -273,5 +274,8 @@ source_check_run(Precheck *p)
 	source_check_tables(p);
 	source_check_objects(p);
 	if (wants_incremental(p))
+	{
+		source_check_own(p);
 		source_check_wal(p);
+	}
 }

@@ -268,6 +268,7 @@ take_keepalive(SourceStream *s, const char *message, SourceEvent *event, Error *
 	{
 		event->kind = SOURCE_KEEPALIVE;
 		event->wal_end = wal_end;
+		event->reply_wanted = message[17] != 0;
 		event->bytes = KEEPALIVE_LEN;
 	}
 	return true;

@@ -46,8 +46,20 @@ stream_stats_worked(StreamStats *stats, int64_t now_us)
 void
 stream_stats_waited(StreamStats *stats, StreamWait what, int64_t now_us)
 {
-	*(what == WAITS_FOR_SOURCE ? &stats->wait_source_us : &stats->wait_target_us) +=
-	    now_us - stats->counted_us;
+	int64_t spent = now_us - stats->counted_us;
+
+	switch (what)
+	{
+		case WAITS_FOR_SOURCE:
+			stats->wait_source_us += spent;
+			break;
+		case WAITS_FOR_TARGET:
+			stats->wait_target_us += spent;
+			break;
+		case WAITS_FOR_THROTTLE:
+			stats->wait_throttle_us += spent;
+			break;
+	}
 	stats->counted_us = now_us;
 }
 

@@ -14,15 +14,17 @@
 
 /* name, name in SQL */
 #define STREAM_COUNTERS(X)                                                                         \
-	X(bytes_spooled, "bytes_spooled")   /* now: of transactions in progress on the source */       \
-	X(work_us, "work_us")               /* reading, planning, sending */                           \
-	X(wait_source_us, "wait_source_us") /* everything received was done */                         \
-	X(wait_target_us, "wait_target_us") /* for answers, or for room to send more */
+	X(bytes_spooled, "bytes_spooled")       /* now: of transactions in progress on the source */   \
+	X(work_us, "work_us")                   /* reading, planning, sending */                       \
+	X(wait_source_us, "wait_source_us")     /* everything received was done */                     \
+	X(wait_target_us, "wait_target_us")     /* for answers, or for room to send more */            \
+	X(wait_throttle_us, "wait_throttle_us") /* for the limits of the job */
 
 typedef enum StreamWait
 {
 	WAITS_FOR_SOURCE,
 	WAITS_FOR_TARGET,
+	WAITS_FOR_THROTTLE,
 } StreamWait;
 
 #define STREAM_COUNTER_FIELD(name, text) int64_t name;

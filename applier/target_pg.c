@@ -297,6 +297,7 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->keep_order = options->keep_order;
 	t->lane = options->lane;
 	t->lanes = options->lanes > 0 ? options->lanes : 1;
+	t->map = options->map;
 	if (!target_pg_start(t, options, stored, err))
 	{
 		target_pg_close(&t->base);

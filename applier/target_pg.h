@@ -12,6 +12,7 @@
 
 #include "error.h"
 #include "lsn.h"
+#include "object_map.h"
 #include "pg_session.h"
 #include "target.h"
 
@@ -59,10 +60,11 @@ typedef struct TargetPgOptions
 	const char *conninfo;  /* secret */
 	const char *slot_name; /* also the origin's and the session's name */
 	int64_t epoch;
-	int lane;          /* 0, or the number of a further session beside that one */
-	int64_t lane_rows; /* changes from which a transaction pays for another lane; 0: as usual */
-	int lanes;         /* that the job uses; 0: one */
-	bool keep_order;   /* every change by a statement of its own, in order */
+	int lane;             /* 0, or the number of a further session beside that one */
+	int64_t lane_rows;    /* changes from which a transaction pays for another lane; 0: as usual */
+	int lanes;            /* that the job uses; 0: one */
+	bool keep_order;      /* every change by a statement of its own, in order */
+	const ObjectMap *map; /* of the job; must outlive the target */
 } TargetPgOptions;
 
 /* What the target remembers of the source. */

@@ -34,7 +34,7 @@ target_pg_entry(TargetPg *t, const Relation *relation)
 	if (t->entries[number] == NULL)
 	{
 		t->entries[number] = arena_zalloc(t->arena, sizeof(RelationEntry));
-		t->entries[number]->relation = relation;
+		t->entries[number]->relation = object_map_relation(t->map, t->arena, relation);
 	}
 	return t->entries[number];
 }
@@ -44,8 +44,12 @@ static TargetResult
 entry_ask(TargetPg *t, RelationEntry *entry, Error *err)
 {
 	const Relation *r = entry->relation;
-	const char *params[] = {r->schema, r->name, r->root_schema ? r->root_schema : r->schema,
-	                        r->root_name ? r->root_name : r->name};
+	const char *schema = relation_target_schema(r);
+	const char *name = relation_target_name(r);
+	const char *root_schema = r->target_root_schema ? r->target_root_schema : r->root_schema;
+	const char *root_name = r->target_root_name ? r->target_root_name : r->root_name;
+	const char *params[] = {schema, name, root_schema ? root_schema : schema,
+	                        root_name ? root_name : name};
 	const char *const queries[] = {target_relation_columns_sql, target_relation_uniques_sql};
 	Request request = {.kind = REQUEST_COLUMNS, .relation = entry};
 

@@ -146,6 +146,7 @@ change_error(const Request *request, Error *err)
 	const RelationEntry *entry = request->relation;
 	const Relation *relation = entry->relation;
 	const char *verb = plan_verb(request->plan);
+	char renamed[160] = "";
 	StrBuf key;
 
 	strbuf_init(&key);
@@ -174,8 +175,12 @@ change_error(const Request *request, Error *err)
 		error_detail(err,
 		             "It is %s, in the transaction that the source committed at " LSN_FORMAT ".",
 		             key.data, LSN_ARGS(request->lsn));
-	error_context(err, "%s of table \"%s\".\"%s\", %s, source transaction committed at " LSN_FORMAT,
-	              verb, relation->schema, relation->name, key.data, LSN_ARGS(request->lsn));
+	if (relation->target_schema != NULL || relation->target_name != NULL)
+		snprintf(renamed, sizeof(renamed), " (\"%.63s\".\"%.63s\" on the target)",
+		         relation_target_schema(relation), relation_target_name(relation));
+	error_context(
+	    err, "%s of table \"%s\".\"%s\"%s, %s, source transaction committed at " LSN_FORMAT, verb,
+	    relation->schema, relation->name, renamed, key.data, LSN_ARGS(request->lsn));
 	strbuf_free(&key);
 }
 

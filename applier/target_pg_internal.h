@@ -140,7 +140,8 @@ typedef struct TargetPg
 	Pipeline pipeline;
 	char slot[256];
 	bool use_origin;
-	bool keep_order; /* all changes, as an option */
+	bool keep_order;      /* all changes, as an option */
+	const ObjectMap *map; /* borrowed */
 	char encoding[64];
 	char wanted_encoding[64];
 	SourceLsn handed; /* end of the newest transaction handed over */

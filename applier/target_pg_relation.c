@@ -79,7 +79,10 @@ is_table(const Relation *relation, const PGresult *result, Error *err)
 	if (PQntuples(result) == 0)
 	{
 		error_set(err, ERR_RELATION_MISMATCH, "table \"%s\".\"%s\" does not exist on the target",
-		          relation->schema, relation->name);
+		          relation_target_schema(relation), relation_target_name(relation));
+		if (relation->target_schema != NULL || relation->target_name != NULL)
+			error_detail(err, "It is \"%s\".\"%s\" on the source.", relation->schema,
+			             relation->name);
 		error_hint(err, "Create it there like the source's, then resume the job.");
 		return false;
 	}

@@ -446,6 +446,11 @@ worker_main(const WorkerConfig *config, int64_t job_id, int64_t epoch)
 		return WORKER_EXIT_TROUBLE;
 	}
 	w->now_us = monotonic_us();
+	if (!worker_throttle_open(w))
+	{
+		log_line(LOG_ERROR, "mmap failed: %s", strerror(errno));
+		return WORKER_EXIT_TROUBLE;
+	}
 	worker_control_open(w);
 	status = worker_live(w);
 	control_link_close(w->link);

@@ -21,6 +21,7 @@
 #include "lsn.h"
 #include "phase.h"
 #include "stream_stats.h"
+#include "throttle.h"
 
 #define WORKER_BLOCK_MAX_MS 3000
 
@@ -43,6 +44,9 @@ WorkerOrder worker_wait(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
 const Job *worker_job(const Worker *w);
 int64_t worker_now_us(const Worker *w); /* monotonic, as of the last worker_wait() */
 
+/* How fast the phase may go.  In memory that children share. */
+Throttle *worker_throttle(const Worker *w, JobPhase phase);
+
 /* Progress of the stream.  Kept in memory; the control link sends it about once a second. */
 typedef struct StreamProgress
 {
@@ -51,6 +55,7 @@ typedef struct StreamProgress
 	SourceLsn durable;    /* stored and durable on the target */
 	int64_t commit_time; /* source's commit time of the newest durable transaction, us since 2000 */
 	bool caught_up;      /* nothing received waits to be applied */
+	int64_t lag_us;      /* LATENCY_UNKNOWN: not known */
 	int64_t transactions; /* since the worker started */
 	int64_t rows;
 	int64_t bytes;

@@ -200,8 +200,9 @@ on_polled(void *arg, const ControlReply *reply)
 		w->job.state = now;
 	w->view.workers = control_reply_get(reply, 0, 6) ? (int) control_reply_int(reply, 0, 6) : 0;
 	w->view.apply_workers =
-	    control_reply_get(reply, 0, 7) ? (int) control_reply_int(reply, 0, 7) : 0;
+	    control_reply_get(reply, 0, 8) ? (int) control_reply_int(reply, 0, 8) : 0;
 	worker_change_take(w, control_reply_get(reply, 0, 4));
+	worker_throttle_take(w, control_reply_get(reply, 0, 7));
 	begin_marker(w);
 }
 
@@ -241,11 +242,12 @@ report_progress(Worker *w)
 	snprintf(source_end, sizeof(source_end), LSN_FORMAT, LSN_ARGS(p->source_end));
 	snprintf(received, sizeof(received), LSN_FORMAT, LSN_ARGS(p->received));
 	snprintf(durable, sizeof(durable), LSN_FORMAT, LSN_ARGS(p->durable));
-	json = json_pack("{s:s, s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:f, s:o}", "source_end", source_end,
-	                 "received", received, "durable", durable, "commit_time_us",
-	                 (json_int_t) p->commit_time, "caught_up", p->caught_up ? 1 : 0, "transactions",
-	                 (json_int_t) p->transactions, "rows", (json_int_t) p->rows, "bytes",
-	                 (json_int_t) p->bytes, "rows_per_second", rate, "stats", stats_json(w));
+	json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:o}", "source_end",
+	                 source_end, "received", received, "durable", durable, "commit_time_us",
+	                 (json_int_t) p->commit_time, "lag_us", (json_int_t) p->lag_us, "caught_up",
+	                 p->caught_up ? 1 : 0, "transactions", (json_int_t) p->transactions, "rows",
+	                 (json_int_t) p->rows, "bytes", (json_int_t) p->bytes, "rows_per_second", rate,
+	                 "stats", stats_json(w));
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (text != NULL)
 	{
@@ -313,11 +315,11 @@ worker_control_tick(Worker *w)
 	if (!worker_control_is_up(w) || w->poll_under_way)
 		return;
 	w->poll_under_way = true;
-	control_link_send(
-	    w->link,
-	    "SELECT ours, wish, waiters, marker_begun, change, state, workers, apply_workers "
-	    "FROM dts.daemon_poll($1, $2, $3)",
-	    3, params, false, on_polled, w);
+	control_link_send(w->link,
+	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers, throttle, "
+	                  "apply_workers "
+	                  "FROM dts.daemon_poll($1, $2, $3)",
+	                  3, params, false, on_polled, w);
 }
 
 /*
@@ -411,11 +413,12 @@ worker_control_read(Worker *w)
 	while (!w->leave)
 	{
 		w->view.read_done = false;
-		control_link_send(w->link,
-		                  "SELECT name, kind, source, target, source_conninfo, target_conninfo, "
-		                  "slot_name, state, phase, step, wish, options, footprint, change "
-		                  "FROM dts.daemon_job($1, $2)",
-		                  2, params, false, on_read, w);
+		control_link_send(
+		    w->link,
+		    "SELECT name, kind, source, target, source_conninfo, target_conninfo, "
+		    "slot_name, state, phase, step, wish, options, footprint, change, throttle "
+		    "FROM dts.daemon_job($1, $2)",
+		    2, params, false, on_read, w);
 		while (!w->view.read_done && !w->leave)
 		{
 			worker_wait(w, NULL, 0, 100);

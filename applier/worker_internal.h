@@ -7,6 +7,7 @@
  *	worker_change.c		requests about its tables
  *	worker_job.c		the job as read from there
  *	worker_program.c	programs
+ *	worker_throttle.c	how fast it may go
  *	worker_call.c		blocking functions in a child
  *	worker_life.c		the steps of the job's life
  */
@@ -97,6 +98,7 @@ struct Worker
 	bool progress_new;
 	StreamProgress progress;
 	StreamStats stats;
+	Throttle *throttles;      /* one a phase, shared with the children */
 	SourceLsn durable_before; /* at the last failure: progress since then ends a retry */
 	int64_t rate_rows;
 	int64_t rate_us;
@@ -135,6 +137,10 @@ worker_control_send(Worker *w, const char *sql, int nparams, const char *const *
 
 /* worker_change.c: takes the JSON of a request about tables, or NULL. */
 void worker_change_take(Worker *w, const char *json);
+
+/* worker_throttle.c: takes the JSON of the limits that hold now, or NULL. */
+bool worker_throttle_open(Worker *w) must_check;
+void worker_throttle_take(Worker *w, const char *json);
 
 /* worker_job.c: the row of dts.daemon_job becomes w->job. */
 bool worker_job_take(Worker *w, const ControlReply *reply, Error *err) must_check;

@@ -23,7 +23,8 @@ enum
 	COL_WISH,
 	COL_OPTIONS,
 	COL_FOOTPRINT,
-	COL_CHANGE
+	COL_CHANGE,
+	COL_THROTTLE
 };
 
 static char *
@@ -67,6 +68,7 @@ worker_job_take(Worker *w, const ControlReply *reply, Error *err)
 	w->footprint = control_reply_bool(reply, 0, COL_FOOTPRINT);
 	w->view.has_wish = wish != NULL && job_action_parse(wish, &w->view.wish);
 	worker_change_take(w, control_reply_get(reply, 0, COL_CHANGE));
+	worker_throttle_take(w, control_reply_get(reply, 0, COL_THROTTLE));
 	log_set_job(job.name);
 	return true;
 }

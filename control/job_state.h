@@ -48,6 +48,7 @@
 	X(RESUME, "resume", "dts_resume_job")                                                          \
 	X(RETRY, "retry", "dts_retry_job")                                                             \
 	X(RESIZE, "resize", "dts_resize_job")                                                          \
+	X(THROTTLE, "throttle", "dts_set_throttle")                                                    \
 	X(COMPLETE, "complete", "dts_complete_job")                                                    \
 	X(RESET, "reset", "dts_reset_job")                                                             \
 	X(STOP, "stop", "dts_stop_job")                                                                \
@@ -63,46 +64,60 @@
 #define JOB_ALLOWED(X)                                                                             \
 	X(DRAFT, CONFIGURE, DRAFT)                                                                     \
 	X(DRAFT, CHECK, CHECKING)                                                                      \
+	X(DRAFT, THROTTLE, DRAFT)                                                                      \
 	X(DRAFT, STOP, STOPPING)                                                                       \
 	X(DRAFT, DESTROY, DRAFT)                                                                       \
+	X(CHECKING, THROTTLE, CHECKING)                                                                \
 	X(CHECKING, STOP, STOPPING)                                                                    \
 	X(CHECK_FAILED, CONFIGURE, DRAFT)                                                              \
 	X(CHECK_FAILED, CHECK, CHECKING)                                                               \
 	X(CHECK_FAILED, IGNORE_CHECK, CHECK_FAILED)                                                    \
+	X(CHECK_FAILED, THROTTLE, CHECK_FAILED)                                                        \
 	X(CHECK_FAILED, STOP, STOPPING)                                                                \
 	X(CHECK_PASSED, CONFIGURE, DRAFT)                                                              \
 	X(CHECK_PASSED, CHECK, CHECKING)                                                               \
 	X(CHECK_PASSED, START, STARTING)                                                               \
 	X(CHECK_PASSED, SCHEDULE, SCHEDULED)                                                           \
 	X(CHECK_PASSED, IGNORE_CHECK, CHECK_PASSED)                                                    \
+	X(CHECK_PASSED, THROTTLE, CHECK_PASSED)                                                        \
 	X(CHECK_PASSED, STOP, STOPPING)                                                                \
 	X(SCHEDULED, START, CHECKING)                                                                  \
 	X(SCHEDULED, SCHEDULE, SCHEDULED)                                                              \
 	X(SCHEDULED, UNSCHEDULE, CHECK_PASSED)                                                         \
+	X(SCHEDULED, THROTTLE, SCHEDULED)                                                              \
 	X(SCHEDULED, STOP, STOPPING)                                                                   \
+	X(STARTING, THROTTLE, STARTING)                                                                \
 	X(STARTING, STOP, STOPPING)                                                                    \
 	X(START_FAILED, CONFIGURE, DRAFT)                                                              \
 	X(START_FAILED, RETRY, STARTING)                                                               \
+	X(START_FAILED, THROTTLE, START_FAILED)                                                        \
 	X(START_FAILED, STOP, STOPPING)                                                                \
 	X(RUNNING, PAUSE, PAUSING)                                                                     \
 	X(RUNNING, RESIZE, RUNNING)                                                                    \
+	X(RUNNING, THROTTLE, RUNNING)                                                                  \
 	X(RUNNING, STOP, STOPPING)                                                                     \
 	X(READY, PAUSE, PAUSING)                                                                       \
 	X(READY, RESIZE, READY)                                                                        \
 	X(READY, COMPLETE, COMPLETING)                                                                 \
+	X(READY, THROTTLE, READY)                                                                      \
 	X(READY, STOP, STOPPING)                                                                       \
+	X(PAUSING, THROTTLE, PAUSING)                                                                  \
 	X(PAUSING, STOP, STOPPING)                                                                     \
 	X(PAUSED, RESUME, RESUMING)                                                                    \
 	X(PAUSED, RESIZE, PAUSED)                                                                      \
 	X(PAUSED, RESET, DRAFT)                                                                        \
+	X(PAUSED, THROTTLE, PAUSED)                                                                    \
 	X(PAUSED, STOP, STOPPING)                                                                      \
+	X(RESUMING, THROTTLE, RESUMING)                                                                \
 	X(RESUMING, STOP, STOPPING)                                                                    \
 	X(RETRYING, PAUSE, PAUSING)                                                                    \
 	X(RETRYING, RESIZE, RETRYING)                                                                  \
+	X(RETRYING, THROTTLE, RETRYING)                                                                \
 	X(RETRYING, STOP, STOPPING)                                                                    \
 	X(ERROR, RETRY, RESUMING)                                                                      \
 	X(ERROR, RESIZE, ERROR)                                                                        \
 	X(ERROR, RESET, DRAFT)                                                                         \
+	X(ERROR, THROTTLE, ERROR)                                                                      \
 	X(ERROR, STOP, STOPPING)                                                                       \
 	X(FAILED, RESET, DRAFT)                                                                        \
 	X(FAILED, ISOLATE, ISOLATED)                                                                   \

@@ -14,6 +14,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "heartbeat.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
@@ -21,7 +22,8 @@
 
 /* Tables of the product outside schema dts; they describe the stream and are no part of it. */
 static const char *const own_tables[] = {"dts_ddl_command",  "dts_args_session", "dts_pg_class",
-                                         "dts_pg_attribute", "dts_pg_type",      "dts_pg_enum"};
+                                         "dts_pg_attribute", "dts_pg_type",      "dts_pg_enum",
+                                         DTS_HEARTBEAT_TABLE};
 
 /* Those of them whose rows are commands of the source, in the order of the data. */
 static const char *const capture_queue[] = {"dts_ddl_command", "dts_args_session"};

@@ -8,6 +8,7 @@
 #include "decoder.h"
 
 #include "fmgr.h"
+#include "heartbeat.h"
 #include "mb/pg_wchar.h"
 #include "relation.h"
 #include "replication/walsender.h"
@@ -163,6 +164,13 @@ plugin_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relat
 	    (decoder->mode == TXN_STREAM && txn_origin_skipped(decoder, change->origin_id)))
 		return;
 	entry = relation_find(decoder, relation);
+	if (entry->heartbeat && decoder->options.messages &&
+	    change->action != REORDER_BUFFER_CHANGE_DELETE)
+	{
+		new = compat_change_new(change);
+		if (new)
+			heartbeat_put(decoder, relation, new, xid);
+	}
 	if (!entry->selected)
 		return;
 	if (change->action != REORDER_BUFFER_CHANGE_INSERT)

@@ -19,6 +19,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "filter.h"
+#include "heartbeat.h"
 #include "txn.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -491,6 +492,7 @@ rebuild(Decoder *decoder, RelationEntry *entry, Relation relation)
 	remember_ancestors(cache, entry, ancestors);
 	entry->names_types = false;
 	entry->selected = filter_selects(&decoder->options, relation, subject, ancestors);
+	entry->heartbeat = !entry->selected && heartbeat_is_table(relation);
 	if (!entry->selected)
 		return;
 	if (!entry->plan_context)

@@ -42,6 +42,7 @@ typedef struct RelationEntry
 	bool valid;
 	bool stale; /* invalidated since it was valid, and not used since */
 	bool selected;
+	bool heartbeat;    /* the table of beats, which is never selected */
 	bool described;    /* its description has been sent */
 	bool has_children; /* some entry's description depends on this relation as an ancestor */
 	bool is_partition;

@@ -69,7 +69,8 @@
  *					usable identity.  The reader must stop; nothing can be applied.
  *	TRUNCATE		u8 flags (DTS_TRUNCATE_*), uv count, then count numbers (uv).
  *	MESSAGE			str prefix, value.  A transactional logical message whose prefix is
- *					DTS_MESSAGE_PREFIX or begins with it and a dot.
+ *					DTS_MESSAGE_PREFIX or begins with it and a dot.  One with DTS_HEARTBEAT_PREFIX may
+ *					also stand for a row of public.dts_postgres_heartbeat: the beat's number in digits.
  *	FRAGMENT		u8 flags (DTS_FRAGMENT_*), [DTS_FRAGMENT_FIRST: uv total length,] uv length,
  *					bytes.  A piece of a long value.  Long values are complete, in the order of
  *					their use, before the record that uses them, and belong to the very next record
@@ -108,7 +109,8 @@
 #define DTS_WIRE_MAX_VARINT    10
 
 /* Logical messages with this prefix are ours; others are not decoded. */
-#define DTS_MESSAGE_PREFIX "dts"
+#define DTS_MESSAGE_PREFIX   "dts"
+#define DTS_HEARTBEAT_PREFIX "dts.heartbeat"
 
 /* The X-macros let reader, writer and tests name kinds from one list. */
 #define DTS_MESSAGES(X)                                                                            \

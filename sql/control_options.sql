@@ -51,13 +51,27 @@ SELECT o || E'\n' || try(o) || E'\n' FROM (VALUES
 	(49, '{"objects": [{"schema": "s", "tables": ["t", {"name": "t"}]}]}'), (50, '{"objects": ["s"]}'),
 	(51, '{"objects": [{"schema": null}]}'), (52, '{"objects": [{"schema": "s", "columns": ["c"]}]}'),
 	(53, '{"exclude": [{"schema": "s", "tables": ["t", ""]}]}'), (54, '{"exclude": [{"schema": "s"}, {"schema": "s"}]}'),
+	(55, '{"objects": [{"schema": "s", "rename": ""}]}'), (56, '{"objects": [{"schema": "s", "rename": "pg_x"}]}'),
+	(57, '{"objects": [{"schema": "s", "tables": [{"rename": "u"}]}]}'), (58, '{"exclude": [{"schema": "s", "rename": "u"}]}'),
+	(59, '{"objects": [{"schema": "s", "tables": [{"name": "t", "rename": "0123456789012345678901234567890123456789012345678901234567890123"}]}]}'),
 	(60, '{"same_name_tables": "drop"}'), (61, '{"same_name_tables": true}'), (62, '{"streaming": "yes"}'),
 	(70, '{"retry": 5}'), (71, '{"retry": {"connection_minutes": 9}}'), (72, '{"retry": {"connection_minutes": 1441}}'),
 	(73, '{"retry": {"other_minutes": 0}}'), (74, '{"retry": {"connection_minutes": 10}}'), (75, '{"retry": {"connection_minutes": 10, "other_minutes": 9}}'),
 	(80, '{"missing_roles": "fail"}'), (81, '{"missing_roles": "drop"}'), (82, '{"missing_roles": 1}'), (83, '{"missing_roles": {}}'),
 	(84, '{"missing_roles": {"map": {"old role": "new", "b": null}, "others": "fail"}}'), (85, '{"missing_roles": {"map": {"a": ""}}}'),
 	(86, '{"missing_roles": {"map": {"": "a"}}}'), (87, '{"missing_roles": {"map": ["a"]}}'), (88, '{"missing_roles": {"rest": "skip"}}'),
-	(89, '{"missing_roles": {"others": "drop"}}'))
+	(89, '{"missing_roles": {"others": "drop"}}'),
+	(90, '{"objects": [{"schema": "s", "tables": ["t", {"name": "u", "rename": "t"}]}]}'),
+	(91, '{"objects": [{"schema": "s", "tables": ["t"]}, {"schema": "v", "rename": "s", "tables": ["t"]}]}'),
+	(92, '{"objects": [{"schema": "s", "tables": [{"name": "t", "columns": ["a", {"name": "b", "rename": "a"}]}]}]}'),
+	(93, '{"objects": [{"schema": "s", "tables": [{"name": "t", "columns": ["a", "b", "a"]}]}]}'),
+	(94, '{"objects": [{"schema": "s", "tables": [{"name": "t", "columns": []}]}]}'),
+	(95, '{"objects": [{"schema": "s", "tables": [{"name": "t", "columns": [{"rename": "a"}]}]}]}'),
+	(96, '{"objects": [{"schema": "s", "tables": [{"name": "t", "columns": [{"name": "a", "type": "int"}]}]}]}'),
+	(97, '{"objects": [{"schema": "s", "tables": [{"name": "t", "operations": ["insert", "upsert"]}]}]}'),
+	(98, '{"objects": [{"schema": "s", "tables": [{"name": "t", "operations": ["insert", "insert"]}]}]}'),
+	(99, '{"objects": [{"schema": "s", "tables": [{"name": "t", "where": ""}]}]}'),
+	(100, '{"objects": [{"schema": "public", "tables": [{"name": "t", "rename": "dts_t"}]}]}'))
 	AS v(n, o) ORDER BY n;
 SELECT 'a schema of 64 bytes: ' || try(format('{"objects": [{"schema": "%s"}]}', repeat('x', 64)));
 SELECT 'a schema of 63 bytes: ' || try(format('{"objects": [{"schema": "%s"}]}', repeat('x', 63)));

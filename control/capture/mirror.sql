@@ -58,7 +58,7 @@ CREATE FUNCTION dts.capture_follows(class oid, object oid, schema text, name tex
 BEGIN
 	RETURN (
 	SELECT object >= 16384 AND coalesce(schema !~ '^pg_' AND schema NOT IN ('information_schema', 'dts'), true)
-		AND NOT (schema = 'public' AND coalesce(name, '') ~ '^dts_(ddl_command|args_session|pg_class|pg_attribute|pg_type|pg_enum)')
+		AND NOT (schema = 'public' AND coalesce(name, '') ~ '^dts_(ddl_command|args_session|pg_class|pg_attribute|pg_type|pg_enum|postgres_heartbeat)')
 		AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = class AND d.objid = object AND d.deptype = 'e'));
 END
 $$;

@@ -105,13 +105,15 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
 		OUT source_conninfo pg_catalog.text, OUT target_conninfo pg_catalog.text, OUT slot_name pg_catalog.text,
 		OUT state pg_catalog.text, OUT phase pg_catalog.text, OUT step pg_catalog.text, OUT wish pg_catalog.text,
-		OUT options pg_catalog.text, OUT footprint pg_catalog.bool, OUT change pg_catalog.text)
+		OUT options pg_catalog.text, OUT footprint pg_catalog.bool, OUT change pg_catalog.text,
+		OUT throttle pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
 			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
-				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id)
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
+			dts.throttle_now(j.options)::text
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
 $$;
@@ -121,7 +123,7 @@ COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
 CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
 		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
 		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text,
-		OUT workers pg_catalog.int4, OUT apply_workers pg_catalog.int4)
+		OUT workers pg_catalog.int4, OUT throttle pg_catalog.text, OUT apply_workers pg_catalog.int4)
 	RETURNS pg_catalog.record
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -129,8 +131,8 @@ DECLARE
 	ends timestamptz;
 BEGIN
 	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (o.complete ->> 'workers')::int4, (o.complete ->> 'apply_workers')::int4,
-			j.complete_after IS NOT NULL
-		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters
+			j.complete_after IS NOT NULL, CASE WHEN j.options ? 'throttle' THEN dts.throttle_now(j.options)::text END
+		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters, throttle
 		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
 			CROSS JOIN LATERAL (SELECT dts.options_complete(j.options) AS complete OFFSET 0) o
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
@@ -239,6 +241,7 @@ BEGIN
 			commit_time = CASE WHEN (progress ->> 'commit_time_us')::int8 <> 0 THEN
 				timestamptz '2000-01-01 00:00:00+00' + (progress ->> 'commit_time_us')::int8 * interval '1 us' END,
 			caught_up = coalesce((progress ->> 'caught_up')::bool, false),
+			lag_seconds = CASE WHEN (progress ->> 'lag_us')::int8 >= 0 THEN (progress ->> 'lag_us')::int8 / 1e6 END,
 			transactions = (progress ->> 'transactions')::int8,
 			rows = (progress ->> 'rows')::int8,
 			bytes = (progress ->> 'bytes')::int8,

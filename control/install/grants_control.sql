@@ -15,12 +15,14 @@ END
 $grants$;
 
 GRANT SELECT ON @extschema@.dts_leftovers, @extschema@.dts_slots, @extschema@.dts_alert_hosts, @extschema@.dts_alerts,
-	@extschema@.dts_alert_log, @extschema@.dts_health, @extschema@.dts_metrics TO dts_viewer;
-GRANT EXECUTE ON FUNCTION @extschema@.dts_metrics_text() TO dts_viewer;
+	@extschema@.dts_alert_log, @extschema@.dts_throttles, @extschema@.dts_health, @extschema@.dts_metrics TO dts_viewer;
+GRANT EXECUTE ON FUNCTION @extschema@.dts_metrics_text(),
+	dts.throttle_in_force(pg_catalog.jsonb, pg_catalog.timestamptz) TO dts_viewer;
 
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_unschedule_job(pg_catalog.text), @extschema@.dts_ignore_check(pg_catalog.text, pg_catalog.text),
 	@extschema@.dts_resize_job(pg_catalog.text, pg_catalog.int4, pg_catalog.int4),
+	@extschema@.dts_set_throttle(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_complete_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_reset_job(pg_catalog.text),
 	@extschema@.dts_clone_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_forget_leftovers(pg_catalog.text),
 	@extschema@.dts_set_alert(pg_catalog.text, pg_catalog.jsonb), @extschema@.dts_drop_alert(pg_catalog.text),

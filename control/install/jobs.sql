@@ -51,6 +51,7 @@ CREATE TABLE dts.job_progress (
 	durable pg_catalog.pg_lsn,
 	commit_time pg_catalog.timestamptz,
 	caught_up pg_catalog.bool NOT NULL DEFAULT false,
+	lag_seconds pg_catalog.float8, -- by the source's own clock, as of reported_at
 	transactions pg_catalog.int8,
 	rows pg_catalog.int8,
 	bytes pg_catalog.int8,
@@ -63,6 +64,21 @@ CREATE TABLE dts.job_progress (
 	reported_before_at pg_catalog.timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE dts.job_progress IS 'how far the stream of a job has come, and its markers';
+
+-- For how long what the source commits has not been on the target.  The report says it by the source's clock; its own age
+-- is told by the one clock of this server.
+CREATE FUNCTION dts.progress_lag(p dts.job_progress, running pg_catalog.bool) RETURNS pg_catalog.float8
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		-- a report that is old, or of a job that does not run, says nothing about now
+		WHEN p.caught_up AND running AND p.reported_at > clock_timestamp() - interval '10 s' THEN greatest(coalesce(p.lag_seconds, 0), 0)
+		WHEN p.reported_at IS NOT NULL AND (p.caught_up OR p.lag_seconds IS NOT NULL)
+			THEN greatest(coalesce(p.lag_seconds, 0) + extract(epoch FROM clock_timestamp() - p.reported_at), 0)
+		-- the source's clock may be ahead of this one
+		WHEN p.commit_time IS NOT NULL THEN greatest(extract(epoch FROM clock_timestamp() - p.commit_time), 0) END
+$$;
+COMMENT ON FUNCTION dts.progress_lag(dts.job_progress, pg_catalog.bool) IS 'how far a job is behind its source, in seconds';
 
 CREATE TABLE dts.job_table (
 	job_id pg_catalog.int8 NOT NULL REFERENCES dts.job ON DELETE CASCADE,
@@ -189,7 +205,8 @@ AS $$
 DECLARE
 	allows text := array_to_string(dts.job_allowed_functions(j.state), ', ');
 BEGIN
-	IF j.wish IS NOT NULL AND p_action <> 'stop' THEN
+	-- a completion may wait for the very limit that is to be lifted
+	IF j.wish IS NOT NULL AND p_action NOT IN ('stop', 'throttle') THEN
 		RAISE EXCEPTION 'job "%" has not yet carried out "%"', j.name, j.wish
 			USING ERRCODE = 'object_in_use',
 				DETAIL = format('Role "%s" asked for it; the daemon has not taken it up.', j.wish_by),
@@ -266,7 +283,7 @@ BEGIN
 	ELSIF p_to = 'starting' THEN
 		DELETE FROM dts.job_table WHERE job_id = p_job;
 		UPDATE dts.job_progress SET source_end = NULL, received = NULL, durable = NULL, commit_time = NULL,
-				caught_up = false, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL,
+				caught_up = false, lag_seconds = NULL, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL,
 				stats = NULL, stats_before = NULL, reported_before_at = NULL
 			WHERE job_id = p_job;
 	END IF;

@@ -158,8 +158,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
-	SELECT CASE WHEN p.caught_up THEN 0 WHEN p.commit_time IS NULL THEN 'infinity'
-			ELSE greatest(extract(epoch FROM clock_timestamp() - p.commit_time), 0) END
+	SELECT coalesce(dts.progress_lag(p, true), 'infinity')
 		INTO lag FROM dts.job_progress p WHERE p.job_id = p_job;
 	threshold := (dts.options_complete(j.options) ->> 'ready_lag_seconds')::float8;
 	-- twice the threshold before it counts as behind again, so that it does not flutter

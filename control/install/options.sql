@@ -3,7 +3,7 @@
 CREATE TABLE dts.option_spec (
 	ord pg_catalog.int4 PRIMARY KEY,
 	path pg_catalog.text NOT NULL UNIQUE,
-	types pg_catalog.text[] NOT NULL,   -- of: object, array, string, name, integer, boolean, null
+	types pg_catalog.text[] NOT NULL,   -- of: object, array, string, name, text, integer, boolean, null
 	required pg_catalog.bool NOT NULL DEFAULT false,
 	low pg_catalog.int8,
 	high pg_catalog.int8,
@@ -48,7 +48,23 @@ INSERT INTO dts.option_spec
 		'after any other error that may pass, in minutes; less than connection_minutes'),
 	(22, '$.on_table_error', '{string}', false, NULL, NULL, '{stop,quarantine}', '"stop"',
 		'what an error that concerns one table does: stop the job, or put that table aside and go on without it'),
-	(23, '$.apply_workers', '{integer}', false, 1, 8, NULL, '1',
+	(23, '$.objects[].rename', '{name}', false, NULL, NULL, NULL, NULL, 'name of the schema on the target; left out: the same'),
+	(24, '$.objects[].tables[].rename', '{name}', false, NULL, NULL, NULL, NULL, 'name of the table on the target; left out: the same'),
+	(25, '$.objects[].tables[].where', '{text}', false, 1, 10000, NULL, NULL,
+		'which rows take part: an expression over the columns, evaluated at the source; left out: every row'),
+	(26, '$.objects[].tables[].columns', '{array}', false, 1, 1600, NULL, NULL, 'columns that take part; left out: every column'),
+	(27, '$.objects[].tables[].columns[]', '{object,name}', false, NULL, NULL, NULL, NULL,
+		'one column; a bare name is short for {"name": ...}'),
+	(28, '$.objects[].tables[].columns[].name', '{name}', true, NULL, NULL, NULL, NULL, 'name of the column, as stored in the catalog'),
+	(29, '$.objects[].tables[].columns[].rename', '{name}', false, NULL, NULL, NULL, NULL,
+		'name of the column on the target; left out: the same'),
+	(30, '$.objects[].tables[].columns[].expr', '{text}', false, 1, 10000, NULL, NULL,
+		'what the column holds on the target: an expression over the columns, evaluated at the source'),
+	(31, '$.objects[].tables[].operations', '{array}', false, 1, 5, NULL, NULL,
+		'what the stream carries over; left out: everything'),
+	(32, '$.objects[].tables[].operations[]', '{string}', false, NULL, NULL, '{insert,update,delete,truncate,ddl}', NULL,
+		'one operation, named once'),
+	(36, '$.apply_workers', '{integer}', false, 1, 8, NULL, '1',
 		'sessions on the target that apply the stream'),
 	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
 		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
@@ -57,6 +73,32 @@ INSERT INTO dts.option_spec
 	(42, '$.missing_roles.map.*', '{name}', false, NULL, NULL, NULL, NULL, 'the role of the target that takes its place'),
 	(43, '$.missing_roles.others', '{string}', false, NULL, NULL, '{skip,fail}', NULL,
 		'roles that the map does not name and the target lacks; left out: skip'),
+	(70, '$.throttle', '{object,"null"}', false, NULL, NULL, NULL, 'null',
+		'how fast the job may go; dts_set_throttle changes it, also while the job runs'),
+	(71, '$.throttle.full', '{object,"null"}', false, NULL, NULL, NULL, NULL,
+		'limits of copying rows, also of tables that are added or loaded again'),
+	(72, '$.throttle.full.queries_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL,
+		'queries that the copying processes send to the source; several sent together count as one'),
+	(73, '$.throttle.full.rows_per_second', '{integer,"null"}', false, 1, 1000000000, NULL, NULL, 'rows copied'),
+	(74, '$.throttle.full.mb_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL,
+		'MB (1,048,576 bytes) copied, as they travel'),
+	(75, '$.throttle.full.time_zone', '{string,"null"}', false, NULL, NULL, NULL, NULL,
+		'time zone of the windows, a name of pg_timezone_names; left out: UTC'),
+	(76, '$.throttle.full.windows', '{array,"null"}', false, 0, 10, NULL, NULL,
+		'times of the day with limits of their own, in place of those outside of windows'),
+	(77, '$.throttle.full.windows[]', '{object}', false, NULL, NULL, NULL, NULL, 'one window; without a limit: at full speed'),
+	(78, '$.throttle.full.windows[].from', '{string}', true, NULL, NULL, NULL, NULL, 'when it begins, HH:MM'),
+	(79, '$.throttle.full.windows[].to', '{string}', true, NULL, NULL, NULL, NULL,
+		'when it ends, HH:MM; before its begin: on the next day'),
+	(80, '$.throttle.full.windows[].queries_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL, 'as outside of windows'),
+	(81, '$.throttle.full.windows[].rows_per_second', '{integer,"null"}', false, 1, 1000000000, NULL, NULL, 'as outside of windows'),
+	(82, '$.throttle.full.windows[].mb_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL, 'as outside of windows'),
+	(83, '$.throttle.incremental', '{object,"null"}', false, NULL, NULL, NULL, NULL, 'limits of applying changes'),
+	(84, '$.throttle.incremental.rows_per_second', '{integer,"null"}', false, 1, 1000000000, NULL, NULL, 'changes of rows applied'),
+	(85, '$.throttle.incremental.mb_per_second', '{integer,"null"}', false, 1, 1000000, NULL, NULL,
+		'MB (1,048,576 bytes) of changes, as they travel from the source'),
+	(60, '$.heartbeat_seconds', '{integer}', false, 0, 3600, NULL, '10',
+		'how often the job writes a row of its own on the source, from which its lag is told, in seconds; 0: never'),
 	(101, '$.ready_lag_seconds', '{integer}', false, 1, 86400, NULL, '10',
 		'a migration whose stream lags no more than this is ready to be completed, in seconds'),
 	(102, '$.retention_days', '{integer}', false, 1, 3650, NULL, '7',
@@ -75,6 +117,7 @@ AS $$
 		WHEN s.types = '{object,name}' THEN 'an object or a name of 1 to 63 bytes'
 		WHEN 'object' = ANY (s.types) THEN 'an object'
 		WHEN 'name' = ANY (s.types) THEN 'a name of 1 to 63 bytes'
+		WHEN 'text' = ANY (s.types) THEN format('a text of %s to %s bytes', s.low, s.high)
 		ELSE array_to_string(s.types, ' or ') END
 		|| CASE WHEN 'null' = ANY (s.types) THEN ', or null' ELSE '' END
 $$;
@@ -92,6 +135,7 @@ AS $$
 			AND (value #>> '{}')::numeric BETWEEN s.low AND s.high
 		WHEN 'string' THEN CASE
 			WHEN 'name' = ANY (s.types) THEN octet_length(value #>> '{}') BETWEEN 1 AND 63
+			WHEN 'text' = ANY (s.types) THEN octet_length(value #>> '{}') BETWEEN s.low AND s.high
 			WHEN 'string' = ANY (s.types) THEN s.allowed IS NULL OR value #>> '{}' = ANY (s.allowed)
 			ELSE false END
 		ELSE false END
@@ -192,22 +236,6 @@ END
 $$;
 COMMENT ON FUNCTION dts.options_check_twice(pg_catalog.jsonb) IS 'refuses what a list of the options names twice';
 
--- One list of objects with every table as an object and without null keys; null stays null.
-CREATE FUNCTION dts.options_objects(objects pg_catalog.jsonb) RETURNS pg_catalog.jsonb
-	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN jsonb_typeof(objects) = 'array' THEN (
-		SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('schema', o.obj -> 'schema', 'tables',
-				CASE WHEN jsonb_typeof(o.obj -> 'tables') = 'array' THEN (
-					SELECT jsonb_agg(CASE WHEN jsonb_typeof(t.tab) = 'string'
-							THEN jsonb_build_object('name', t.tab) ELSE t.tab END ORDER BY t.ord)
-						FROM jsonb_array_elements(o.obj -> 'tables') WITH ORDINALITY t(tab, ord)) END))
-				ORDER BY o.ord)
-			FROM jsonb_array_elements(objects) WITH ORDINALITY o(obj, ord))
-		ELSE 'null' END
-$$;
-COMMENT ON FUNCTION dts.options_objects(pg_catalog.jsonb) IS 'a list of objects in its full spelling';
-
 -- The options with every default filled in, as the daemon reads them.
 CREATE FUNCTION dts.options_complete(options pg_catalog.jsonb) RETURNS pg_catalog.jsonb
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -240,6 +268,7 @@ BEGIN
 	PERFORM dts.options_walk(given, '$', '$');
 	given := jsonb_strip_nulls(given);
 	complete := dts.options_complete(given);
+	PERFORM dts.objects_check(given);
 	PERFORM dts.options_check_twice(complete || jsonb_build_object('phases', coalesce(given -> 'phases', complete -> 'phases')));
 	IF (complete #>> '{retry,other_minutes}')::numeric >= (complete #>> '{retry,connection_minutes}')::numeric THEN
 		RAISE EXCEPTION 'option $.retry.other_minutes must be less than $.retry.connection_minutes'
@@ -248,6 +277,7 @@ BEGIN
 					complete #>> '{retry,connection_minutes}'),
 				HINT = 'Raise $.retry.connection_minutes or lower $.retry.other_minutes.';
 	END IF;
+	PERFORM dts.throttle_check(given -> 'throttle');
 	IF kind = 'sync' AND NOT complete -> 'phases' ? 'incremental' THEN
 		RAISE EXCEPTION 'option $.phases lacks "incremental"'
 			USING ERRCODE = 'invalid_parameter_value',

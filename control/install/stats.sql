@@ -14,6 +14,7 @@ INSERT INTO dts.stream_measure (measure, unit, gauge, meaning) VALUES
 	('wait_source', 's', false, 'all that had been received was done'),
 	('work', 's', false, 'the daemon itself worked: reading, planning, sending'),
 	('wait_target', 's', false, 'the daemon waited for the target: for answers, or for room to send more'),
+	('wait_throttle', 's', false, 'the daemon waited because the job is throttled'),
 	('busy', 's', false, 'the target had something to do'),
 	('commit_wait', 's', false, 'from handing a transaction over to the target''s answer, summed over transactions that overlap'),
 	('transactions', 'transactions', false, 'of the target, each holding whole ones of the source'),
@@ -67,17 +68,21 @@ DECLARE
 	source numeric := dts.measure_value(p.stats, 'wait_source') - dts.measure_value(p.stats_before, 'wait_source');
 	work numeric := dts.measure_value(p.stats, 'work') - dts.measure_value(p.stats_before, 'work');
 	target numeric := dts.measure_value(p.stats, 'wait_target') - dts.measure_value(p.stats_before, 'wait_target');
-	spent numeric := source + work + target;
+	-- a worker begun before the upgrade of the extension does not report it
+	throttle numeric := coalesce(dts.measure_value(p.stats, 'wait_throttle') - dts.measure_value(p.stats_before, 'wait_throttle'), 0);
+	spent numeric := source + work + target + throttle;
 BEGIN
 	IF p.stats IS NULL THEN
 		RETURN 'nothing has been reported yet';
 	ELSIF NOT running OR p.reported_at < clock_timestamp() - interval '10 s' THEN
 		RETURN format('the stream does not run; last reported at %s', p.reported_at);
-	ELSIF spent IS NULL OR spent <= 0 OR source < 0 OR work < 0 OR target < 0 THEN
+	ELSIF spent IS NULL OR spent <= 0 OR source < 0 OR work < 0 OR target < 0 OR throttle < 0 THEN
 		RETURN 'the stream has just begun';
 	END IF;
-	RETURN format('%s; of its time it waited %s %% for the source and %s %% for the target, and worked %s %%',
-		CASE WHEN p.caught_up AND source >= spent * 0.5 THEN 'nothing, all that was received is applied'
+	RETURN format('%s; of its time it waited %s %% for the source and %s %% for the target, and worked %s %%'
+			|| CASE WHEN throttle > 0 THEN format('; it was throttled %s %%%% of it', round(100 * throttle / spent)) ELSE '' END,
+		CASE WHEN throttle >= spent * 0.5 THEN 'the throttle of the job'
+			WHEN p.caught_up AND source >= spent * 0.5 THEN 'nothing, all that was received is applied'
 			WHEN target >= work AND target >= source THEN 'the target'
 			WHEN work >= source THEN 'the daemon itself'
 			ELSE 'the source, which has not sent more' END,

@@ -4,15 +4,7 @@ CREATE VIEW @extschema@.dts_jobs AS
 			CASE WHEN p.source_end IS NOT NULL AND p.durable IS NOT NULL
 				THEN GREATEST(pg_catalog.pg_wal_lsn_diff(p.source_end, p.durable), 0)::pg_catalog.int8
 			END AS lag_bytes,
-			CASE
-				-- a report that is old, or of a job that does not run, says nothing about now
-				WHEN p.caught_up AND j.state IN ('running', 'ready')
-					AND p.reported_at > pg_catalog.clock_timestamp() - pg_catalog.interval '10 s' THEN 0
-				WHEN p.caught_up THEN EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.reported_at)
-				-- the source's clock may be ahead of this one
-				WHEN p.commit_time > pg_catalog.clock_timestamp() THEN 0
-				ELSE EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.commit_time)
-			END::pg_catalog.numeric(20, 3) AS lag_seconds,
+			dts.progress_lag(p, j.state IN ('running', 'ready'))::pg_catalog.numeric(20, 3) AS lag_seconds,
 			j.error_message AS error, j.error_detail, j.error_hint, j.error_sqlstate, j.error_at,
 			NULLIF(j.step, '') AS step, j.wish, j.wish_by, j.wish_at,
 			p.transactions, p.rows, p.bytes, p.rows_per_second, p.received AS received_lsn,
@@ -25,7 +17,7 @@ CREATE VIEW @extschema@.dts_jobs AS
 			FROM (SELECT x.function, pg_catalog.min(x.ord) AS ord
 				FROM dts.job_actions() WITH ORDINALITY x(action, function, ord)
 				WHERE dts.action_leads_to(j.state, x.action) IS NOT NULL
-					AND (j.wish IS NULL OR x.action = 'stop')
+					AND (j.wish IS NULL OR x.action IN ('stop', 'throttle'))
 				GROUP BY x.function) f) a;
 COMMENT ON VIEW @extschema@.dts_jobs IS
 	'the jobs: state, phase, lag, rate, error, and what may be asked of each now';

@@ -33,6 +33,7 @@ struct Worker
 {
 	Job job;
 	int64_t now_us;
+	Throttle throttles[JOB_PHASE_COUNT]; /* no limit */
 };
 
 struct Program
@@ -77,6 +78,12 @@ const Job *
 worker_job(const Worker *w)
 {
 	return &w->job;
+}
+
+Throttle *
+worker_throttle(const Worker *w, JobPhase phase)
+{
+	return (Throttle *) &w->throttles[phase];
 }
 
 int64_t

@@ -9,7 +9,7 @@ SELECT dts_create_job('j', 'a', 'b');
 -- how each action is asked for
 CREATE FUNCTION pg_temp.call(action text, function text) RETURNS text LANGUAGE sql AS $$
 	SELECT format('SELECT %I(''j''%s)', function, CASE action WHEN 'configure' THEN ', ''{}''' WHEN 'schedule' THEN ', now() + ''1 day'''
-		WHEN 'ignore_check' THEN ', ''w''' WHEN 'resize' THEN ', 3' ELSE '' END) $$;
+		WHEN 'ignore_check' THEN ', ''w''' WHEN 'resize' THEN ', 3' WHEN 'throttle' THEN ', ''full'', ''{}''' ELSE '' END) $$;
 INSERT INTO dts.job_check (job_id, ord, item, result) SELECT id, 1, 'w', 'warn' FROM dts.job;
 
 -- the table itself
@@ -70,13 +70,13 @@ SELECT is(message, CASE WHEN allowed IS NOT NULL OR action = 'stop' AND state IN
 SELECT is(row(after, wish)::text, CASE
 		WHEN message <> 'accepted' OR action = 'stop' AND state IN ('stopping', 'completing') THEN row(state, NULL::text)::text
 		WHEN action = 'destroy' THEN row(NULL::text, NULL::text)::text
-		WHEN action IN ('configure', 'isolate', 'recover', 'schedule', 'unschedule', 'ignore_check', 'resize') THEN row(allowed, NULL::text)::text
+		WHEN action IN ('configure', 'isolate', 'recover', 'schedule', 'unschedule', 'ignore_check', 'resize', 'throttle') THEN row(allowed, NULL::text)::text
 		ELSE row(state, action)::text END, format('and what %s does in state %s', action, state)) FROM outcome;
 
--- with something asked for already, only stop replaces it
+-- with something asked for already, only stop replaces it, and a throttle changes beside it
 UPDATE dts.job SET state = 'draft', wish = 'check', wish_by = 'me' WHERE name = 'j';
 SELECT throws_like(pg_temp.call(action, function),
-	'job "j" has not yet carried out "check"', action || ' waits its turn') FROM dts.job_actions() WHERE action <> 'stop';
+	'job "j" has not yet carried out "check"', action || ' waits its turn') FROM dts.job_actions() WHERE action NOT IN ('stop', 'throttle');
 SELECT lives_ok($$SELECT dts_stop_job('j')$$, 'stop does not');
 SELECT is(wish, 'stop', 'it replaces what was asked') FROM dts_jobs;
 

@@ -18,7 +18,7 @@ INSERT INTO call VALUES
 	(2, $$dts_add_tables('j', '{a.b}')$$), (2, $$dts_remove_tables('j', '{a.b}')$$), (2, $$dts_reload_table('j', 'a.b')$$),
 	(2, $$dts_create_job('k', 'a', 'b')$$), (2, $$dts_configure_job('j', '{}')$$), (2, $$dts_check_job('j')$$), (2, $$dts_ignore_check('j', 'x')$$),
 	(2, $$dts_start_job('j')$$), (2, $$dts_unschedule_job('j')$$), (2, $$dts_pause_job('j')$$), (2, $$dts_resume_job('j')$$), (2, $$dts_retry_job('j')$$),
-	(2, $$dts_resize_job('j', 2)$$), (2, $$dts_complete_job('j')$$), (2, $$dts_reset_job('j')$$), (2, $$dts_stop_job('j')$$), (2, $$dts_isolate_job('j')$$),
+	(2, $$dts_resize_job('j', 2)$$), (2, $$dts_set_throttle('j', 'full', NULL)$$), (2, $$dts_complete_job('j')$$), (2, $$dts_reset_job('j')$$), (2, $$dts_stop_job('j')$$), (2, $$dts_isolate_job('j')$$),
 	(2, $$dts_recover_job('j')$$), (2, $$dts_destroy_job('j')$$), (2, $$dts_clone_job('j', 'l')$$), (2, $$dts_forget_leftovers('j')$$), (2, $$dts_test_endpoint('a')$$),
 	(2, $$dts_set_alert('j', '{"method": "pg_notify", "channel": "c"}')$$), (2, $$dts_drop_alert('j')$$), (2, $$dts_test_alert('j')$$),
 	(3, $$dts_create_endpoint('c', 'postgresql', 'host=c')$$), (3, $$dts_drop_endpoint('c')$$), (3, $$dts_allow_alert_host('h')$$),

@@ -32,6 +32,7 @@ INSERT INTO surface VALUES
 	('dts_unschedule_job', 'job text', 'text', 'dts_operator'),
 	('dts_ignore_check', 'job text, item text', 'text', 'dts_operator'),
 	('dts_resize_job', 'job text, workers integer, apply_workers integer DEFAULT NULL::integer', 'text', 'dts_operator'),
+	('dts_set_throttle', 'job text, phase text, limits jsonb', 'text', 'dts_operator'),
 	('dts_complete_job', 'job text, mode text DEFAULT ''wait_for_sync''::text', 'text', 'dts_operator'),
 	('dts_reset_job', 'job text', 'text', 'dts_operator'),
 	('dts_clone_job', 'job text, name text', 'text', 'dts_operator'),
@@ -60,14 +61,14 @@ INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT acce
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
 		('dts_destroy_job', ''), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
 		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
-		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
+		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
 	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_events', 'dts_job_changes', 'dts_state_names', 'dts_leftovers',
-		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log'], 'the views of the surface, and no others, lie there');
+		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log', 'dts_throttles'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
@@ -82,8 +83,8 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_hello', 'version text'),
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
-	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer'),
+	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text, OUT throttle text'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer, OUT throttle text'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
@@ -133,7 +134,7 @@ SELECT is_empty($$SELECT s.name, r.role, has_function_privilege(r.role, p.oid, '
 	'each function is for its role and those above it');
 SELECT is_empty($$SELECT oid::regprocedure, role FROM routine, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE nspname = 'dts' AND has_function_privilege(role, oid, 'EXECUTE') <> CASE WHEN proname LIKE 'daemon\_%' THEN role = 'dts_daemon'
-		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to') THEN role <> 'dts_daemon' ELSE false END$$,
+		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force') THEN role <> 'dts_daemon' ELSE false END$$,
 	'the daemon''s functions are the daemon''s alone; of the others only those that views need are granted');
 SELECT is_empty($$SELECT oid::regclass, role FROM relation, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE has_table_privilege(role, oid, 'SELECT') <> (nspname <> 'dts' AND role <> 'dts_daemon')

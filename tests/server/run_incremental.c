@@ -28,6 +28,7 @@ struct Worker
 	int64_t marker;
 	StreamProgress progress;
 	StreamStats stats;
+	Throttle throttles[JOB_PHASE_COUNT]; /* no limit */
 };
 
 static volatile sig_atomic_t want_yield;
@@ -61,6 +62,12 @@ const Job *
 worker_job(const Worker *w)
 {
 	return &w->job;
+}
+
+Throttle *
+worker_throttle(const Worker *w, JobPhase phase)
+{
+	return (Throttle *) &w->throttles[phase];
 }
 
 int64_t

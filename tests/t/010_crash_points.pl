@@ -38,8 +38,8 @@ sub crash
 	my ($point, $nth, $action) = @_;
 	(my $name = "$point") =~ s/\W/_/g;
 	$name .= "_$nth" . ($action // 'kill');
-	# small tables are copied 16 at a time
-	seed($name, $point =~ /^part/ ? 40 : 8);
+	# small tables are copied 24 at a time
+	seed($name, $point =~ /^part/ ? 80 : 8);
 	my $daemon = $t->start_daemon(fault => "$point=" . ($action // 'kill') . ":$nth");
 	$t->create_job($name, options => { workers => $point =~ /^part/ ? 1 : 2, streaming => $point =~ /spool/ ? JSON::PP::true : JSON::PP::false });
 	$t->check_job($name);

@@ -44,8 +44,10 @@ test_names_are_quoted(void **state)
 {
 	char *tables[] = {"a,b", "c\"d"};
 	char *excluded[] = {"e.f"};
-	JobObject objects[] = {{"whole, one", NULL, 0}, {"s", tables, 2}, {"Two", NULL, 0}};
-	JobObject exclude[] = {{"s", excluded, 1}, {"x", NULL, 0}};
+	JobObject objects[] = {{.schema = "whole, one"},
+	                       {.schema = "s", .tables = tables, .table_count = 2},
+	                       {.schema = "Two"}};
+	JobObject exclude[] = {{.schema = "s", .tables = excluded, .table_count = 1}, {.schema = "x"}};
 	JobOptions job = {
 	    .objects = objects, .object_count = 3, .exclude = exclude, .exclude_count = 2};
 	SourceOption options[DECODER_OPTIONS_MAX];

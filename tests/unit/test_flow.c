@@ -114,6 +114,59 @@ test_batch_closes_at_the_limit_but_never_inside_a_transaction(void **state)
 	fake_target_free(&c.target);
 }
 
+/* A wait for the limit sends what is whole, takes nothing more, and acknowledges all the same. */
+static void
+test_a_throttled_flow_waits_and_goes_on(void **state)
+{
+	const SourceEvent events[] = {ONE(1),         BEGIN(2),       CHANGE(insert),
+	                              CHANGE(insert), CHANGE(insert), COMMIT(2)};
+	const ThrottleLimits limits = {.per_second[THROTTLE_ROWS] = 1};
+	Throttle throttle = {0};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	throttle_set(&throttle, &limits, SECOND);
+	c.flow.throttle = &throttle;
+	step(&c, SECOND);
+	said(&c, "begin insert(1) ");
+	assert_in_range(c.flow.throttled_us, SECOND / 2, SECOND);
+	assert_false(flow_caught_up(&c.flow));
+	/* due, but the next row is not: the first transaction does not wait for it */
+	step(&c, 2 * SECOND);
+	said(&c, "begin insert(1) commit(110) begin insert(2) ");
+	fake_target_answer(&c.target, 1);
+	step(&c, 2 * SECOND + 1);
+	said(&c, "begin insert(1) commit(110) begin insert(2) ");
+	assert_int_equal(c.source.acknowledged.value, 110);
+	/* the limit is lifted */
+	throttle_set(&throttle, &(ThrottleLimits){{0}}, 2 * SECOND + 2);
+	step(&c, 2 * SECOND + 2);
+	said(&c, "begin insert(1) commit(110) begin insert(2) insert(2) insert(2) commit(210) ");
+	assert_int_equal(c.flow.throttled_us, 0);
+	fake_target_free(&c.target);
+}
+
+static void
+test_a_throttled_flow_finishes_at_once(void **state)
+{
+	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1), ONE(2)};
+	const ThrottleLimits limits = {.per_second[THROTTLE_ROWS] = 1};
+	Throttle throttle = {0};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	throttle_set(&throttle, &limits, SECOND);
+	c.flow.throttle = &throttle;
+	step(&c, SECOND);
+	said(&c, "begin insert(1) ");
+	flow_finish(&c.flow);
+	step(&c, SECOND + 1);
+	said(&c, "begin insert(1) insert(1) commit(110) ");
+	fake_target_free(&c.target);
+}
+
 /* While the target is busy what arrives joins one batch, though the source is idle in between. */
 static void
 test_batch_grows_while_the_target_has_work(void **state)
@@ -417,7 +470,52 @@ test_forged_marker_means_nothing(void **state)
 	START(&c, events, 100, 0);
 	step(&c, 0);
 	said(&c, "");
-	assert_int_equal(c.flow.progress.marker_count, 0);
+	assert_int_equal(c.flow.progress.markers.count, 0);
+	fake_target_free(&c.target);
+}
+
+/* A beat of ours opens a batch like a marker; anybody else's number does not. */
+static void
+test_beat_is_durable_with_its_position(void **state)
+{
+	static const Change beat = {
+	    .kind = CHANGE_MESSAGE, .prefix = "dts.heartbeat", .content = "1005", .content_len = 4};
+	static const Change other = {
+	    .kind = CHANGE_MESSAGE, .prefix = "dts.heartbeat", .content = "5", .content_len = 1};
+	const SourceEvent events[] = {BEGIN(1), CHANGE(other), COMMIT(1),
+	                              BEGIN(2), CHANGE(beat),  COMMIT(2)};
+	Latency latency;
+	int64_t number = 0;
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	latency_init(&latency, 1000);
+	assert_int_equal(latency_send(&latency, 5), 1005);
+	c.flow.beats = &latency;
+	step(&c, 0);
+	said(&c, "begin commit(210) ");
+	assert_false(progress_beat_durable(&c.flow.progress, &number));
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	assert_true(progress_beat_durable(&c.flow.progress, &number));
+	assert_int_equal(number, 1005);
+	assert_false(progress_marker_durable(&c.flow.progress, &number));
+	fake_target_free(&c.target);
+}
+
+/* A source that shuts down sends keepalives that ask for an answer until all is acknowledged. */
+static void
+test_idle_position_is_stored_at_once_when_the_source_asks(void **state)
+{
+	const SourceEvent events[] = {
+	    {.kind = SOURCE_KEEPALIVE, .wal_end = {500}, .reply_wanted = true}};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	step(&c, 1000);
+	said(&c, "begin commit(500) ");
 	fake_target_free(&c.target);
 }
 
@@ -509,8 +607,12 @@ main(void)
 	    cmocka_unit_test(test_empty_transaction_moves_the_idle_position),
 	    cmocka_unit_test(test_marker_is_durable_with_its_position),
 	    cmocka_unit_test(test_forged_marker_means_nothing),
+	    cmocka_unit_test(test_beat_is_durable_with_its_position),
+	    cmocka_unit_test(test_idle_position_is_stored_at_once_when_the_source_asks),
 	    cmocka_unit_test(test_finishing_takes_no_new_transaction),
 	    cmocka_unit_test(test_finishing_stores_the_idle_position_at_once),
+	    cmocka_unit_test(test_a_throttled_flow_waits_and_goes_on),
+	    cmocka_unit_test(test_a_throttled_flow_finishes_at_once),
 	    cmocka_unit_test(test_broken_order_is_a_protocol_error),
 	};
 

@@ -1,0 +1,114 @@
+# Throttles: limits of rows, bytes and queries are kept while the stream and its lease are served, change while the
+# job runs, and are shared by all processes of a job.
+#
+# A figure counts when it is at most a tenth above its limit.  One that is too low may be the machine's fault: then it is measured again.
+use strict;
+use warnings;
+use DtsTest;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $t = DtsTest->new(source_conf => [ 'wal_sender_timeout = 3s', "log_line_prefix = '%m [%p] %a '" ]);
+$t->start_daemon(lease => 5);
+
+# --- three jobs, each throttled from its first row on
+my $wide = "repeat(md5(g::text), 31)"; # a row of some 1 kB
+$t->database('load');
+$t->sql_source("CREATE TABLE t$_ (id int PRIMARY KEY, v text); ALTER TABLE t$_ ALTER v SET STORAGE PLAIN;"
+	. "INSERT INTO t$_ SELECT g, $wide FROM generate_series(1, 40000) g; ANALYZE t$_") for 1 .. 3;
+$t->create_job('load', kind => 'migration', options => { phases => [ 'schema', 'full' ], workers => 3,
+	throttle => { full => { rows_per_second => 2000 } } });
+
+$t->database('small');
+$t->sql_source(join '', map { "CREATE TABLE s$_ (id int PRIMARY KEY); INSERT INTO s$_ VALUES (1), (2);" } 1 .. 150);
+$t->sql_source("ALTER DATABASE small SET log_statement = 'all'; ANALYZE");
+$t->create_job('small', kind => 'migration', options => { phases => [ 'schema', 'full' ], workers => 2,
+	throttle => { full => { queries_per_second => 20 } } });
+
+$t->database('stream');
+$t->sql_source('CREATE TABLE s (id int PRIMARY KEY, v text); ALTER TABLE s ALTER v SET STORAGE PLAIN');
+$t->create_job('stream', options => { throttle => { incremental => { rows_per_second => 500 } } });
+$t->check_job($_) for qw(load small stream);
+$t->start_job('stream');
+$t->wait_job('stream', 'incremental');
+my $epoch = $t->sql_ctl("SELECT string_agg(l.epoch::text, ',') FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id WHERE j.name = 'stream'");
+$t->sql_source("DO \$\$ BEGIN FOR i IN 0 .. 2999 LOOP INSERT INTO s SELECT g, $wide FROM generate_series(i * 10 + 1, i * 10 + 10) g; COMMIT; END LOOP; END \$\$");
+$t->start_job($_) for qw(load small);
+
+# --- what goes on, looked at from outside: rows and bytes that the target's servers have taken
+my %figure = (
+	load_rows => sub { $t->_sql('target', 'load', "SELECT coalesce(sum(tuples_processed), 0) FROM pg_stat_progress_copy") },
+	load_bytes => sub { $t->_sql('target', 'load', "SELECT coalesce(sum(bytes_processed), 0) FROM pg_stat_progress_copy") },
+	stream_rows => sub { $t->_sql('target', 'stream', 'SELECT count(*) FROM s') },
+	stream_bytes => sub { $t->sql_ctl("SELECT bytes FROM dts_jobs WHERE job = 'stream'") });
+
+sub measure
+{
+	my ($seconds, %wanted) = @_;
+	my %rate;
+	for my $try (1 .. 3)
+	{
+		my %from = map { $_ => [ $figure{$_}->(), time ] } keys %wanted;
+		sleep $seconds;
+		%rate = map { my $value = $figure{$_}->(); $_ => ($value - $from{$_}[0]) / (time - $from{$_}[1]) } keys %wanted;
+		last if !grep { $rate{$_} < $wanted{$_} * 0.9 } keys %wanted;
+		note(join ', ', 'too low, once more:', map { sprintf '%s %.0f', $_, $rate{$_} } sort keys %rate);
+	}
+	for my $name (sort keys %wanted)
+	{
+		note(sprintf '%s: %.0f a second, limit %.0f, %.1f %%', $name, $rate{$name}, $wanted{$name}, 100 * $rate{$name} / $wanted{$name});
+		cmp_ok($rate{$name}, '<=', $wanted{$name} * 1.1, "$name: no more than a tenth above the limit");
+		cmp_ok($rate{$name}, '>=', $wanted{$name} * 0.9, "$name: no more than a tenth below it");
+	}
+	return;
+}
+$t->wait_for('the load to have begun', sub { $figure{load_rows}->() > 500 });
+$t->wait_for('the stream to have begun', sub { $figure{stream_rows}->() > 300 });
+measure(8, load_rows => 2000, stream_rows => 500);
+like($t->sql_ctl("SELECT meaning FROM dts_job_stats('stream') WHERE measure = 'held_up_by'"), qr/^the throttle of the job; /, 'the throttle is named as what holds the stream up');
+
+# --- other limits, while they run
+$t->sql_ctl(q(SELECT dts_set_throttle('load', 'full', '{"mb_per_second": 4}'), dts_set_throttle('stream', 'incremental', '{"mb_per_second": 1}')));
+sleep 1.5; # for a report of the old rate to be over
+measure(4, load_bytes => 4 << 20, stream_bytes => 1 << 20);
+$t->act('pause', 'load');
+$t->wait_state('load', 'paused', 20);
+pass('a throttled load pauses');
+$t->sql_ctl("SELECT dts_set_throttle(array_agg(job), 'full', NULL), dts_set_throttle(array_agg(job), 'incremental', NULL) FROM dts_jobs WHERE job <> 'small'");
+$t->act('resume', 'load');
+
+# --- queries of the copying processes, by the source's log: each message is one
+my ($queries, $first, $last) = (0);
+$t->wait_for('enough queries', sub {
+	($queries, $first, $last) = (0);
+	my (%copies, @seen);
+	open my $log, '<', $t->{source}->logfile or die;
+	while (<$log>)
+	{
+		my ($h, $m, $s, $pid, $what) = /(\d\d):(\d\d):([\d.]+) \S+ \[(\d+)\] dts_sync_small_\S+ LOG:  .*?(?:statement|execute <unnamed>): (.*)/ or next;
+		$copies{$pid} = 1 if $what =~ /^LOCK TABLE ONLY/;
+		push @seen, [ $pid, $h * 3600 + $m * 60 + $s ];
+	}
+	@seen = grep { $copies{ $_->[0] } } @seen;
+	($queries, $first, $last) = (scalar @seen, $seen[0][1], $seen[-1][1]) if @seen;
+	return $queries >= 200;
+}, 60);
+$last += 86400 if $last < $first;
+my $rate = $queries / ($last - $first);
+note(sprintf 'queries: %d in %.1f s, %.1f a second, limit 20', $queries, $last - $first, $rate);
+cmp_ok($rate, '<=', 22, 'no more than a tenth above the limit of queries');
+cmp_ok($rate, '>=', 15, 'nor far below it');
+$t->sql_ctl("SELECT * FROM dts_set_throttle(ARRAY['small'], 'full', NULL)"); # unless it is done already
+
+# --- nothing suffered
+$t->wait_job($_, 'completed') for qw(load small);
+for my $job (qw(load small stream))
+{
+	$t->{database} = $job;
+	$t->caught_up('stream') if $job eq 'stream';
+	$t->compare("$job: equal");
+}
+is($t->sql_ctl("SELECT count(*) FROM dts_job_events WHERE severity <> 'info' AND event NOT LIKE 'wish%'"), 0, 'no session was lost and nothing tried again');
+is($t->sql_ctl("SELECT string_agg(l.epoch::text, ',') FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id WHERE j.name = 'stream'"), $epoch, 'the lease was served all the time');
+$t->stop_job('stream');
+done_testing;
