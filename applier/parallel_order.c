@@ -29,7 +29,8 @@
  * The turn.  Every transaction that another lane may have to wait for takes, as it begins, an
  * advisory lock under its number, which goes with its end.  The one behind it, when it is on another
  * lane, waits for that lock and then looks whether the one before has really committed: its origin's
- * progress, or the progress row, is not before that one's end.  If not, it fails, so that nothing can commit behind
+ * progress, or the progress row, is not before that one's end. (In this order, for an
+ * origin moves on before its transaction's rows can be seen, and locks go after that.)  If not, it fails, so that nothing can commit behind
  * a gap, whatever has become of the one before - an error, a terminated backend, a lost connection.
  * A COMMIT that the client withholds instead would be a wait that the server's deadlock detector
  * does not see.
@@ -58,6 +59,9 @@
  *	   begin before that.  Therefore it cannot be.  Against all else N gives up after seconds (dts.target_follow).
  *	4. M failed and goes anew while N holds rows that it needs, and N's wait has not seen it: M begins
  *	   only when every lane has rolled back what is behind it.
+ *	   A piece of a large transaction that is repeated behind a savepoint is another matter: the
+ *	   transaction is not over, others still wait for it, and what they have sent must not be given
+ *	   up, because it may yet commit.
  *	5. A truncate waits for a lock on its table that N holds since before its turn.  N is behind the
  *	   truncate, which counts as a write of everything, so N has not touched that table.
  */

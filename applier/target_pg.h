@@ -18,21 +18,21 @@
 
 /*
  * A transaction's turn (parallel_order.c): waits for the end of the one before, on another connection,
- * and fails unless that has committed.  When nobody holds its lock it has not begun yet, or is over.
+ * and fails unless that has committed.  When nobody holds its lock it has not begun yet, or is over.  The lock
+ * comes first: an origin moves on before its transaction's rows can be seen, the lock goes after that.
  */
 #define TARGET_PG_FOLLOW_DDL                                                                       \
 	"CREATE OR REPLACE FUNCTION dts.target_follow(slot text, origin text, turn integer, "          \
 	"before pg_lsn) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "    \
 	"$f$DECLARE class CONSTANT int := hashtext('dts.order ' || slot); waited boolean := false; "   \
 	"until CONSTANT timestamptz := clock_timestamp() + interval '2 s'; BEGIN LOOP "                \
-	"IF (CASE WHEN origin IS NULL "                                                                \
+	"IF pg_try_advisory_lock_shared(class, turn) AND pg_advisory_unlock_shared(class, turn) "      \
+	"THEN IF (CASE WHEN origin IS NULL "                                                           \
 	"THEN (SELECT p.end_lsn >= before FROM dts.target_progress p WHERE p.slot_name = slot) "       \
 	"ELSE pg_replication_origin_progress(origin, false) >= before END) "                           \
 	"THEN RETURN waited; END IF; "                                                                 \
 	"IF waited OR clock_timestamp() > until THEN RAISE EXCEPTION USING ERRCODE = 'DTS08', "        \
-	"MESSAGE = 'the transaction before has not committed'; END IF; "                               \
-	"IF pg_try_advisory_lock_shared(class, turn) AND pg_advisory_unlock_shared(class, turn) "      \
-	"THEN PERFORM pg_sleep(0.001); "                                                               \
+	"MESSAGE = 'the transaction before has not committed'; END IF; PERFORM pg_sleep(0.001); "      \
 	"ELSE PERFORM pg_advisory_xact_lock_shared(class, turn); waited := true; END IF; "             \
 	"END LOOP; END$f$;"                                                                            \
 	"COMMENT ON FUNCTION dts.target_follow(text, text, integer, pg_lsn) IS "                       \

@@ -155,6 +155,9 @@ target_pg_lane_failed(TargetPg *t)
 {
 	if (is_alone(t) || t->units == NULL)
 		return;
+	/* rolled back to its savepoint the transaction goes on, and others go on to wait for it */
+	if (!t->anew && t->units->opened)
+		return;
 	if (t->anew && !t->out_of_turn)
 		t->status.stats.mispredictions++;
 	parallel_order_failed(&t->group->order, t->units->turn, t->anew && !t->out_of_turn);

@@ -133,6 +133,9 @@ open_lanes(Parallel *p, int lanes)
 {
 	ParallelOrder *order = &p->group.order;
 
+	/* what a session that was alone has under way is not noted */
+	if (order->opened == 1)
+		write_set_add_all(p->group.writes, order->newest);
 	p->has_trouble = false;
 	while (order->opened < lanes && !p->has_trouble)
 	{
