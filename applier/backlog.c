@@ -26,6 +26,7 @@ typedef struct ChangeHead
 	FrameKind frame;
 	ChangeKind kind;
 	const Relation *relation;
+	const Refused *refused;
 	OldRow old_row;
 	int old_count; /* -1: NULL */
 	int new_count;
@@ -157,6 +158,7 @@ backlog_add(Backlog *backlog, const TxnHeader *header, const Change *change, Err
 	head.new_count = change->new_values != NULL ? columns : -1;
 	head.truncated_count = change->truncated_count;
 	head.operation = change->operation;
+	head.refused = change->refused;
 	head.cascade = change->cascade;
 	head.restart_identity = change->restart_identity;
 	head.by_delete = change->by_delete;
@@ -224,6 +226,7 @@ read_change(Backlog *backlog, const char *at)
 	change->relation = head.relation;
 	change->old_row = head.old_row;
 	change->operation = head.operation;
+	change->refused = head.refused;
 	change->truncated = truncated;
 	change->truncated_count = head.truncated_count;
 	change->cascade = head.cascade;

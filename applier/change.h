@@ -52,6 +52,7 @@ typedef struct Relation
 	char relkind;
 	char identity; /* d, n, f, i as in pg_class.relreplident */
 	bool no_identity;
+	bool rewrite; /* its rows are those of a table that a command writes anew */
 	int column_count;
 	int key_count;
 	Column *columns;
@@ -99,6 +100,7 @@ typedef enum ChangeKind
 	CHANGE_TRUNCATE,
 	CHANGE_MESSAGE,
 	CHANGE_NO_IDENTITY, /* cannot be applied: stop (invariant 10) */
+	CHANGE_REFUSED,     /* its row filter or an expression failed at the source: stop */
 } ChangeKind;
 
 typedef enum OldRow
@@ -108,6 +110,19 @@ typedef enum OldRow
 	OLD_FULL, /* old_values holds the whole row */
 } OldRow;
 
+/* Why the source could not make what was asked for of a change; lives as long as its session. */
+typedef struct Refused
+{
+	const char *sqlstate;
+	const char *column;     /* that is computed; "": the row filter */
+	const char *expression; /* or "" */
+	uint32_t position;      /* in it, characters from 1; 0: none */
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *key; /* of the row, for people; or "" */
+} Refused;
+
 typedef struct Change
 {
 	ChangeKind kind;
@@ -115,7 +130,8 @@ typedef struct Change
 	OldRow old_row;
 	const Value *old_values; /* column_count of them, or NULL */
 	const Value *new_values; /* column_count of them, or NULL */
-	char operation;          /* CHANGE_NO_IDENTITY: 'U' or 'D' */
+	char operation;          /* CHANGE_NO_IDENTITY: 'U' or 'D'; CHANGE_REFUSED: also 'I' */
+	const Refused *refused;  /* CHANGE_REFUSED */
 
 	/* CHANGE_TRUNCATE */
 	const Relation *const *truncated;

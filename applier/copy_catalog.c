@@ -4,10 +4,12 @@
  */
 #include "copy_catalog.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "object_map.h"
 #include "strbuf.h"
 
 /*
@@ -26,14 +28,17 @@ static const char tables_query[] =
     " e.oid IS NOT NULL, coalesce(e.extcondition[array_position(e.extconfig, c.oid)], ''), "
     " coalesce(array_position(e.extconfig, c.oid), 0), "
     " coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int, "
-    " coalesce(col.types, ''), EXISTS (SELECT FROM pg_statistic_ext x WHERE x.stxrelid = c.oid) "
+    " coalesce(col.types, ''), coalesce(col.names, '[]'), EXISTS (SELECT FROM pg_statistic_ext x "
+    "WHERE x.stxrelid = c.oid) "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND "
     " d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass "
     "LEFT JOIN pg_extension e ON e.oid = d.refobjid "
     "LEFT JOIN (SELECT a.attrelid, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
     "  AS list, " CATALOG_TYPES
-    " AS types, bool_and(t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend <> 0 AND "
+    " AS types, json_agg(json_build_array(a.attname, CAST(a.atttypid AS text)) ORDER BY a.attname "
+    " COLLATE \"C\") AS names, bool_and(t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend "
+    "<> 0 AND "
     "  t.oid < 10000 AND b.typtype IN ('b', 'r', 'm') AND b.typsend <> 0 AND "
     "  b.typname !~ '^reg' AND b.typname NOT IN ('xml', 'tsquery', 'aclitem', 'pg_node_tree')) AS "
     "portable "
@@ -61,6 +66,7 @@ enum
 	COL_CONFIG,
 	COL_PAGES,
 	COL_TYPES,
+	COL_NAMES,
 	COL_STATISTICS,
 };
 
@@ -142,6 +148,81 @@ is_selected(const PgRows *rows, int row, const Job *job)
 	return named;
 }
 
+/* The topmost partitioned table above it, or itself. */
+static int
+find_root(const PgRows *rows, int row)
+{
+	for (int depth = 0; depth < 1000; depth++)
+	{
+		int parent = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
+
+		if (parent < 0)
+			break;
+		row = parent;
+	}
+	return row;
+}
+
+static const char *
+keep_text(Arena *arena, StrBuf *text)
+{
+	const char *kept = arena_strdup(arena, text->data);
+
+	strbuf_free(text);
+	return kept;
+}
+
+/* A table whose columns the options list: in their order, and the types by the target's names. */
+static void
+list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena *arena)
+{
+	json_t *list = json_loads(names, 0, NULL);
+	StrBuf columns, target, types;
+	size_t i;
+	json_t *item;
+
+	strbuf_init(&columns);
+	strbuf_init(&target);
+	strbuf_init(&types);
+	for (int k = 0; k < table->column_count; k++)
+	{
+		const JobColumn *column = &table->columns[k];
+
+		strbuf_puts(&columns, k > 0 ? ", " : "");
+		strbuf_ident(&columns, column->name);
+		strbuf_puts(&target, k > 0 ? ", " : "");
+		strbuf_ident(&target, column->rename != NULL ? column->rename : column->name);
+	}
+	json_array_foreach(list, i, item)
+	{
+		const char *name = json_string_value(json_array_get(item, 0));
+		const char *to = object_table_target(table, name);
+
+		if (to != NULL)
+			strbuf_printf(&types, "%s%s %s", types.len > 0 ? "," : "", to,
+			              json_string_value(json_array_get(item, 1)));
+	}
+	json_decref(list);
+	t->columns = keep_text(arena, &columns);
+	t->target_columns = keep_text(arena, &target);
+	t->types = keep_text(arena, &types);
+}
+
+static void
+map_names(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *arena)
+{
+	int root = find_root(rows, row);
+	ObjectTable table;
+
+	object_map_leaf(job->options.map, t->schema, t->name, pg_rows_get(rows, root, COL_SCHEMA),
+	                pg_rows_get(rows, root, COL_NAME), &table);
+	t->target_schema = table.target_schema;
+	t->target_name = table.target_name;
+	t->target_columns = t->columns;
+	if (table.column_count > 0)
+		list_columns(t, &table, pg_rows_get(rows, row, COL_NAMES), arena);
+}
+
 bool
 copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *arena, Error *err)
 {
@@ -177,6 +258,7 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->bytes = pg_rows_int(rows, i, COL_BYTES);
 		t->pages = pg_rows_int(rows, i, COL_PAGES);
 		t->late_statistics = pg_rows_bool(rows, i, COL_STATISTICS);
+		map_names(t, rows, i, job, arena);
 		catalog->count++;
 	}
 	pg_rows_free(rows);

@@ -22,10 +22,13 @@ typedef struct CatalogTable
 	const char *columns;   /* "a", "b": quoted, stored ones only, in order; "" when none */
 	const char *condition; /* of an extension's configuration table: WHERE ..., or "" */
 	bool config;           /* an extension's: its script may have put rows there */
-	const char *types;     /* names and types of the columns, to be compared with the target's */
-	bool binary;           /* every column travels binary between servers */
-	int64_t rows;          /* estimated, 0 when unknown */
-	int64_t bytes;         /* with what is stored out of line */
+	const char *target_schema;
+	const char *target_name;
+	const char *target_columns; /* in the order of columns */
+	const char *types; /* names (on the target) and types of the columns, to be compared with it */
+	bool binary;       /* every column travels binary between servers */
+	int64_t rows;      /* estimated, 0 when unknown */
+	int64_t bytes;     /* with what is stored out of line */
 	int64_t pages;
 	bool late_statistics; /* has extended statistics, which follow the data */
 } CatalogTable;

@@ -63,7 +63,7 @@ look_existing(LoadPlan *plan, int from, int to, Error *err)
 		const CatalogTable *t = &plan->catalog.tables[i];
 
 		strbuf_reset(&name);
-		strbuf_qualified(&name, t->schema, t->name);
+		strbuf_qualified(&name, t->target_schema, t->target_name);
 		strbuf_printf(&sql, "%s(%d, CAST(", i > from ? ", " : "", i);
 		strbuf_literal(&sql, name.data);
 		strbuf_puts(&sql, " AS text))");
@@ -102,7 +102,7 @@ look_filled(LoadPlan *plan, int from, int to, Error *err)
 			continue;
 		strbuf_printf(&sql, "%sSELECT %d WHERE EXISTS (SELECT FROM ", n++ > 0 ? " UNION ALL " : "",
 		              i);
-		strbuf_qualified(&sql, t->schema, t->name);
+		strbuf_qualified(&sql, t->target_schema, t->target_name);
 		strbuf_puts(&sql, ")");
 	}
 	if (n == 0)
@@ -208,7 +208,7 @@ check_states(LoadPlan *plan, Error *err)
 		if (list == NULL)
 			continue;
 		strbuf_puts(list, list->len > 0 ? ", " : "");
-		strbuf_qualified(list, t->schema, t->name);
+		strbuf_qualified(list, t->target_schema, t->target_name);
 	}
 	if (missing.len > 0)
 	{
@@ -292,9 +292,9 @@ target_sql(LoadPlan *plan, const CatalogTable *t, bool merge)
 	if (merge)
 		strbuf_puts(&sql, COPY_STAGING_TABLE);
 	else
-		strbuf_qualified(&sql, t->schema, t->name);
+		strbuf_qualified(&sql, t->target_schema, t->target_name);
 	if (t->columns[0] != '\0')
-		strbuf_printf(&sql, " (%s)", t->columns);
+		strbuf_printf(&sql, " (%s)", t->target_columns);
 	strbuf_printf(&sql, " FROM STDIN (FORMAT %s)", t->binary ? "binary" : "text");
 	text = arena_strdup(plan->arena, sql.data);
 	strbuf_free(&sql);
@@ -379,7 +379,7 @@ add_ending(LoadPlan *plan)
 			task->table_oid = 0; /* not as soon as its indexes are there */
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "ANALYZE ");
-		strbuf_qualified(&sql, t->schema, t->name);
+		strbuf_qualified(&sql, t->target_schema, t->target_name);
 		task->target_sql = arena_strdup(plan->arena, sql.data);
 	}
 	strbuf_free(&sql);

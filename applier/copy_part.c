@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "copy_catalog.h"
+#include "object_map.h"
 #include "strbuf.h"
 
 #define SEND_BYTES     (64 * 1024)
@@ -323,7 +324,7 @@ transfer(const CopyPart *part, PgSession *source, PgSession *target, int64_t *ro
 
 /* An empty copy of the target's table that rows pass through.  Types only, no constraints. */
 static bool
-merge_begin(const CopyTask *task, PgSession *target, Error *err)
+merge_begin(const CopyPart *part, PgSession *target, Error *err)
 {
 	StrBuf sql;
 	bool ok;
@@ -331,7 +332,7 @@ merge_begin(const CopyTask *task, PgSession *target, Error *err)
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "CREATE TEMPORARY TABLE " COPY_STAGING_TABLE
 	                  " ON COMMIT DROP AS SELECT * FROM ONLY ");
-	strbuf_qualified(&sql, task->schema, task->table);
+	object_map_put(part->map, &sql, part->task->schema, part->task->table);
 	strbuf_puts(&sql, " WITH NO DATA");
 	ok = pg_session_exec(target, err, sql.data, 0, NULL);
 	strbuf_free(&sql);
@@ -340,8 +341,9 @@ merge_begin(const CopyTask *task, PgSession *target, Error *err)
 
 /* The columns of the merge stand in the task's COPY statement: COPY staging (...) FROM. */
 static bool
-merge_end(const CopyTask *task, PgSession *target, int64_t *rows, Error *err)
+merge_end(const CopyPart *part, PgSession *target, int64_t *rows, Error *err)
 {
+	const CopyTask *task = part->task;
 	const char *from = strstr(task->target_sql, COPY_STAGING_TABLE " (");
 	const char *to = strstr(task->target_sql, ") FROM STDIN");
 	StrBuf sql;
@@ -358,7 +360,7 @@ merge_end(const CopyTask *task, PgSession *target, int64_t *rows, Error *err)
 	from += sizeof(COPY_STAGING_TABLE " (") - 1;
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "INSERT INTO ");
-	strbuf_qualified(&sql, task->schema, task->table);
+	object_map_put(part->map, &sql, task->schema, task->table);
 	strbuf_puts(&sql, " (");
 	strbuf_add(&sql, from, (size_t) (to - from));
 	strbuf_puts(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
@@ -406,9 +408,9 @@ copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_
 	if (part->task->bytes_estimated >= PROGRESS_BYTES)
 		part->progress(part->arg, 0, 0); /* it has begun */
 	ok = lock_and_look(part->task, source, end, err) &&
-	     (!part->merge || merge_begin(part->task, target, err)) &&
+	     (!part->merge || merge_begin(part, target, err)) &&
 	     transfer(part, source, target, rows, bytes, end, err);
-	return ok && (!part->merge || merge_end(part->task, target, rows, err));
+	return ok && (!part->merge || merge_end(part, target, rows, err));
 }
 
 /* The sequences of the source: schema, name, and schema and name of the table that owns it. */
@@ -486,12 +488,26 @@ named_sequences_run(const char *sql, PgSession *source, PgSession *target, Error
 	return ok;
 }
 
+/* What is selected to read a sequence: its name on the target, and its value. */
+void
+copy_sequence_put(const Job *job, StrBuf *to, const char *schema, const char *sequence)
+{
+	StrBuf name;
+
+	strbuf_init(&name);
+	object_map_put(job->options.map, &name, schema, sequence);
+	strbuf_literal(to, name.data);
+	strbuf_puts(to, ", last_value, is_called FROM ");
+	strbuf_qualified(to, schema, sequence);
+	strbuf_free(&name);
+}
+
 bool
 copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession *target,
                    Error *err)
 {
 	PgRows *rows;
-	StrBuf query, name;
+	StrBuf query;
 	int gathered = 0;
 	bool ok;
 
@@ -502,16 +518,12 @@ copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession
 	if (!ok)
 		return false;
 	strbuf_init(&query);
-	strbuf_init(&name);
 	for (int i = 0; ok && i < pg_rows_count(rows); i++)
 	{
 		if (sequence_wanted(job, rows, i))
 		{
-			strbuf_reset(&name);
-			strbuf_qualified(&name, pg_rows_get(rows, i, 0), pg_rows_get(rows, i, 1));
 			strbuf_puts(&query, gathered++ == 0 ? "SELECT " : " UNION ALL SELECT ");
-			strbuf_literal(&query, name.data);
-			strbuf_printf(&query, ", last_value, is_called FROM %s", name.data);
+			copy_sequence_put(job, &query, pg_rows_get(rows, i, 0), pg_rows_get(rows, i, 1));
 		}
 		if (gathered > 0 && (gathered == SEQUENCE_BATCH || i == pg_rows_count(rows) - 1))
 		{
@@ -521,7 +533,6 @@ copy_sequences_run(const Job *job, const char *sql, PgSession *source, PgSession
 		}
 	}
 	strbuf_free(&query);
-	strbuf_free(&name);
 	pg_rows_free(rows);
 	return ok;
 }

@@ -13,10 +13,12 @@
 #include "error.h"
 #include "job.h"
 #include "pg_session.h"
+#include "strbuf.h"
 
 typedef struct CopyPart
 {
 	const CopyTask *task;
+	const struct ObjectMap *map; /* where the task's table is on the target */
 	bool merge;             /* by way of a staging table: rows whose key exists stay as they are */
 	const char *target_sql; /* the task's, or what takes its place */
 	CopyPace *pace;         /* the limits that it keeps to */
@@ -50,6 +52,9 @@ bool copy_part_end(PgSession *source) must_check;
  */
 bool copy_part_run(const CopyPart *part, PgSession *source, PgSession *target, int64_t *rows,
                    int64_t *bytes, CopyPartEnd *end, Error *err) must_check;
+
+/* Appends to a SELECT what such a list of sequences reads of one. */
+void copy_sequence_put(const Job *job, StrBuf *to, const char *schema, const char *sequence);
 
 /*
  * Sets every selected sequence that exists on the target to its value on the source; or, when sql is

@@ -16,21 +16,42 @@
 #include "copy_crew.h"
 
 #define RATE_US 1000000
+#define SHOW_US 250000 /* while rows only run on */
+
+/* Of the last seconds. */
+typedef struct Rate
+{
+	int64_t us;   /* when it was last computed; 0: never */
+	int64_t rows; /* what was shown then */
+	int64_t bytes;
+	double rows_per_second;
+	double bytes_per_second;
+} Rate;
+
+typedef struct PartState
+{
+	int64_t task;
+	bool done;
+	PartProgress report; /* what is committed */
+	Rate rate;
+} PartState;
 
 typedef struct TableState
 {
 	uint32_t oid;
 	int indexes_left;
 	TableProgress report; /* what is committed */
-	int64_t rate_us;      /* when the rates were last computed; 0: never */
-	int64_t rate_rows;    /* what was shown then */
-	int64_t rate_bytes;
+	Rate rate;
+	int64_t shown_us;
+	PartState *parts; /* by task; NULL when it is copied in one piece */
+	int part_count;
 } TableState;
 
 /* The part that a worker of the crew has in hand. */
 typedef struct InHand
 {
 	uint32_t oid; /* 0: none */
+	int64_t task;
 	int64_t rows;
 	int64_t bytes;
 } InHand;
@@ -41,6 +62,7 @@ struct CopyProgress
 	Arena *arena;
 	TableState *tables; /* by oid */
 	int count;
+	PartProgress *listed;       /* room for the parts of any table */
 	InHand hands[CREW_FDS_MAX]; /* by worker */
 	uint32_t failed_oid;        /* of the last COPY_FAILED */
 };
@@ -71,6 +93,145 @@ phase_of(const TableState *t)
 	if (t->report.parts_done < t->report.parts)
 		return t->report.parts_done > 0 || t->report.bytes_done > 0 ? TABLE_COPYING : TABLE_WAITING;
 	return t->indexes_left > 0 ? TABLE_INDEXING : TABLE_COPIED;
+}
+
+static PartState *
+find_part(const TableState *t, int64_t task)
+{
+	for (int i = 0; i < t->part_count; i++)
+	{
+		if (t->parts[i].task == task)
+			return &t->parts[i];
+	}
+	return NULL;
+}
+
+/* Rates from what is shown, over a second at least. */
+static void
+measure(Rate *rate, int64_t rows_done, int64_t bytes_done, int64_t now_us)
+{
+	double seconds = (double) (now_us - rate->us) / 1e6;
+
+	if (rate->us != 0 && now_us - rate->us < RATE_US)
+		return;
+	if (rate->us != 0)
+	{
+		double rows = (double) (rows_done - rate->rows) / seconds;
+		double bytes = (double) (bytes_done - rate->bytes) / seconds;
+		bool first = rate->bytes_per_second <= 0;
+
+		/* less than before: a part was given up */
+		rows = rows < 0 ? 0 : rows;
+		bytes = bytes < 0 ? 0 : bytes;
+		rate->rows_per_second = first ? rows : (rows + rate->rows_per_second) / 2;
+		rate->bytes_per_second = first ? bytes : (bytes + rate->bytes_per_second) / 2;
+	}
+	rate->us = now_us;
+	rate->rows = rows_done;
+	rate->bytes = bytes_done;
+}
+
+static const InHand *
+hand_of(const CopyProgress *p, int64_t task)
+{
+	for (int i = 0; i < CREW_FDS_MAX; i++)
+	{
+		if (p->hands[i].oid != 0 && p->hands[i].task == task)
+			return &p->hands[i];
+	}
+	return NULL;
+}
+
+static void
+list_parts(CopyProgress *p, TableState *t, TableProgress *shown)
+{
+	shown->lists_parts = true;
+	shown->listed = p->listed;
+	shown->listed_count = t->part_count;
+	for (int i = 0; i < t->part_count; i++)
+	{
+		PartState *part = &t->parts[i];
+		const InHand *hand = hand_of(p, part->task);
+		PartProgress *listed = &p->listed[i];
+
+		*listed = part->report;
+		listed->phase = part->done ? TABLE_COPIED : TABLE_WAITING;
+		if (hand == NULL)
+			continue;
+		listed->phase = TABLE_COPYING;
+		listed->rows_done = hand->rows;
+		listed->bytes_done = hand->bytes;
+		measure(&part->rate, hand->rows, hand->bytes, worker_now_us(p->w));
+		listed->rows_per_second = part->rate.rows_per_second;
+		listed->bytes_per_second = part->rate.bytes_per_second;
+	}
+}
+
+static void
+show(CopyProgress *p, TableState *t)
+{
+	TableProgress shown = t->report;
+
+	shown.parts_active = 0;
+	for (int i = 0; i < CREW_FDS_MAX; i++)
+	{
+		if (p->hands[i].oid != t->oid)
+			continue;
+		shown.parts_active++;
+		shown.rows_done += p->hands[i].rows;
+		shown.bytes_done += p->hands[i].bytes;
+		shown.phase = TABLE_COPYING;
+	}
+	measure(&t->rate, shown.rows_done, shown.bytes_done, worker_now_us(p->w));
+	shown.rows_per_second = t->rate.rows_per_second;
+	shown.bytes_per_second = t->rate.bytes_per_second;
+	list_parts(p, t, &shown);
+	t->shown_us = worker_now_us(p->w);
+	worker_report_table(p->w, &shown);
+}
+
+/* The parts of tables that are copied in several. */
+static bool
+read_parts(CopyProgress *p, PgSession *target, Error *err)
+{
+	const char *params[] = {worker_job(p->w)->slot_name};
+	char sql[512];
+	PgRows *rows;
+	int most = 0;
+
+	snprintf(
+	    sql, sizeof(sql),
+	    "SELECT table_oid, part_id, state = 'done', rows_estimated, bytes_estimated, rows_done, "
+	    "bytes_done FROM (SELECT *, count(*) OVER (PARTITION BY table_oid) AS parts FROM "
+	    "dts.target_part WHERE slot_name = $1 AND stage = %d AND table_oid <> 0) p WHERE parts "
+	    "> 1 ORDER BY part_id",
+	    STAGE_DATA);
+	rows = pg_session_query(target, err, sql, 1, params);
+	if (rows == NULL)
+		return false;
+	for (int i = 0; i < pg_rows_count(rows); i++)
+	{
+		TableState *t = find_table(p, (uint32_t) pg_rows_int(rows, i, 0));
+		PartState *part;
+
+		if (t == NULL)
+			continue;
+		if (t->parts == NULL)
+			t->parts = arena_zalloc(p->arena, sizeof(PartState) * (size_t) t->report.parts);
+		if (t->part_count == t->report.parts)
+			continue; /* added since they were counted */
+		part = &t->parts[t->part_count++];
+		most = t->part_count > most ? t->part_count : most;
+		part->task = pg_rows_int(rows, i, 1);
+		part->done = pg_rows_bool(rows, i, 2);
+		part->report = (PartProgress){.rows_estimated = pg_rows_int(rows, i, 3),
+		                              .bytes_estimated = pg_rows_int(rows, i, 4),
+		                              .rows_done = pg_rows_int(rows, i, 5),
+		                              .bytes_done = pg_rows_int(rows, i, 6)};
+	}
+	pg_rows_free(rows);
+	p->listed = arena_zalloc(p->arena, sizeof(PartProgress) * ((size_t) most + 1));
+	return true;
 }
 
 CopyProgress *
@@ -117,9 +278,16 @@ copy_progress_open(Worker *w, PgSession *target, Error *err)
 		t->report.rows_done = pg_rows_int(rows, i, 8);
 		t->report.bytes_done = pg_rows_int(rows, i, 9);
 		t->report.phase = phase_of(t);
-		worker_report_table(w, &t->report);
 	}
 	pg_rows_free(rows);
+	if (!read_parts(p, target, err))
+	{
+		arena_destroy(p->arena);
+		free(p);
+		return NULL;
+	}
+	for (int i = 0; i < p->count; i++)
+		show(p, &p->tables[i]);
 	return p;
 }
 
@@ -128,6 +296,14 @@ task_done(TableState *t, const CopyMessage *message)
 {
 	if (message->stage == STAGE_DATA)
 	{
+		PartState *part = find_part(t, message->task);
+
+		if (part != NULL)
+		{
+			part->done = true;
+			part->report.rows_done = message->rows;
+			part->report.bytes_done = message->bytes;
+		}
 		t->report.parts_done++;
 		t->report.rows_done += message->rows;
 		t->report.bytes_done += message->bytes;
@@ -135,52 +311,6 @@ task_done(TableState *t, const CopyMessage *message)
 	else if (message->stage == STAGE_INDEX && t->indexes_left > 0)
 		t->indexes_left--;
 	t->report.phase = phase_of(t);
-}
-
-/* Rates from what is shown, over a second at least. */
-static void
-measure(TableState *t, const TableProgress *shown, int64_t now_us)
-{
-	double seconds = (double) (now_us - t->rate_us) / 1e6;
-
-	if (t->rate_us != 0 && now_us - t->rate_us < RATE_US)
-		return;
-	if (t->rate_us != 0)
-	{
-		double rows = (double) (shown->rows_done - t->rate_rows) / seconds;
-		double bytes = (double) (shown->bytes_done - t->rate_bytes) / seconds;
-		bool first = t->report.bytes_per_second <= 0;
-
-		/* less than before: a part was given up */
-		rows = rows < 0 ? 0 : rows;
-		bytes = bytes < 0 ? 0 : bytes;
-		t->report.rows_per_second = first ? rows : (rows + t->report.rows_per_second) / 2;
-		t->report.bytes_per_second = first ? bytes : (bytes + t->report.bytes_per_second) / 2;
-	}
-	t->rate_us = now_us;
-	t->rate_rows = shown->rows_done;
-	t->rate_bytes = shown->bytes_done;
-}
-
-static void
-show(CopyProgress *p, TableState *t)
-{
-	TableProgress shown = t->report;
-
-	shown.parts_active = 0;
-	for (int i = 0; i < CREW_FDS_MAX; i++)
-	{
-		if (p->hands[i].oid != t->oid)
-			continue;
-		shown.parts_active++;
-		shown.rows_done += p->hands[i].rows;
-		shown.bytes_done += p->hands[i].bytes;
-		shown.phase = TABLE_COPYING;
-	}
-	measure(t, &shown, worker_now_us(p->w));
-	shown.rows_per_second = t->report.rows_per_second;
-	shown.bytes_per_second = t->report.bytes_per_second;
-	worker_report_table(p->w, &shown);
 }
 
 /* Rates change also when nothing is said. */
@@ -191,7 +321,7 @@ show_those_in_hand(CopyProgress *p)
 	{
 		TableState *t = p->hands[i].oid != 0 ? find_table(p, p->hands[i].oid) : NULL;
 
-		if (t != NULL && worker_now_us(p->w) - t->rate_us >= RATE_US)
+		if (t != NULL && worker_now_us(p->w) - t->rate.us >= RATE_US)
 			show(p, t);
 	}
 }
@@ -215,7 +345,9 @@ copy_progress_heard(CopyProgress *p, const CopyMessage *message)
 			return;
 		case COPY_PROGRESS:
 			if (message->stage == STAGE_DATA)
-				*hand = (InHand){message->table_oid, message->rows, message->bytes};
+				*hand = (InHand){message->table_oid, message->task, message->rows, message->bytes};
+			if (message->rows > 0 && t != NULL && worker_now_us(p->w) - t->shown_us < SHOW_US)
+				return;
 			break;
 		case COPY_DONE:
 			memset(hand, 0, sizeof(*hand));
@@ -243,19 +375,22 @@ copy_progress_close(CopyProgress *p, bool complete, const Error *err)
 {
 	TableState *t = err != NULL && p->failed_oid != 0 ? find_table(p, p->failed_oid) : NULL;
 
+	memset(p->hands, 0, sizeof(p->hands));
 	for (int i = 0; complete && i < p->count; i++)
 	{
-		if (p->tables[i].report.phase == TABLE_COPIED)
+		TableState *table = &p->tables[i];
+
+		if (table->report.phase == TABLE_COPIED)
 			continue;
-		p->tables[i].report.phase = TABLE_COPIED;
-		p->tables[i].report.rows_per_second = p->tables[i].report.bytes_per_second = 0;
-		worker_report_table(p->w, &p->tables[i].report);
+		table->report.phase = TABLE_COPIED;
+		memset(&table->rate, 0, sizeof(table->rate));
+		show(p, table);
 	}
 	if (t != NULL)
 	{
 		t->report.phase = TABLE_ERROR;
 		t->report.error = err->message;
-		worker_report_table(p->w, &t->report);
+		show(p, t);
 	}
 	arena_destroy(p->arena);
 	free(p);

@@ -18,10 +18,12 @@
 #include "copy_database.h"
 #include "copy_index.h"
 #include "copy_keeper.h"
+#include "copy_part.h"
 #include "copy_program.h"
 #include "copy_queue.h"
 #include "copy_select.h"
 #include "fault.h"
+#include "object_map.h"
 #include "strbuf.h"
 
 #define SEQUENCES_PER_TASK 100
@@ -39,7 +41,7 @@ failed(const Error *err)
 /* Materialized views that hold rows on the source, in the order in which they can be filled. */
 static bool
 plan_refresh(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
-             PgSession *source, Error *err)
+             PgSession *source, const Job *job, Error *err)
 {
 	PgRows *rows = pg_session_query(source, err,
 	                                "SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'm' AND "
@@ -63,7 +65,7 @@ plan_refresh(CopyTasks *tasks, const Archive *archive, const CopySelection *sele
 			continue;
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "REFRESH MATERIALIZED VIEW ");
-		strbuf_qualified(&sql, e->schema, e->tag);
+		object_map_put(job->options.map, &sql, e->schema, e->tag);
 		copy_tasks_add(tasks, STAGE_REFRESH, TASK_SQL)->target_sql =
 		    arena_strdup(tasks->arena, sql.data);
 	}
@@ -77,11 +79,10 @@ static void
 plan_sequences(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
                const Job *job)
 {
-	StrBuf sql, name;
+	StrBuf sql;
 	int gathered = 0;
 
 	strbuf_init(&sql);
-	strbuf_init(&name);
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];
@@ -89,11 +90,8 @@ plan_sequences(CopyTasks *tasks, const Archive *archive, const CopySelection *se
 		if (selection->verdict[e->id] == ENTRY_KEEP && strcmp(e->desc, "SEQUENCE") == 0 &&
 		    !job_selects(job, e->schema, e->tag))
 		{
-			strbuf_reset(&name);
-			strbuf_qualified(&name, e->schema, e->tag);
 			strbuf_puts(&sql, gathered++ == 0 ? "SELECT " : " UNION ALL SELECT ");
-			strbuf_literal(&sql, name.data);
-			strbuf_printf(&sql, ", last_value, is_called FROM %s", name.data);
+			copy_sequence_put(job, &sql, e->schema, e->tag);
 		}
 		if (gathered == SEQUENCES_PER_TASK || (gathered > 0 && i == archive->count - 1))
 		{
@@ -104,7 +102,6 @@ plan_sequences(CopyTasks *tasks, const Archive *archive, const CopySelection *se
 		}
 	}
 	strbuf_free(&sql);
-	strbuf_free(&name);
 }
 
 static bool
@@ -146,7 +143,7 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
 	     copy_index_plan(&tasks, &archive, &selection, program, source, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||
-	      plan_refresh(&tasks, &archive, &selection, source, err));
+	      plan_refresh(&tasks, &archive, &selection, source, job, err));
 	copy_program_close(program);
 	if (ok && job->options.phases[PHASE_FULL])
 		plan_sequences(&tasks, &archive, &selection, job);

@@ -14,6 +14,7 @@
 
 #include "copy_large.h"
 #include "copy_take.h"
+#include "object_map.h"
 #include "strbuf.h"
 
 /*
@@ -95,13 +96,13 @@ run_empty(const CopyTaskRun *run, const CopyTask *task, Error *err)
 		return false;
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "TRUNCATE ONLY ");
-	strbuf_qualified(&sql, task->schema, task->table);
+	object_map_put(run->job->options.map, &sql, task->schema, task->table);
 	ok = pg_session_exec(run->target, err, sql.data, 0, NULL);
 	if (!ok && strcmp(err->sqlstate, "0A000") == 0)
 	{
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "DELETE FROM ONLY ");
-		strbuf_qualified(&sql, task->schema, task->table);
+		object_map_put(run->job->options.map, &sql, task->schema, task->table);
 		ok = pg_session_exec(run->target, err, "ROLLBACK TO dts_empty", 0, NULL) &&
 		     pg_session_exec(run->target, err, sql.data, 0, NULL);
 		if (ok)
@@ -128,7 +129,7 @@ fresh_begin(const CopyTaskRun *run, const CopyTask *task, bool *fresh, Error *er
 
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "SAVEPOINT dts_fresh; SET LOCAL lock_timeout = '200ms'; TRUNCATE ONLY ");
-	strbuf_qualified(&sql, task->schema, task->table);
+	object_map_put(run->job->options.map, &sql, task->schema, task->table);
 	strbuf_puts(&sql, "; SET LOCAL lock_timeout = 0; RELEASE dts_fresh");
 	*fresh = pg_session_exec(run->target, err, sql.data, 0, NULL);
 	strbuf_free(&sql);
@@ -143,6 +144,7 @@ run_part(const CopyTaskRun *run, const CopyTask *task, int64_t *rows, int64_t *b
          CopyPartEnd *end, Error *err)
 {
 	CopyPart part = {.task = task,
+	                 .map = run->job->options.map,
 	                 .merge = task->kind == TASK_MERGE,
 	                 .target_sql = task->target_sql,
 	                 .pace = run->pace,

@@ -98,6 +98,7 @@ tell(CopyWorker *cw, CopyMessage *message)
 
 	message->stage = cw->task != NULL ? cw->task->stage : STAGE_COUNT;
 	message->table_oid = cw->task != NULL ? cw->task->table_oid : 0;
+	message->task = cw->task != NULL ? cw->task->id : 0;
 	message->rows = cw->rows;
 	message->bytes = cw->bytes;
 	while (left > 0)

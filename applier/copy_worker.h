@@ -31,6 +31,7 @@ typedef struct CopyMessage
 	int target_pid;
 	CopyStage stage; /* the others: of the task in hand */
 	uint32_t table_oid;
+	int64_t task;
 	int64_t rows;
 	int64_t bytes;
 	int worker;         /* which of the crew says it; filled in by the crew */

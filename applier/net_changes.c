@@ -257,6 +257,7 @@ merge(NetRun *run, NetTable *table, NetRow *row, ChangeKind kind, const Value *v
 		case CHANGE_TRUNCATE:
 		case CHANGE_MESSAGE:
 		case CHANGE_NO_IDENTITY:
+		case CHANGE_REFUSED:
 			break;
 	}
 	return false;

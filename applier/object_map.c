@@ -158,6 +158,15 @@ object_map_leaf(const ObjectMap *map, const char *schema, const char *name, cons
 		take_details(table, find(map, root_schema, root_name));
 }
 
+void
+object_map_put(const ObjectMap *map, StrBuf *to, const char *schema, const char *name)
+{
+	ObjectTable table;
+
+	object_map_table(map, schema, name, &table);
+	strbuf_qualified(to, table.target_schema, table.target_name);
+}
+
 const JobColumn *
 object_table_column(const ObjectTable *table, const char *name)
 {

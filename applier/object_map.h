@@ -15,6 +15,7 @@
 #include "arena.h"
 #include "change.h"
 #include "job.h"
+#include "strbuf.h"
 
 typedef struct ObjectMap ObjectMap;
 
@@ -48,6 +49,9 @@ object_map_table(const ObjectMap *map, const char *schema, const char *name, Obj
  */
 void object_map_leaf(const ObjectMap *map, const char *schema, const char *name,
                      const char *root_schema, const char *root_name, ObjectTable *table);
+
+/* "schema"."name" of that relation on the target; appended to `to`. */
+void object_map_put(const ObjectMap *map, StrBuf *to, const char *schema, const char *name);
 
 /* The entry of a column; NULL: it is not listed, which matters when columns are listed at all. */
 const JobColumn *object_table_column(const ObjectTable *table, const char *name);

@@ -163,6 +163,40 @@ no_identity(const PlanRelation *bound, const Change *change, Error *err)
 	return false;
 }
 
+void
+plan_refused(const Change *change, Error *err)
+{
+	const Refused *refused = change->refused;
+	const char *operation = change->operation == 'I'   ? "insert"
+	                        : change->operation == 'U' ? "update"
+	                                                   : "delete";
+	StrBuf detail;
+
+	error_set(err, ERR_REFUSED, "%s%s%s of table \"%s\".\"%s\" %s: %s",
+	          refused->column[0]       ? "computed column \""
+	          : refused->expression[0] ? "row filter"
+	                                   : "selection of columns",
+	          refused->column, refused->column[0] ? "\"" : "", change->relation->schema,
+	          change->relation->name, refused->key[0] ? "fails for a row" : "fails",
+	          refused->message);
+	strbuf_init(&detail);
+	if (refused->expression[0])
+		strbuf_printf(&detail, "The expression is: %s", refused->expression);
+	if (refused->position > 0)
+		strbuf_printf(&detail, " (the error is at character %u)", refused->position);
+	if (detail.len > 0)
+		strbuf_puts(&detail, ". ");
+	strbuf_printf(&detail, "The source says so of an %s%s%s%s (SQLSTATE %s).", operation,
+	              refused->key[0] ? " of the row " : "", refused->key,
+	              refused->detail[0] ? ", and adds: " : "", refused->sqlstate);
+	if (refused->detail[0])
+		strbuf_printf(&detail, " %s", refused->detail);
+	error_detail(err, "%s", detail.data);
+	strbuf_free(&detail);
+	error_hint(err, "Change the table's options with dts_configure_job and resume.%s%s",
+	           refused->hint[0] ? " " : "", refused->hint);
+}
+
 /* How the row is found, and by which columns. */
 static bool
 shape_match(PlanRelation *bound, const Change *change, PlanShape *shape, Error *err)
@@ -262,6 +296,9 @@ plan_shape(PlanRelation *bound, const Change *change, PlanShape *shape, Error *e
 			return shape_match(bound, change, shape, err);
 		case CHANGE_NO_IDENTITY:
 			return no_identity(bound, change, err);
+		case CHANGE_REFUSED:
+			plan_refused(change, err);
+			return false;
 		case CHANGE_TRUNCATE:
 		case CHANGE_MESSAGE:
 			break;

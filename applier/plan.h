@@ -125,6 +125,9 @@ plan_bind(Arena *arena, const Relation *relation, const TargetTable *table, Erro
  * The shape of a row change; its columns point into the PlanRelation and live until the next call.
  * False: the change has no usable identity, or a value the statement needs is not there.
  */
+/* The error of a CHANGE_REFUSED. */
+void plan_refused(const Change *change, Error *err);
+
 bool plan_shape(PlanRelation *bound, const Change *change, PlanShape *shape, Error *err) must_check;
 
 bool plan_shape_equal(const PlanRelation *bound, const PlanShape *a, const PlanShape *b);

@@ -41,7 +41,8 @@ report(Worker *w, PgSession *target, const GateTable *table, const char *error)
 	TableProgress progress = {.schema = table->schema,
 	                          .table = table->name,
 	                          .phase = phase_of(table->state),
-	                          .error = error};
+	                          .error = error,
+	                          .lists_parts = table->state == GATE_WAITING};
 	Error ignored = {0};
 	char sql[512];
 	PgRows *rows;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object_map.h"
 #include "strbuf.h"
 
 /* What the target says of one extension of the source. */
@@ -402,27 +403,44 @@ list_triggers(PgSession *session, const char *tables, bool events, NameList *lis
 	return true;
 }
 
+/* Schema and name of each table, on the source or the target; free() it. */
+static char *
+names_json(const Precheck *p, bool on_target)
+{
+	json_t *array = json_array();
+	char *text;
+
+	for (int i = 0; i < pg_rows_count(p->tables); i++)
+	{
+		ObjectTable table;
+
+		object_map_table(p->job->options.map, pg_rows_get(p->tables, i, TABLE_COL_SCHEMA),
+		                 pg_rows_get(p->tables, i, TABLE_COL_NAME), &table);
+		json_array_append_new(array, json_pack("{s:s, s:s}", "s",
+		                                       on_target ? table.target_schema : table.schema, "t",
+		                                       on_target ? table.target_name : table.name));
+	}
+	text = json_dumps(array, JSON_COMPACT);
+	json_decref(array);
+	return text;
+}
+
 /* Triggers that fire for replicated rows: what the target has, and what the schema phase brings. */
 static void
 check_triggers(Precheck *p)
 {
 	const JobOptions *o = &p->job->options;
-	json_t *array = json_array();
 	NameList list = {.count = 0};
-	char *tables;
 	Error err;
 	bool ok;
+	char *tables = names_json(p, false);
+	char *mapped = names_json(p, true);
 
-	for (int i = 0; i < pg_rows_count(p->tables); i++)
-		json_array_append_new(array, json_pack("{s:s, s:s}", "s",
-		                                       pg_rows_get(p->tables, i, TABLE_COL_SCHEMA), "t",
-		                                       pg_rows_get(p->tables, i, TABLE_COL_NAME)));
-	tables = json_dumps(array, JSON_COMPACT);
-	json_decref(array);
-	ok = list_triggers(p->target, tables, true, &list, "", &err) &&
+	ok = list_triggers(p->target, mapped, true, &list, "", &err) &&
 	     (!o->phases[PHASE_SCHEMA] ||
 	      list_triggers(p->source, tables, o->object_count == 0, &list, " (of the source)", &err));
 	free(tables);
+	free(mapped);
 	if (!ok)
 		precheck_add_error(p, CHECK_TRIGGERS, &err);
 	else if (list.count == 0)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object_map.h"
 #include "strbuf.h"
 
 /* One relation of the target with the name of a selected one. */
@@ -24,6 +25,7 @@ enum
 	FOUND_ROW_SECURITY
 };
 
+/* By their names on the target. */
 static char *
 tables_json(const Precheck *p)
 {
@@ -32,12 +34,15 @@ tables_json(const Precheck *p)
 
 	for (int i = 0; i < pg_rows_count(p->tables); i++)
 	{
-		if (precheck_carried(p, i))
-			json_array_append_new(
-			    array,
-			    json_pack("{s:s, s:s, s:b}", "s", pg_rows_get(p->tables, i, TABLE_COL_SCHEMA), "t",
-			              pg_rows_get(p->tables, i, TABLE_COL_NAME), "p",
-			              pg_rows_bool(p->tables, i, TABLE_COL_PARTITION) ? 1 : 0));
+		ObjectTable table;
+
+		if (!precheck_carried(p, i))
+			continue;
+		object_map_table(p->job->options.map, pg_rows_get(p->tables, i, TABLE_COL_SCHEMA),
+		                 pg_rows_get(p->tables, i, TABLE_COL_NAME), &table);
+		json_array_append_new(
+		    array, json_pack("{s:s, s:s, s:b}", "s", table.target_schema, "t", table.target_name,
+		                     "p", pg_rows_bool(p->tables, i, TABLE_COL_PARTITION) ? 1 : 0));
 	}
 	text = json_dumps(array, JSON_COMPACT);
 	json_decref(array);
@@ -188,18 +193,59 @@ check_existence(Precheck *p, const PgRows *found)
 
 /* The source's columns of all carried tables as one JSON value. */
 static PgRows *
-source_columns(Precheck *p, Error *err)
+read_columns(Precheck *p, Error *err)
 {
 	const char *params[] = {precheck_oids(p, true)};
 
 	return pg_session_query(
 	    p->source, err,
 	    "SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('s', n.nspname, 't', "
-	    "c.relname, 'c', a.attname, 'f', pg_catalog.format_type(a.atttypid, a.atttypmod))), "
-	    "'[]')::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = "
-	    "a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY "
+	    "c.relname, 'c', a.attname, 'f', pg_catalog.format_type(a.atttypid, a.atttypmod), 'rs', "
+	    "rn.nspname, 'rt', r.relname)), '[]')::text FROM pg_catalog.pg_attribute a JOIN "
+	    "pg_catalog.pg_class c ON c.oid = "
+	    "a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN "
+	    "(pg_catalog.pg_class r JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace) ON "
+	    "r.oid = pg_catalog.pg_partition_root(c.oid) AND r.oid <> c.oid WHERE c.oid = ANY "
 	    "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
 	    1, params);
+}
+
+/* The same with the names on the target, and what is computed left out; free() it. */
+static char *
+source_columns(Precheck *p, Error *err)
+{
+	PgRows *rows = read_columns(p, err);
+	json_t *columns = rows == NULL ? NULL : json_loads(pg_rows_get(rows, 0, 0), 0, NULL);
+	json_t *mapped = json_array();
+	char *text = NULL;
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(columns, i, item)
+	{
+		const char *name = json_string_value(json_object_get(item, "c"));
+		const JobColumn *column;
+		ObjectTable table;
+
+		object_map_leaf(p->job->options.map, json_string_value(json_object_get(item, "s")),
+		                json_string_value(json_object_get(item, "t")),
+		                json_string_value(json_object_get(item, "rs")),
+		                json_string_value(json_object_get(item, "rt")), &table);
+		column = object_table_column(&table, name);
+		if (object_table_target(&table, name) == NULL)
+			continue;
+		json_array_append_new(
+		    mapped, json_pack("{s:s, s:s, s:s, s:O}", "s", table.target_schema, "t",
+		                      table.target_name, "c", object_table_target(&table, name), "f",
+		                      column != NULL && column->expr != NULL ? json_null()
+		                                                             : json_object_get(item, "f")));
+	}
+	if (rows != NULL)
+		text = json_dumps(mapped, JSON_COMPACT);
+	json_decref(columns);
+	json_decref(mapped);
+	pg_rows_free(rows);
+	return text;
 }
 
 /* What does not fit, one row each: severity, text. */
@@ -231,16 +277,16 @@ check_columns(Precheck *p)
 	NameList bad = {.count = 0};
 	NameList odd = {.count = 0};
 	Error err;
-	PgRows *columns = source_columns(p, &err);
+	char *columns = source_columns(p, &err);
 	PgRows *rows = NULL;
 
 	if (columns != NULL)
 	{
-		const char *params[] = {pg_rows_get(columns, 0, 0)};
+		const char *params[] = {columns};
 
 		rows = pg_session_query(p->target, &err, columns_sql, 1, params);
 	}
-	pg_rows_free(columns);
+	free(columns);
 	if (rows == NULL)
 	{
 		precheck_add_error(p, CHECK_COLUMNS, &err);

@@ -279,6 +279,7 @@ ensure_functions(TargetPg *t, Error *err)
 	        t->session,
 	        "SELECT pg_catalog.to_regprocedure('dts.target_rows_wrong(bigint)') IS NOT NULL"
 	        " AND pg_catalog.to_regprocedure('dts.target_fenced()') IS NOT NULL"
+	        " AND pg_catalog.to_regprocedure('dts.target_command(name,bool,text)') IS NOT NULL"
 	        " AND pg_catalog.to_regprocedure('dts.target_follow(text, text, integer, pg_lsn)')"
 	        " IS NOT NULL",
 	        0, NULL, &exist, err))

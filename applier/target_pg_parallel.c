@@ -179,6 +179,9 @@ parallel_begin(Target *target, Error *err)
 	if (lane < 0)
 		return TARGET_WAIT;
 	t = p->lanes[lane];
+	/* committed, as one behind it has; but until the answers are read they point to its relations */
+	if (t->relations_stale && t->units != NULL)
+		return TARGET_WAIT;
 	if (p->has_encoding)
 		result = t->base.ops->set_encoding(&t->base, p->encoding, err);
 	t->turn = order->newest + 1;
@@ -214,6 +217,27 @@ parallel_run(Target *target, const char *sql, Error *err)
 
 	p->group.order.barrier = p->group.order.newest;
 	return t->base.ops->run(&t->base, sql, err);
+}
+
+/* The same for a command of the source's; and no lane knows its relations behind it. */
+static TargetResult
+parallel_command(Target *target, const TxnHeader *header, const TargetCommand *command, Error *err)
+{
+	Parallel *p = (Parallel *) target;
+	TargetPg *t = lane_at(p);
+	TargetResult result = t->base.ops->command(&t->base, header, command, err);
+
+	if (result == TARGET_FAILED)
+		p->failed_lane = p->at;
+	if (result != TARGET_OK)
+		return result;
+	p->group.order.barrier = p->group.order.newest;
+	for (int lane = 0; lane < p->group.order.opened; lane++)
+	{
+		if (lane != p->at)
+			p->lanes[lane]->relations_stale = true;
+	}
+	return TARGET_OK;
 }
 
 static bool
@@ -330,6 +354,7 @@ static const TargetOps parallel_ops = {
     .begin = parallel_begin,
     .apply = parallel_apply,
     .run = parallel_run,
+    .command = parallel_command,
     .commit = parallel_commit,
     .pump = parallel_pump,
     .status = parallel_status,

@@ -37,6 +37,8 @@ struct WireReader
 	bool dropping;   /* its records are left out */
 	bool used_longs; /* the last change used up long values */
 
+	const Refused *refused; /* the last one; most are alike */
+
 	Value *old_values;
 	Value *new_values;
 	const Relation **truncated;

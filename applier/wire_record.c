@@ -291,6 +291,69 @@ read_no_identity(WireReader *r, Change *change)
 	return true;
 }
 
+static bool
+read_text(WireReader *r, const char **text)
+{
+	size_t len;
+
+	return cursor_str(&r->cursor, text, &len, "a text of a refused change") &&
+	       (*text = arena_strndup(r->message, *text, len)) != NULL;
+}
+
+/* Kept for the session: a table that fails for one row may fail for a million. */
+static const Refused *
+keep_refused(WireReader *r, const Refused *read)
+{
+	const Refused *last = r->refused;
+	Refused *kept;
+
+	if (last != NULL && strcmp(last->column, read->column) == 0 &&
+	    strcmp(last->expression, read->expression) == 0 &&
+	    strcmp(last->message, read->message) == 0 && strcmp(last->detail, read->detail) == 0)
+		return last;
+	kept = arena_alloc(r->session, sizeof(*kept));
+	*kept = (Refused){
+	    .sqlstate = arena_strdup(r->session, read->sqlstate),
+	    .column = arena_strdup(r->session, read->column),
+	    .expression = arena_strdup(r->session, read->expression),
+	    .position = read->position,
+	    .message = arena_strdup(r->session, read->message),
+	    .detail = arena_strdup(r->session, read->detail),
+	    .hint = arena_strdup(r->session, read->hint),
+	    .key = arena_strdup(r->session, read->key),
+	};
+	r->refused = kept;
+	return kept;
+}
+
+static bool
+read_refused(WireReader *r, Change *change)
+{
+	WireCursor *c = &r->cursor;
+	Refused read;
+	uint64_t position;
+	uint8_t operation;
+
+	change->kind = CHANGE_REFUSED;
+	if (!read_relation_number(r, &change->relation) || !cursor_u8(c, &operation))
+		return false;
+	if (operation != 'I' && operation != 'U' && operation != 'D')
+		return cursor_fail(c, c->at - 1, "the operation (I, U or D)");
+	change->operation = (char) operation;
+	if (!read_text(r, &read.sqlstate))
+		return false;
+	if (strlen(read.sqlstate) != 5)
+		return cursor_fail(c, c->at, "an SQLSTATE of five characters");
+	if (!read_text(r, &read.column) || !read_text(r, &read.expression) ||
+	    !cursor_uv_range(c, 0, UINT32_MAX, &position, "a position") ||
+	    !read_text(r, &read.message) || !read_text(r, &read.detail) || !read_text(r, &read.hint) ||
+	    !read_text(r, &read.key))
+		return false;
+	read.position = (uint32_t) position;
+	change->refused = keep_refused(r, &read);
+	return true;
+}
+
 /* Subtransactions exist in STREAM only: elsewhere the aborted ones are gone. */
 static bool
 read_subxact(WireReader *r)
@@ -341,6 +404,8 @@ read_kind(WireReader *r, Change *change, bool *is_change)
 			       read_old(r, change, r->record == DTS_REC_DELETE_KEY ? OLD_KEY : OLD_FULL);
 		case DTS_REC_NO_IDENTITY:
 			return read_no_identity(r, change);
+		case DTS_REC_REFUSED:
+			return read_refused(r, change);
 		case DTS_REC_TRUNCATE:
 			return read_truncate(r, change);
 		case DTS_REC_MESSAGE:

@@ -298,6 +298,27 @@ table_phase_name(TablePhase phase)
 	return "error";
 }
 
+static json_t *
+part_list(const TableProgress *p)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < p->listed_count; i++)
+	{
+		const PartProgress *part = &p->listed[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f}", "phase",
+		                                      table_phase_name(part->phase), "rows_estimated",
+		                                      (json_int_t) part->rows_estimated, "rows_done",
+		                                      (json_int_t) part->rows_done, "bytes_estimated",
+		                                      (json_int_t) part->bytes_estimated, "bytes_done",
+		                                      (json_int_t) part->bytes_done, "rows_per_second",
+		                                      part->rows_per_second, "bytes_per_second",
+		                                      part->bytes_per_second));
+	}
+	return list;
+}
+
 void
 worker_report_table(Worker *w, const TableProgress *p)
 {
@@ -313,6 +334,8 @@ worker_report_table(Worker *w, const TableProgress *p)
 	                "bytes_done", (json_int_t) p->bytes_done, "parts", p->parts, "parts_done",
 	                p->parts_done, "parts_active", p->parts_active, "rows_per_second",
 	                p->rows_per_second, "bytes_per_second", p->bytes_per_second, "error", p->error);
+	if (row != NULL && p->lists_parts)
+		json_object_set_new(row, "part_list", part_list(p));
 	if (row != NULL)
 		json_object_set_new(w->tables, key.data, row);
 	strbuf_free(&key);

@@ -104,6 +104,18 @@ typedef enum TablePhase
 	TABLE_ERROR,
 } TablePhase;
 
+/* A part of a table that is copied in several. */
+typedef struct PartProgress
+{
+	TablePhase phase;
+	int64_t rows_estimated;
+	int64_t rows_done;
+	int64_t bytes_estimated;
+	int64_t bytes_done;
+	double rows_per_second;
+	double bytes_per_second;
+} PartProgress;
+
 typedef struct TableProgress
 {
 	const char *schema;
@@ -118,7 +130,10 @@ typedef struct TableProgress
 	int parts_active;       /* being copied now */
 	double rows_per_second; /* lately; 0 when nothing moves */
 	double bytes_per_second;
-	const char *error; /* NULL when none */
+	const char *error;          /* NULL when none */
+	bool lists_parts;           /* else what was last listed stands */
+	const PartProgress *listed; /* in the order of the table's rows */
+	int listed_count;
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);
 

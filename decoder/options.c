@@ -9,6 +9,8 @@
  *or OID origin				any | none: none leaves out what came in by replication skip_origins
  *origins whose transactions are left out streaming, two_phase, rewrites, messages, ddl	on | off
  *	on_no_identity		emit | error
+ *	shapes				row filters, columns and operations of tables, as JSON; see shape_options.c
+ *	check_shapes		on | off: compile all shapes at once, for SQL callers
  *
  * Names are SQL identifiers, comma-separated, quoted where SQL would ask for it.
  */
@@ -17,6 +19,7 @@
 #include "compat.h"
 #include "nodes/parsenodes.h"
 #include "parser/scansup.h"
+#include "shape_options.h"
 #include "utils/builtins.h"
 #include "wire.h"
 
@@ -198,6 +201,12 @@ parse_oids(const char *name, const char *text, const void *extra, void *field)
 	*(List **) field = list;
 }
 
+static void
+parse_shapes(const char *name, const char *text, const void *extra, void *field)
+{
+	*(List **) field = shape_options_parse(text);
+}
+
 static const Choice origin_choices[] = {{"any", ORIGIN_ANY}, {"none", ORIGIN_NONE}, {NULL, 0}};
 static const Choice no_identity_choices[] = {
     {"emit", NO_IDENTITY_EMIT}, {"error", NO_IDENTITY_ERROR}, {NULL, 0}};
@@ -222,6 +231,8 @@ static const OptionRule rules[] = {
     {"ddl", parse_switch, FIELD(ddl), NULL},
     {"rewrites", parse_switch, FIELD(rewrites), NULL},
     {"messages", parse_switch, FIELD(messages), NULL},
+    {"shapes", parse_shapes, FIELD(shapes), NULL},
+    {"check_shapes", parse_switch, FIELD(check_shapes), NULL},
     {"on_no_identity", parse_choice, FIELD(on_no_identity), no_identity_choices},
 };
 #undef FIELD

@@ -38,7 +38,8 @@ typedef struct DecoderOptions
 	List *exclude_schemas;
 	List *exclude_tables;
 	List *table_oids;   /* of Oid */
-	List *skip_origins; /* of char * */
+	List *skip_origins; /* of OptionName */
+	List *shapes;       /* of TableShape */
 	int origin;         /* OriginChoice */
 	int on_no_identity; /* NoIdentityChoice */
 	bool streaming;
@@ -46,6 +47,7 @@ typedef struct DecoderOptions
 	bool rewrites;
 	bool messages;
 	bool ddl;
+	bool check_shapes;
 } DecoderOptions;
 
 /* Fills options from a list of DefElem; raises an error that lists what would be right. */

@@ -7,11 +7,13 @@
  */
 #include "decoder.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "heartbeat.h"
 #include "mb/pg_wchar.h"
 #include "relation.h"
 #include "replication/walsender.h"
+#include "shape.h"
 #include "tuple.h"
 #include "txn.h"
 #include "utils/lsyscache.h"
@@ -55,6 +57,16 @@ choose_modes(LogicalDecodingContext *ctx, const DecoderOptions *options)
 }
 
 static void
+check_shapes(Decoder *decoder)
+{
+	if (am_walsender || !IsTransactionState())
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		                errmsg("option \"check_shapes\" needs a caller in SQL"),
+		                errhint("Use pg_logical_slot_peek_binary_changes().")));
+	shape_check_all(decoder);
+}
+
+static void
 plugin_startup(LogicalDecodingContext *ctx, OutputPluginOptions *output, bool is_init)
 {
 	Decoder *decoder;
@@ -90,6 +102,8 @@ plugin_startup(LogicalDecodingContext *ctx, OutputPluginOptions *output, bool is
 	output->receive_rewrites = decoder->options.rewrites;
 	ctx->output_plugin_private = decoder;
 	choose_modes(ctx, &decoder->options);
+	if (decoder->options.check_shapes)
+		check_shapes(decoder);
 }
 
 static bool
@@ -148,12 +162,78 @@ put_no_identity(Decoder *decoder, RelationEntry *entry, Relation relation, bool 
 	txn_close_record(decoder);
 }
 
+static int
+operation_bit(const ReorderBufferChange *change)
+{
+	if (change->action == REORDER_BUFFER_CHANGE_INSERT)
+		return SHAPE_INSERT;
+	return change->action == REORDER_BUFFER_CHANGE_UPDATE ? SHAPE_UPDATE : SHAPE_DELETE;
+}
+
+static void
+put_refusal(Decoder *decoder, RelationEntry *entry, Relation relation, char operation,
+            const Refusal *refusal)
+{
+	const WireRefusal record = {
+	    .relation = entry->number,
+	    .operation = (uint8) operation,
+	    .sqlstate = unpack_sql_state(refusal->code),
+	    .column = refusal->column,
+	    .expression = refusal->text,
+	    .position = (uint32) refusal->position,
+	    .message = refusal->message,
+	    .detail = refusal->detail,
+	    .hint = refusal->hint,
+	    .key = refusal->key,
+	};
+
+	if (!decoder->emit_no_identity)
+		shape_raise(relation, refusal);
+	wire_put_refused(&decoder->out, &record);
+	txn_close_record(decoder);
+}
+
+/*
+ * A change of a table with a shape.  False: it is not sent; what stands in its place has been
+ * written.
+ */
+static bool
+apply_shape(Decoder *decoder, RelationEntry *entry, Relation relation, ReorderBufferChange *change,
+            ShapedChange *shaped, TransactionId xid)
+{
+	int operation = operation_bit(change);
+	const Refusal *refusal = shape_refusal(entry->shape);
+	ShapeResult result;
+
+	if (!shape_wants(entry->shape, operation))
+		return false;
+	if (!refusal)
+	{
+		shaped->kind = row_kind(entry, change, shaped->old != NULL);
+		if (shaped->kind == DTS_REC_NO_IDENTITY)
+			return true;
+		result = shape_change(decoder, entry, relation, shaped);
+		if (result != SHAPE_REFUSED)
+			return result == SHAPE_SEND;
+		refusal = &shaped->refusal;
+	}
+	txn_open_record(decoder, xid);
+	relation_describe(decoder, entry);
+	put_refusal(decoder, entry, relation,
+	            operation == SHAPE_INSERT   ? 'I'
+	            : operation == SHAPE_UPDATE ? 'U'
+	                                        : 'D',
+	            refusal);
+	return false;
+}
+
 static void
 plugin_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relation,
               ReorderBufferChange *change)
 {
 	Decoder *decoder = ctx->output_plugin_private;
 	TransactionId xid = decoder->mode == TXN_STREAM ? change->txn->xid : txn->xid;
+	ShapedChange shaped;
 	HeapTuple old = NULL;
 	HeapTuple new = NULL;
 	RelationEntry *entry;
@@ -181,9 +261,20 @@ plugin_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relat
 		if (!new)
 			return;
 	}
+	if (unlikely(entry->shape))
+	{
+		shaped.old = old;
+		shaped.new = new;
+		if (!apply_shape(decoder, entry, relation, change, &shaped, xid))
+			return;
+		kind = shaped.kind;
+		old = shaped.old;
+		new = shaped.new;
+	}
+	else
+		kind = row_kind(entry, change, old != NULL);
 	txn_open_record(decoder, xid);
 	relation_describe(decoder, entry);
-	kind = row_kind(entry, change, old != NULL);
 	if (kind == DTS_REC_NO_IDENTITY ||
 	    !tuple_put_row(decoder, entry, RelationGetDescr(relation), kind, old, new, xid))
 		put_no_identity(decoder, entry, relation, new != NULL);
@@ -207,7 +298,7 @@ plugin_truncate(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, int count, R
 	{
 		RelationEntry *entry = relation_find(decoder, relations[i]);
 
-		if (!entry->selected)
+		if (!entry->selected || (entry->shape && !shape_wants(entry->shape, SHAPE_TRUNCATE)))
 			continue;
 		txn_open_record(decoder, xid);
 		relation_describe(decoder, entry);

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "filter.h"
 #include "heartbeat.h"
+#include "shape.h"
 #include "txn.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -161,6 +162,12 @@ relation_cache_create(Decoder *decoder)
 		registered = true;
 	}
 	return cache;
+}
+
+void
+relation_forget_all(Decoder *decoder)
+{
+	mark_all(decoder->relations, NULL);
 }
 
 static void
@@ -440,24 +447,30 @@ describe_head(RelationEntry *entry, Relation relation, WireBuffer *build, Oid su
 	wire_put_varint(build, entry->columns);
 }
 
+void
+relation_plan_column(ColumnPlan *plan, Form_pg_attribute att)
+{
+	plan->length = att->attlen;
+	plan->byval = att->attbyval;
+	plan->align = align_bytes(att->attalign);
+	plan->op = att->attisdropped || att->attgenerated ? OP_SKIP : OP_TEXT;
+}
+
+/* more: columns to leave room for behind the relation's own. */
 static void
-build_plan(RelationEntry *entry, Relation relation)
+build_plan(RelationEntry *entry, Relation relation, int more)
 {
 	TupleDesc desc = RelationGetDescr(relation);
 
 	entry->stored_columns = desc->natts;
-	entry->plan =
-	    MemoryContextAllocZero(entry->plan_context, sizeof(ColumnPlan) * Max(desc->natts, 1));
+	entry->plan = MemoryContextAllocZero(entry->plan_context,
+	                                     sizeof(ColumnPlan) * Max(desc->natts + more, 1));
 	entry->columns = entry->keys = 0;
 	for (int i = 0; i < desc->natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
 		ColumnPlan *plan = &entry->plan[i];
 
-		plan->length = att->attlen;
-		plan->byval = att->attbyval;
-		plan->align = align_bytes(att->attalign);
-		plan->op = att->attisdropped || att->attgenerated ? OP_SKIP : OP_TEXT;
+		relation_plan_column(plan, TupleDescAttr(desc, i));
 		if (plan->op != OP_SKIP)
 			entry->columns++;
 	}
@@ -485,12 +498,13 @@ rebuild(Decoder *decoder, RelationEntry *entry, Relation relation)
 	Oid rewritten = relation->rd_rel->relrewrite;
 	Oid subject = OidIsValid(rewritten) ? rewritten : RelationGetRelid(relation);
 	List *ancestors = get_rel_relispartition(subject) ? get_partition_ancestors(subject) : NIL;
-	TupleDesc desc = RelationGetDescr(relation);
+	const TableShape *shape;
 
 	if (entry->plan_context)
 		MemoryContextReset(entry->plan_context);
 	remember_ancestors(cache, entry, ancestors);
 	entry->names_types = false;
+	entry->shape = NULL;
 	entry->selected = filter_selects(&decoder->options, relation, subject, ancestors);
 	entry->heartbeat = !entry->selected && heartbeat_is_table(relation);
 	if (!entry->selected)
@@ -498,13 +512,17 @@ rebuild(Decoder *decoder, RelationEntry *entry, Relation relation)
 	if (!entry->plan_context)
 		entry->plan_context =
 		    AllocSetContextCreate(decoder->context, "dts_decoder relation", ALLOCSET_SMALL_SIZES);
-	build_plan(entry, relation);
+	shape = shape_options_find(decoder->options.shapes, subject, ancestors);
+	build_plan(entry, relation, shape ? shape_computed(shape) : 0);
+	if (shape)
+		entry->shape = shape_compile(decoder, entry, relation, shape);
 	build->len = 0;
 	describe_head(entry, relation, build, subject, ancestors);
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = 0; i < entry->stored_columns; i++)
 	{
 		if (entry->plan[i].op != OP_SKIP)
-			describe_column(entry, build, TupleDescAttr(desc, i), &entry->plan[i]);
+			describe_column(entry, build, shape_attribute(entry->shape, relation, i),
+			                &entry->plan[i]);
 	}
 	if (entry->description && entry->description_length == build->len &&
 	    memcmp(entry->description, build->data, build->len) == 0)

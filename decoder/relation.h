@@ -54,7 +54,8 @@ typedef struct RelationEntry
 	int columns; /* on the wire */
 	int keys;
 	ColumnPlan *plan;
-	uint8 *description; /* as on the wire, without kind and number */
+	struct Shape *shape; /* NULL: rows go as they are */
+	uint8 *description;  /* as on the wire, without kind and number */
 	size_t description_length;
 	MemoryContext plan_context;
 } RelationEntry;
@@ -64,5 +65,9 @@ extern struct RelationCache *relation_cache_create(Decoder *decoder);
 extern RelationEntry *relation_find(Decoder *decoder, Relation relation);
 /* Puts the description into the open record's place when it has not been sent. */
 extern void relation_describe(Decoder *decoder, RelationEntry *entry);
+/* The part of a column's plan that its storage decides. */
+extern void relation_plan_column(ColumnPlan *plan, Form_pg_attribute att);
+/* Every entry is put together again at its next use. */
+extern void relation_forget_all(Decoder *decoder);
 
 #endif /* DTS_RELATION_H */

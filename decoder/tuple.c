@@ -15,13 +15,9 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/tupmacs.h"
-#include "catalog/namespace.h"
-#include "miscadmin.h"
+#include "settings.h"
+#include "shape.h"
 #include "txn.h"
-#include "utils/builtins.h"
-#include "utils/bytea.h"
-#include "utils/datetime.h"
-#include "utils/float.h"
 #include "utils/memutils.h"
 
 /* A record of more bytes than this sends all but its shortest values as fragments. */
@@ -91,29 +87,6 @@ put_varlena(RowWriter *w, int column, struct varlena *value)
 	return result;
 }
 
-/*
- * Sets what the text form of values depends on, until the row is done.  A client that set these
- * itself, as the applier does, pays nothing.
- */
-static void
-fix_settings(RowWriter *w)
-{
-	static const char *const settings[][2] = {
-	    {"datestyle", "ISO, YMD"}, {"intervalstyle", "postgres"}, {"extra_float_digits", "3"},
-	    {"bytea_output", "hex"},   {"lc_monetary", "C"},          {"search_path", "pg_catalog"}};
-
-	if (w->guc_level != 0)
-		return;
-	if (DateStyle == USE_ISO_DATES && IntervalStyle == INTSTYLE_POSTGRES &&
-	    extra_float_digits >= 1 && bytea_output == BYTEA_OUTPUT_HEX &&
-	    strcmp(locale_monetary, "C") == 0 && strcmp(namespace_search_path, "pg_catalog") == 0)
-		return;
-	w->guc_level = NewGUCNestLevel();
-	for (int i = 0; i < lengthof(settings); i++)
-		set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-		                  GUC_ACTION_SAVE, true, 0, false);
-}
-
 /* A value whose type's own function has to give its bytes. */
 static PutResult
 put_by_function(RowWriter *w, int column, const ColumnPlan *plan, Datum value)
@@ -124,7 +97,8 @@ put_by_function(RowWriter *w, int column, const ColumnPlan *plan, Datum value)
 	{
 		char *text;
 
-		fix_settings(w);
+		if (w->guc_level == 0)
+			w->guc_level = settings_fix();
 		text = OutputFunctionCall(plan->function, value);
 		result = put_counted(w, column, text, strlen(text));
 		pfree(text);
@@ -241,6 +215,15 @@ put_missing(RowWriter *w, int attribute, int column, const ColumnPlan *plan)
 	return PUT_DONE;
 }
 
+/* A computed column stands as NULL in the tuple where an update leaves it unchanged. */
+static uint8
+null_state(const RowWriter *w, int attribute)
+{
+	const bool *unchanged = w->entry->shape ? shape_unchanged(w->entry->shape) : NULL;
+
+	return w->is_new && unchanged && unchanged[attribute] ? DTS_STATE_UNCHANGED : DTS_STATE_NULL;
+}
+
 /*
  * Writes one tuple.  The room made at the beginning is enough for every value as it is stored; what
  * may take more makes room by itself and leaves that much behind.
@@ -288,7 +271,7 @@ put_tuple(RowWriter *w, HeapTuple tuple)
 			if (has_nulls && att_isnull(i, nulls))
 			{
 				if (wanted)
-					set_state(w, column++, DTS_STATE_NULL);
+					set_state(w, column++, null_state(w, i));
 				continue;
 			}
 			if (plan->length != -1 || !VARATT_NOT_PAD_BYTE(base + offset))
@@ -380,8 +363,7 @@ tuple_put_row(Decoder *decoder, RelationEntry *entry, TupleDesc desc, DtsRecordK
 			wire_put_bytes(&decoder->out, decoder->row.data, decoder->row.len);
 		}
 	}
-	if (unlikely(w.guc_level != 0))
-		AtEOXact_GUC(true, w.guc_level);
+	settings_restore(w.guc_level);
 	MemoryContextSwitchTo(outer);
 	MemoryContextReset(decoder->scratch);
 	if (result == PUT_DONE)

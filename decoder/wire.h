@@ -67,6 +67,12 @@
  *	DELETE_OLD		uv number, tuple old (all columns; identity FULL).
  *	NO_IDENTITY		uv number, u8 'U' or 'D'.  A row was updated or deleted of which WAL holds no
  *					usable identity.  The reader must stop; nothing can be applied.
+ *	REFUSED			uv number, u8 'I', 'U' or 'D', str sqlstate, str column, str expression, uv position,
+ *					str message, str detail, str hint, str key.  The shape that the reader asked for
+ *					does not compile for the relation, or cannot be had of this row: the filter, when
+ *					the column is empty, or the computed column.  Position counts characters of the
+ *					expression from 1, 0 is none; the key is for people and may be empty.  The
+ *					reader must stop; nothing can be applied.
  *	TRUNCATE		u8 flags (DTS_TRUNCATE_*), uv count, then count numbers (uv).
  *	MESSAGE			str prefix, value.  A transactional logical message whose prefix is
  *					DTS_MESSAGE_PREFIX or begins with it and a dot.  One with DTS_HEARTBEAT_PREFIX may
@@ -133,6 +139,7 @@
 	X(DTS_REC_DELETE_KEY, 'D', "delete by key")                                                    \
 	X(DTS_REC_DELETE_OLD, 'X', "delete by row")                                                    \
 	X(DTS_REC_NO_IDENTITY, 'N', "change without identity")                                         \
+	X(DTS_REC_REFUSED, 'E', "change that its shape refuses")                                       \
 	X(DTS_REC_TRUNCATE, 'T', "truncate")                                                           \
 	X(DTS_REC_MESSAGE, 'M', "message")                                                             \
 	X(DTS_REC_FRAGMENT, 'F', "fragment")                                                           \

@@ -97,3 +97,19 @@ wire_put_message(WireBuffer *buf, const char *prefix, const void *data, size_t l
 	wire_put_str(buf, prefix);
 	wire_put_counted(buf, data, length);
 }
+
+void
+wire_put_refused(WireBuffer *buf, const WireRefusal *refusal)
+{
+	wire_put_byte(buf, DTS_REC_REFUSED);
+	wire_put_varint(buf, refusal->relation);
+	wire_put_byte(buf, refusal->operation);
+	wire_put_str(buf, refusal->sqlstate);
+	wire_put_str(buf, refusal->column);
+	wire_put_str(buf, refusal->expression);
+	wire_put_varint(buf, refusal->position);
+	wire_put_str(buf, refusal->message);
+	wire_put_str(buf, refusal->detail);
+	wire_put_str(buf, refusal->hint);
+	wire_put_str(buf, refusal->key);
+}

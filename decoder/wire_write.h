@@ -34,6 +34,21 @@ typedef struct WireHeader
 	const char *origin;
 } WireHeader;
 
+/* A REFUSED record; texts are never NULL. */
+typedef struct WireRefusal
+{
+	uint32_t relation;
+	uint8_t operation;
+	const char *sqlstate;
+	const char *column;
+	const char *expression;
+	uint32_t position;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *key;
+} WireRefusal;
+
 extern void wire_buffer_grow(WireBuffer *buf, size_t room);
 extern void wire_put_hello(WireBuffer *buf, uint32_t server_version, const char *encoding,
                            uint32_t chunk_size, const char *decoder_version);
@@ -48,6 +63,7 @@ extern void wire_put_ending(WireBuffer *buf, DtsMessageKind kind, const WireHead
                             const char *gid, uint64_t prepare_end);
 extern void
 wire_put_fragment(WireBuffer *buf, uint8_t flags, uint64_t total, const void *data, size_t length);
+extern void wire_put_refused(WireBuffer *buf, const WireRefusal *refusal);
 extern void wire_put_message(WireBuffer *buf, const char *prefix, const void *data, size_t length);
 
 #define WIRE_FLAGS_AT 1

@@ -158,6 +158,17 @@ SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying
 SELECT table_name, percent, parts_active, rows_per_second, bytes_per_second, estimated_end - updated AS left FROM dts_job_tables WHERE job = 'j4' AND table_name IN ('t', 'u', 'v') ORDER BY 1;
 UPDATE dts.job SET state = 'running' WHERE id = 4;
 SELECT table_name, percent, parts_active, rows_per_second, bytes_per_second, estimated_end - updated AS left FROM dts_job_tables WHERE job = 'j4' AND table_name IN ('t', 'u', 'v') ORDER BY 1;
+-- the parts of a table
+SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying", "rows_estimated": 1000, "rows_done": 350, "bytes_estimated": 1000, "bytes_done": 900, "parts": 3, "parts_done": 1, "parts_active": 1, "part_list": [
+	{"phase": "copied", "rows_estimated": 250, "rows_done": 251, "bytes_estimated": 333, "bytes_done": 300, "rows_per_second": 7},
+	{"phase": "copying", "rows_estimated": 300, "rows_done": 100, "bytes_estimated": 333, "bytes_done": 200, "rows_per_second": 20, "bytes_per_second": 2.5}, {"phase": "waiting", "bytes_estimated": 334, "bytes_done": 0}]},
+	{"schema": "s", "table": "u", "phase": "copying", "bytes_estimated": 1000, "bytes_done": 500, "bytes_per_second": 100, "parts": 1, "parts_done": 0, "parts_active": 1, "part_list": []}]');
+SELECT p.table_name, part, p.phase, p.rows_estimated, p.rows_done, p.bytes_estimated, p.bytes_done, p.percent, p.rows_per_second, p.bytes_per_second, p.estimated_end - t.updated AS left FROM dts_job_parts p JOIN dts_job_tables t USING (job, table_name) WHERE job = 'j4' ORDER BY 1, 2;
+SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copied", "parts": 3, "parts_done": 3, "parts_active": 0}]');
+SELECT table_name, part, phase FROM dts_job_parts WHERE job = 'j4' AND table_name = 't' ORDER BY 2;
+-- loaded again, in one piece
+SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "waiting", "parts": 1, "parts_done": 0, "parts_active": 0, "part_list": []}]');
+SELECT table_name, part, phase FROM dts_job_parts WHERE job = 'j4' AND table_name = 't' ORDER BY 2;
 UPDATE dts.job SET state = 'paused' WHERE id = 4;
 SELECT dts.daemon_marker(4, 7, 3, NULL), dts.daemon_marker(4, 7, NULL, 2), dts.daemon_marker(4, 7, 1, 1);
 SELECT marker_begun, marker_durable FROM dts.job_progress WHERE job_id = 4;

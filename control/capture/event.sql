@@ -8,42 +8,86 @@
 -- The relations that a command on one of them may have changed too: heirs, indexes, and sequences of columns.
 CREATE FUNCTION dts.capture_family(relations oid[]) RETURNS SETOF oid LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
+DECLARE
+	known oid[] := relations;
+	fresh oid[] := relations;
 BEGIN
-	RETURN QUERY
-	WITH RECURSIVE heir(oid) AS (
-		SELECT unnest(relations)
-		UNION SELECT k.oid FROM heir h, LATERAL (
-			SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = h.oid
+	IF relations = '{}' THEN
+		RETURN;
+	END IF;
+	LOOP
+		SELECT array_agg(DISTINCT k.oid) INTO fresh FROM unnest(fresh) f(oid), LATERAL (
+			SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = f.oid
 			-- one that is no heir any more
-			UNION ALL SELECT r.oid FROM public.dts_pg_class r WHERE (r.state -> 'parents') @> jsonb_build_array(jsonb_build_object('oid', h.oid::bigint))) k(oid)),
+			UNION ALL SELECT r.oid FROM public.dts_pg_class r WHERE (r.state -> 'parents') @> jsonb_build_array(jsonb_build_object('oid', f.oid::bigint))) k(oid)
+			WHERE k.oid <> ALL (known);
+		EXIT WHEN fresh IS NULL;
+		known := known || fresh;
+	END LOOP;
 	-- what is attached to a table goes through the table
-	named(oid) AS (
-		SELECT oid FROM heir
-		UNION SELECT x.indrelid FROM heir h JOIN pg_index x ON x.indexrelid = h.oid)
-	SELECT oid FROM named
-	UNION SELECT x.indexrelid FROM named m JOIN pg_index x ON x.indrelid = m.oid
+	known := known || ARRAY(SELECT x.indrelid FROM pg_index x WHERE x.indexrelid = ANY (known) AND x.indrelid <> ALL (known));
+	RETURN QUERY
+	SELECT unnest(known)
+	UNION SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = ANY (known)
 	-- indexes that ALTER TABLE replaced by others, of which no event tells
-	UNION SELECT r.oid FROM named m JOIN public.dts_pg_class r ON (r.state #>> '{index,table}') = m.oid::text
-	UNION SELECT d.objid FROM named m JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid AND d.refobjsubid > 0
-			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S';
+	UNION SELECT r.oid FROM public.dts_pg_class r WHERE (r.state #>> '{index,table}') = ANY (known::text[])
+	UNION SELECT s.seqrelid FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (known)
+			AND d.refobjsubid > 0 AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i');
 END
 $$;
 
--- The objects whose privileges are not what is remembered: GRANT does not say what it touched.
-CREATE FUNCTION dts.capture_granted() RETURNS TABLE (class oid, oid oid) LANGUAGE plpgsql STABLE AS $$
+-- Which objects a GRANT or REVOKE is about is told to C only: the class, then the objects.  The decoder's library reads it; where that
+-- is too old to, everything there is has to be looked at.
+DO $$
+BEGIN
+	CREATE FUNCTION dts.capture_grant_objects(command pg_ddl_command) RETURNS oid[] LANGUAGE c STRICT AS '$libdir/dts_decoder', 'dts_grant_objects';
+EXCEPTION WHEN undefined_file OR undefined_function THEN
+	NULL;
+END
+$$;
+
+-- Those of the objects whose privileges are not what is remembered.
+CREATE FUNCTION dts.capture_granted(of_class oid, objects oid[]) RETURNS TABLE (class oid, oid oid) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 BEGIN
-	RETURN QUERY
-	SELECT 'pg_class'::regclass::oid, c.oid FROM pg_class c JOIN public.dts_pg_class r ON r.oid = c.oid
-		WHERE dts.capture_acl(c.relacl) IS DISTINCT FROM r.state -> 'acl'
-	UNION SELECT 'pg_class'::regclass, a.attrelid FROM pg_attribute a JOIN public.dts_pg_attribute r ON r.attrelid = a.attrelid AND r.attnum = a.attnum
-		WHERE (a.attacl IS NOT NULL OR r.state ? 'acl') AND dts.capture_acl(a.attacl) IS DISTINCT FROM r.state -> 'acl'
-	UNION SELECT 'pg_type'::regclass, t.oid FROM pg_type t JOIN public.dts_pg_type r ON r.oid = t.oid
-		WHERE dts.capture_acl(t.typacl) IS DISTINCT FROM r.state -> 'acl'
-	UNION SELECT o.class, o.oid FROM pg_proc p JOIN dts.capture_object o ON o.class = 'pg_proc'::regclass AND o.oid = p.oid
-		WHERE dts.capture_acl(p.proacl) IS DISTINCT FROM o.state -> 'acl'
-	UNION SELECT o.class, o.oid FROM pg_namespace n JOIN dts.capture_object o ON o.class = 'pg_namespace'::regclass AND o.oid = n.oid
-		WHERE dts.capture_acl(n.nspacl) IS DISTINCT FROM o.state -> 'acl';
+	IF of_class = 'pg_class'::regclass THEN
+		RETURN QUERY
+		SELECT 'pg_class'::regclass::oid, c.oid FROM pg_class c JOIN public.dts_pg_class r ON r.oid = c.oid
+			WHERE c.oid = ANY (objects) AND dts.capture_acl(c.relacl) IS DISTINCT FROM r.state -> 'acl'
+		UNION SELECT 'pg_class'::regclass, a.attrelid FROM pg_attribute a JOIN public.dts_pg_attribute r ON r.attrelid = a.attrelid AND r.attnum = a.attnum
+			WHERE a.attrelid = ANY (objects) AND (a.attacl IS NOT NULL OR r.state ? 'acl') AND dts.capture_acl(a.attacl) IS DISTINCT FROM r.state -> 'acl';
+	ELSIF of_class = 'pg_type'::regclass THEN
+		RETURN QUERY
+		SELECT of_class, t.oid FROM pg_type t JOIN public.dts_pg_type r ON r.oid = t.oid
+			WHERE t.oid = ANY (objects) AND dts.capture_acl(t.typacl) IS DISTINCT FROM r.state -> 'acl';
+	ELSIF of_class = 'pg_proc'::regclass THEN
+		RETURN QUERY
+		SELECT o.class, o.oid FROM pg_proc p JOIN dts.capture_object o ON o.class = 'pg_proc'::regclass AND o.oid = p.oid
+			WHERE p.oid = ANY (objects) AND dts.capture_acl(p.proacl) IS DISTINCT FROM o.state -> 'acl';
+	ELSIF of_class = 'pg_namespace'::regclass THEN
+		RETURN QUERY
+		SELECT o.class, o.oid FROM pg_namespace n JOIN dts.capture_object o ON o.class = 'pg_namespace'::regclass AND o.oid = n.oid
+			WHERE n.oid = ANY (objects) AND dts.capture_acl(n.nspacl) IS DISTINCT FROM o.state -> 'acl';
+	END IF;
+END
+$$;
+
+-- What the GRANT or REVOKE at hand changed.
+CREATE FUNCTION dts.capture_grants() RETURNS TABLE (class oid, oid oid) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	IF to_regprocedure('dts.capture_grant_objects(pg_ddl_command)') IS NOT NULL THEN
+		RETURN QUERY
+		SELECT g.class, g.oid FROM pg_event_trigger_ddl_commands() c, LATERAL (SELECT dts.capture_grant_objects(c.command)) o(objects),
+				LATERAL dts.capture_granted(o.objects[1], o.objects[2:]) g
+			WHERE c.command_tag IN ('GRANT', 'REVOKE');
+	ELSE
+		RETURN QUERY
+		SELECT * FROM dts.capture_granted('pg_class'::regclass, ARRAY(SELECT r.oid FROM public.dts_pg_class r))
+		UNION SELECT * FROM dts.capture_granted('pg_type'::regclass, ARRAY(SELECT r.oid FROM public.dts_pg_type r))
+		UNION SELECT * FROM dts.capture_granted('pg_proc'::regclass, ARRAY(SELECT o.oid FROM dts.capture_object o WHERE o.class = 'pg_proc'::regclass))
+		UNION SELECT * FROM dts.capture_granted('pg_namespace'::regclass, ARRAY(SELECT o.oid FROM dts.capture_object o WHERE o.class = 'pg_namespace'::regclass));
+	END IF;
 END
 $$;
 
@@ -121,9 +165,11 @@ BEGIN
 	IF commands IS NULL THEN
 		RETURN;
 	END IF;
-	SELECT dts.capture_compare(array_agg(t.class), array_agg(t.oid)) INTO objects FROM (
-		SELECT * FROM dts.capture_touched(commands)
-		UNION SELECT * FROM dts.capture_granted() WHERE tag IN ('GRANT', 'REVOKE')) t;
+	IF tag IN ('GRANT', 'REVOKE') THEN
+		SELECT dts.capture_compare(array_agg(t.class), array_agg(t.oid)) INTO objects FROM dts.capture_grants() t;
+	ELSE
+		SELECT dts.capture_compare(array_agg(t.class), array_agg(t.oid)) INTO objects FROM dts.capture_touched(commands) t;
+	END IF;
 	PERFORM dts.capture_append('command', tag, commands, objects);
 END
 $$;
@@ -185,6 +231,11 @@ CREATE FUNCTION dts.capture_event() RETURNS event_trigger LANGUAGE plpgsql SECUR
 	SET bytea_output = 'hex'
 	SET extra_float_digits = 3
 	SET jit = off
+	-- lookups by key only: estimates of a few rows too many must not read catalogs of thousands of tables
+	SET enable_seqscan = off
+	SET enable_hashjoin = off
+	SET enable_mergejoin = off
+	SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
 	said text;

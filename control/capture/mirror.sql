@@ -75,6 +75,11 @@ CREATE FUNCTION dts.capture_baseline() RETURNS void LANGUAGE plpgsql
 	SET bytea_output = 'hex'
 	SET extra_float_digits = 3
 	SET jit = off
+	-- lookups by key only: estimates of a few rows too many must not read catalogs of thousands of tables
+	SET enable_seqscan = off
+	SET enable_hashjoin = off
+	SET enable_mergejoin = off
+	SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
 	PERFORM dts.capture_remember('pg_class'::regclass, c.oid, dts.capture_relation(c.oid))

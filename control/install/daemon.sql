@@ -266,12 +266,12 @@ BEGIN
 		RETURN false;
 	END IF;
 	INSERT INTO dts.job_table AS t (job_id, schema_name, table_name, phase, rows_estimated, rows_done,
-				bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error)
+				bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error, part_list)
 		SELECT DISTINCT ON (r.x ->> 'schema', r.x ->> 'table') daemon_tables.job_id, r.x ->> 'schema',
 				r.x ->> 'table', r.x ->> 'phase', (r.x ->> 'rows_estimated')::int8, (r.x ->> 'rows_done')::int8,
 				(r.x ->> 'bytes_estimated')::int8, (r.x ->> 'bytes_done')::int8, (r.x ->> 'parts')::int4,
 				(r.x ->> 'parts_done')::int4, (r.x ->> 'parts_active')::int4, (r.x ->> 'rows_per_second')::float8,
-				(r.x ->> 'bytes_per_second')::float8, r.x ->> 'error'
+				(r.x ->> 'bytes_per_second')::float8, r.x ->> 'error', r.x -> 'part_list'
 			FROM jsonb_array_elements(daemon_tables.tables) WITH ORDINALITY r(x, ord)
 			ORDER BY r.x ->> 'schema', r.x ->> 'table', r.ord DESC
 		ON CONFLICT (job_id, schema_name, table_name) DO UPDATE SET phase = excluded.phase,
@@ -280,12 +280,14 @@ BEGIN
 			parts = excluded.parts, parts_done = excluded.parts_done, parts_active = excluded.parts_active,
 			rows_per_second = excluded.rows_per_second, bytes_per_second = excluded.bytes_per_second,
 			error = excluded.error,
+			-- who reports a table's state alone knows nothing of its parts
+			part_list = coalesce(excluded.part_list, t.part_list),
 			updated_at = clock_timestamp();
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error}';
+	'reports tables: an array of {schema, table, phase, rows_estimated, rows_done, bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error, part_list}; part_list, of a table in several parts: an array of {phase, rows_estimated, rows_done, bytes_estimated, bytes_done, rows_per_second, bytes_per_second}';
 
 CREATE FUNCTION dts.daemon_change(job_id pg_catalog.int8, epoch pg_catalog.int8, change_id pg_catalog.int8,
 		tables pg_catalog.jsonb, refusal pg_catalog.jsonb)

@@ -15,12 +15,15 @@ BEGIN
 END
 $revoke$;
 
-GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dts_job_events,
+GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dts_job_parts, @extschema@.dts_job_events,
 	@extschema@.dts_job_changes,
 	@extschema@.dts_state_names TO dts_viewer;
 -- Functions in views run as whoever looks.
 GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(), dts.progress_lag(dts.job_progress, pg_catalog.bool),
-	dts.action_leads_to(pg_catalog.text, pg_catalog.text) TO dts_viewer;
+	dts.action_leads_to(pg_catalog.text, pg_catalog.text),
+	dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),
+	dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8,
+		pg_catalog.float8) TO dts_viewer;
 GRANT EXECUTE ON FUNCTION @extschema@.dts_check_results(pg_catalog.text),
 	@extschema@.dts_describe_job(pg_catalog.text), @extschema@.dts_job_stats(pg_catalog.text) TO dts_viewer;
 

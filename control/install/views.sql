@@ -22,28 +22,70 @@ CREATE VIEW @extschema@.dts_jobs AS
 COMMENT ON VIEW @extschema@.dts_jobs IS
 	'the jobs: state, phase, lag, rate, error, and what may be asked of each now';
 
+-- Estimates may be too low, and what is not done is never 100.
+CREATE FUNCTION dts.percent_done(phase pg_catalog.text, rows_estimated pg_catalog.int8, rows_done pg_catalog.int8,
+		bytes_estimated pg_catalog.int8, bytes_done pg_catalog.int8)
+	RETURNS pg_catalog.numeric
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN phase IN ('copied', 'indexing', 'incremental') THEN 100
+		WHEN rows_estimated > 0 AND rows_done IS NOT NULL
+			THEN LEAST(100 * rows_done::pg_catalog.float8 / rows_estimated, 99.9)
+		WHEN bytes_estimated > 0 THEN LEAST(100 * bytes_done::pg_catalog.float8 / bytes_estimated, 99.9)
+	END::pg_catalog.numeric(5, 1)
+$$;
+COMMENT ON FUNCTION dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8) IS
+	'how much of a table or part is copied: by rows, or by bytes where nobody knows how many rows there are';
+
+CREATE FUNCTION dts.time_left(rows_estimated pg_catalog.int8, rows_done pg_catalog.int8, rows_per_second pg_catalog.float8,
+		bytes_estimated pg_catalog.int8, bytes_done pg_catalog.int8, bytes_per_second pg_catalog.float8)
+	RETURNS pg_catalog.interval
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN rows_estimated > 0 AND rows_per_second > 0
+			THEN GREATEST(rows_estimated - rows_done, 0) / rows_per_second
+		WHEN bytes_estimated > 0 AND bytes_per_second > 0
+			THEN GREATEST(bytes_estimated - bytes_done, 0) / bytes_per_second
+	END * pg_catalog.interval '1 s'
+$$;
+COMMENT ON FUNCTION dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8, pg_catalog.float8) IS
+	'how long copying a table or part will take at this rate; null: nobody knows';
+
 CREATE VIEW @extschema@.dts_job_tables AS
 	SELECT j.name AS job, t.schema_name, t.table_name, t.phase, t.rows_estimated, t.rows_done,
 			t.bytes_estimated, t.bytes_done,
-			CASE WHEN t.phase IN ('copied', 'indexing', 'incremental') THEN 100
-				-- estimates may be too low, and what is not done is never 100
-				WHEN t.rows_estimated > 0 AND t.rows_done IS NOT NULL
-					THEN LEAST(100 * t.rows_done::pg_catalog.float8 / t.rows_estimated, 99.9)
-				WHEN t.bytes_estimated > 0 THEN LEAST(100 * t.bytes_done::pg_catalog.float8 / t.bytes_estimated, 99.9)
-			END::pg_catalog.numeric(5, 1) AS percent,
+			dts.percent_done(t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done) AS percent,
 			t.parts, t.parts_done, t.parts_active,
 			r.rows_per_second, r.bytes_per_second,
-			CASE WHEN t.rows_estimated > 0 AND r.rows_per_second > 0
-				THEN t.updated_at + GREATEST(t.rows_estimated - t.rows_done, 0) / r.rows_per_second * pg_catalog.interval '1 s'
-				WHEN t.bytes_estimated > 0 AND r.bytes_per_second > 0
-				THEN t.updated_at + GREATEST(t.bytes_estimated - t.bytes_done, 0) / r.bytes_per_second * pg_catalog.interval '1 s'
-			END AS estimated_end,
+			t.updated_at + dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
+				r.bytes_per_second) AS estimated_end,
 			t.error, t.started_at AS started, t.updated_at AS updated
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
 		-- what a job that does not run was doing says nothing about now
 		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.rows_per_second END AS rows_per_second,
 			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.bytes_per_second END AS bytes_per_second) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
+
+CREATE VIEW @extschema@.dts_job_parts AS
+	SELECT j.name AS job, t.schema_name, t.table_name, p.part, p.phase, p.rows_estimated, p.rows_done, p.bytes_estimated,
+			p.bytes_done,
+			dts.percent_done(p.phase, p.rows_estimated, p.rows_done, p.bytes_estimated, p.bytes_done) AS percent,
+			r.rows_per_second, r.bytes_per_second,
+			t.updated_at + dts.time_left(p.rows_estimated, p.rows_done, r.rows_per_second, p.bytes_estimated, p.bytes_done,
+				r.bytes_per_second) AS estimated_end
+		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
+		LATERAL (SELECT e.ord::pg_catalog.int4 AS part, e.x ->> 'phase' AS phase,
+				(e.x ->> 'rows_estimated')::pg_catalog.int8 AS rows_estimated, (e.x ->> 'rows_done')::pg_catalog.int8 AS rows_done,
+				(e.x ->> 'bytes_estimated')::pg_catalog.int8 AS bytes_estimated, (e.x ->> 'bytes_done')::pg_catalog.int8 AS bytes_done,
+				(e.x ->> 'rows_per_second')::pg_catalog.float8 AS rows_per_second,
+				(e.x ->> 'bytes_per_second')::pg_catalog.float8 AS bytes_per_second
+			FROM pg_catalog.jsonb_array_elements(t.part_list) WITH ORDINALITY e(x, ord)
+			-- a table in one piece
+			UNION ALL SELECT 1, t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done, t.rows_per_second,
+				t.bytes_per_second WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
+		LATERAL (SELECT CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready') THEN p.rows_per_second END AS rows_per_second,
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready') THEN p.bytes_per_second END AS bytes_per_second) r;
+COMMENT ON VIEW @extschema@.dts_job_parts IS 'the parts in which the tables of the jobs are copied, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_changes AS
 	SELECT j.name AS job, c.id, c.action, c.tables, c.state, c.message, c.hint, c.asked_by, c.asked_at, c.answered_at

@@ -10,6 +10,7 @@
 # Everything started here ends here, by process id, on every exit.
 : "${DTS_TMP:?run this under tests/with_install}"
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$top/tests/bench/tsv.sh"
 run=$DTS_TMP/run
 declare -A PORT ROOT DIR ORIGIN SLOT
 DAEMON='' SAMPLER='' SERVERS=''
@@ -246,12 +247,4 @@ sampled() {
 	local label=$1
 	shift
 	awk -v label="$label" -v pids=" $* " '$1 == label && (pids == "  " || index(pids, " " $2 " ")) {c += $3; m += $4} END {printf "%.2f %.1f", c, m / 1024}' "$DTS_TMP/samples"
-}
-
-# median FILE [COLUMN]
-median() { awk -v c="${2:-1}" '{print $c}' "$1" | sort -n | awk '{v[NR]=$1} END {print NR % 2 ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2}'; }
-# bench_tsv WORKLOAD MEASURE OWN PEER PEERS-FIGURE more|less: ratio above 1 when the product is better
-bench_tsv() {
-	awk -v w="$1" -v m="$2" -v o="$3" -v p="$4" -v t="$5" -v b="$6" 'BEGIN {
-		OFS = "\t"; a = b == "more" ? o : t; d = b == "more" ? t : o; print w, m, o, p, t, (d > 0 ? sprintf("%.2f", a / d) : "-")}' >>"$top/bench.tsv"
 }

@@ -96,6 +96,26 @@ test_two_phase(void)
 	expect("twophase", 6, 1);
 }
 
+/* The records follow a description in the one message. */
+static void
+test_refused(void)
+{
+	static const uint8_t description[] = {0x72, 0x01, 0x80, 0x80, 0x01, 0x06, 0x70, 0x75,
+	                                      0x62, 0x6c, 0x69, 0x63, 0x01, 0x74, 0x72, 0x64,
+	                                      0x00, 0x02, 0x05, 0x02, 0x69, 0x64, 0x17, 0x00,
+	                                      0x66, 0x04, 0x00, 0x01, 0x78, 0x19, 0x00, 0x62};
+	const WireRefusal row = {1,  'I', "22012", "", "10 / id > 1", 0, "division by zero",
+	                         "", "",  "id = 0"};
+	const WireRefusal all = {
+	    1, 'U', "42703", "label", "upper(z)", 7, "column \"z\" does not exist", "d", "h", ""};
+
+	wire_put_chunk(&buf, DTS_CHUNK_FIRST | DTS_CHUNK_LAST, &usual, NULL, 0);
+	wire_put_bytes(&buf, description, sizeof(description));
+	wire_put_refused(&buf, &row);
+	wire_put_refused(&buf, &all);
+	expect("refused", 1, 1);
+}
+
 static void
 test_chunks(void)
 {
@@ -136,6 +156,7 @@ main(int argc, char **argv)
 	expect("hello", 0, 1);
 	wire_put_hello(&buf, 180001, "LATIN1", 1048576, "1.0");
 	expect("hello_other", 0, 1);
+	test_refused();
 	test_chunks();
 	test_stream();
 	test_two_phase();

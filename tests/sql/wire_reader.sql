@@ -256,6 +256,22 @@ BEGIN
 				SELECT * INTO pos, n FROM wire_test.uv(m, pos);
 				IF NOT rels ? n::text THEN RAISE EXCEPTION 'change of a relation never described'; END IF;
 				RETURN NEXT format('no_identity %s %s', n, chr(get_byte(m, pos))); pos := pos + 1;
+			ELSIF h = 'E' THEN
+				SELECT * INTO pos, n FROM wire_test.uv(m, pos);
+				IF NOT rels ? n::text THEN RAISE EXCEPTION 'change of a relation never described'; END IF;
+				out := format('refused %s %s', n, chr(get_byte(m, pos))); pos := pos + 1;
+				IF right(out, 1) NOT IN ('I', 'U', 'D') THEN RAISE EXCEPTION 'unknown operation'; END IF;
+				SELECT * INTO pos, a FROM wire_test.str(m, pos);
+				IF length(a) <> 5 THEN RAISE EXCEPTION 'SQLSTATE has no five characters'; END IF;
+				SELECT * INTO pos, b FROM wire_test.str(m, pos);
+				SELECT * INTO pos, part FROM wire_test.str(m, pos);
+				SELECT * INTO pos, c FROM wire_test.uv(m, pos);
+				out := format('%s state=%s position=%s column=%s expression=%s', out, a, c, wire_test.quote(b), wire_test.quote(part)); part := NULL;
+				FOREACH x IN ARRAY '{message,detail,hint,key}'::text[] LOOP
+					SELECT * INTO pos, a FROM wire_test.str(m, pos);
+					out := format('%s %s=%s', out, x, wire_test.quote(a));
+				END LOOP;
+				RETURN NEXT out;
 			ELSIF h IN ('I', 'U', 'K', 'O', 'D', 'X') THEN
 				SELECT * INTO pos, n FROM wire_test.uv(m, pos);
 				rel := rels->n::text;

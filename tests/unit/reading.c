@@ -198,6 +198,13 @@ put_row_change(StrBuf *to, const Change *c)
 		put_values(to, c->new_values, c->relation->column_count);
 }
 
+static void
+put_refused_text(StrBuf *to, const char *name, const char *text)
+{
+	strbuf_printf(to, " %s=", name);
+	put_name(to, text);
+}
+
 void
 reading_change(StrBuf *to, const Change *c)
 {
@@ -222,6 +229,16 @@ reading_change(StrBuf *to, const Change *c)
 			break;
 		case CHANGE_NO_IDENTITY:
 			strbuf_printf(to, "no_identity %u %c", c->relation->number, c->operation);
+			break;
+		case CHANGE_REFUSED:
+			strbuf_printf(to, "refused %u %c state=%s position=%u", c->relation->number,
+			              c->operation, c->refused->sqlstate, c->refused->position);
+			put_refused_text(to, "column", c->refused->column);
+			put_refused_text(to, "expression", c->refused->expression);
+			put_refused_text(to, "message", c->refused->message);
+			put_refused_text(to, "detail", c->refused->detail);
+			put_refused_text(to, "hint", c->refused->hint);
+			put_refused_text(to, "key", c->refused->key);
 			break;
 	}
 }

@@ -29,7 +29,8 @@ test_nothing_selected_means_everything(void **state)
 	Arena *arena = arena_create(1024);
 	SourceOption options[DECODER_OPTIONS_MAX];
 	JobOptions job = {0};
-	int count = decoder_options(arena, &job, options);
+	Error err;
+	int count = decoder_options(arena, &job, options, &err);
 
 	(void) state;
 	assert_null(find(options, count, "schemas"));
@@ -52,7 +53,8 @@ test_names_are_quoted(void **state)
 	    .objects = objects, .object_count = 3, .exclude = exclude, .exclude_count = 2};
 	SourceOption options[DECODER_OPTIONS_MAX];
 	Arena *arena = arena_create(1024);
-	int count = decoder_options(arena, &job, options);
+	Error err;
+	int count = decoder_options(arena, &job, options, &err);
 
 	(void) state;
 	assert_string_equal(find(options, count, "schemas"), "\"whole, one\",\"Two\"");
