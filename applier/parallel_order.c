@@ -148,6 +148,17 @@ parallel_order_follows(const ParallelOrder *order, int64_t number)
 }
 
 bool
+parallel_order_followed(const ParallelOrder *order, int64_t number)
+{
+	for (int64_t n = number + 1; n <= order->newest; n++)
+	{
+		if (parallel_order_lane(order, n) != parallel_order_lane(order, number))
+			return true;
+	}
+	return false;
+}
+
+bool
 parallel_order_waits(const ParallelOrder *order, int lane, int64_t writer)
 {
 	return writer > order->committed && parallel_order_lane(order, writer) != lane;

@@ -55,6 +55,9 @@ bool parallel_order_announced(const ParallelOrder *order, int64_t number);
 /* Whether the one before it is neither committed nor in front of it on its own lane. */
 bool parallel_order_follows(const ParallelOrder *order, int64_t number);
 
+/* Whether any behind it is on another lane. */
+bool parallel_order_followed(const ParallelOrder *order, int64_t number);
+
 /* Whether what this transaction wrote has to be waited for by one of that lane. */
 bool parallel_order_waits(const ParallelOrder *order, int lane, int64_t writer);
 

@@ -599,7 +599,8 @@ start_operation(TableJoin *join, SourceLsn position)
 static TargetResult
 do_stage(TableJoin *join, Target *target, const char *encoding, int in_flight, Error *err)
 {
-	const TargetPosition position = {join->position, 0};
+	/* what the stream need not keep once it is committed must be durable then */
+	const TargetPosition position = {.end = join->position, .urgent = true};
 	TargetResult result = TARGET_OK;
 
 	switch (join->stage)

@@ -103,6 +103,7 @@ typedef struct TargetPgOptions
 	int64_t lane_rows;    /* changes from which a transaction pays for another lane; 0: as usual */
 	int lanes;            /* that the job uses; 0: one */
 	bool keep_order;      /* every change by a statement of its own, in order */
+	bool synchronous;     /* every commit waits until it is durable */
 	const ObjectMap *map; /* of the job; must outlive the target */
 } TargetPgOptions;
 

@@ -145,9 +145,15 @@ target_pg_lane_followed(TargetPg *t, const PGresult *result)
 bool
 target_pg_lane_mispredicted(const TargetPg *t, const Error *err)
 {
-	return t->units != NULL && t->units->begins && t->units->follows &&
-	       PQstatus(t->conn) == CONNECTION_OK && strncmp(err->sqlstate, "57P", 3) != 0 &&
-	       strncmp(err->sqlstate, "08", 2) != 0 && strcmp(err->sqlstate, ERR_FENCED) != 0;
+	const Unit *unit = t->units;
+
+	if (unit == NULL || !unit->begins || PQstatus(t->conn) != CONNECTION_OK ||
+	    strncmp(err->sqlstate, "57P", 3) == 0 || strncmp(err->sqlstate, "08", 2) == 0 ||
+	    strcmp(err->sqlstate, ERR_FENCED) == 0)
+		return false;
+	/* one behind it may have locked what it needs; nothing else of that one can harm it */
+	return unit->follows || (strcmp(err->sqlstate, "40P01") == 0 && t->group != NULL &&
+	                         parallel_order_followed(&t->group->order, unit->turn));
 }
 
 void

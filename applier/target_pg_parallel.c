@@ -43,6 +43,7 @@ typedef struct Parallel
 	const Relation *missed;
 	SourceLsn missed_lsn;
 	TargetPosition durable;
+	TargetPosition committed;
 } Parallel;
 
 static TargetPg *
@@ -89,6 +90,18 @@ add_stats(EngineStats *sum, const EngineStats *one)
 		sum->ordered[i] += one->ordered[i];
 }
 
+/* What is there on one lane is there with all before it, as commits are ordered. */
+static void
+further(TargetPosition *position, const TargetPosition *other)
+{
+	int64_t commit_time =
+	    other->commit_time > position->commit_time ? other->commit_time : position->commit_time;
+
+	if (other->end.value > position->end.value)
+		*position = *other;
+	position->commit_time = commit_time;
+}
+
 static void
 close_lane(Parallel *p, int lane)
 {
@@ -106,8 +119,8 @@ close_lane(Parallel *p, int lane)
 		p->missed = status.missed;
 		p->missed_lsn = status.missed_lsn;
 	}
-	if (status.durable.end.value > p->durable.end.value)
-		p->durable = status.durable;
+	further(&p->durable, &status.durable);
+	further(&p->committed, &status.committed);
 	parallel_order_restarted(&p->group.order, lane);
 	epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->base.ops->socket(&t->base), NULL);
 	t->base.ops->close(&t->base);
@@ -121,7 +134,9 @@ end_idle_lanes(Parallel *p)
 	ParallelOrder *order = &p->group.order;
 
 	while (order->opened > order->lanes && order->opened - 1 != p->at &&
-	       p->lanes[order->opened - 1]->units == NULL)
+	       p->lanes[order->opened - 1]->units == NULL &&
+	       p->lanes[order->opened - 1]->status.committed.end.value <=
+	           p->lanes[order->opened - 1]->status.durable.end.value)
 	{
 		close_lane(p, order->opened - 1);
 		order->opened--;
@@ -149,7 +164,8 @@ open_lanes(Parallel *p, int lanes)
 		{
 			adopt(p, order->opened, target);
 			/* what was before it is not its */
-			p->lanes[order->opened - 1]->status.durable = (TargetPosition){source_lsn(0), 0};
+			p->lanes[order->opened - 1]->status.durable = (TargetPosition){.commit_time = 0};
+			p->lanes[order->opened - 1]->status.committed = (TargetPosition){.commit_time = 0};
 		}
 	}
 	order->lanes = lanes < order->opened ? lanes : order->opened;
@@ -290,6 +306,7 @@ parallel_status(const Target *target, TargetStatus *status)
 
 	*status = (TargetStatus){
 	    .durable = p->durable,
+	    .committed = p->committed,
 	    .answers = p->answers,
 	    .deletes_missed = p->deletes_missed,
 	    .missed = p->missed,
@@ -302,8 +319,10 @@ parallel_status(const Target *target, TargetStatus *status)
 		TargetStatus one;
 
 		t->base.ops->status(&t->base, &one);
-		if (one.durable.end.value > status->durable.end.value)
-			status->durable = one.durable;
+		further(&status->durable, &one.durable);
+		further(&status->committed, &one.committed);
+		if (lane == 0)
+			status->round_trip_us = one.round_trip_us;
 		status->batches_in_flight += one.batches_in_flight;
 		status->answers += one.answers;
 		status->deletes_missed += one.deletes_missed;
@@ -430,6 +449,7 @@ target_parallel_open(const TargetPgOptions *options, TargetPgStored *stored, Err
 	p->stored = *stored;
 	p->group.handed = stored->position;
 	p->durable.end = stored->position;
+	p->committed.end = stored->position;
 	target_parallel_resize(&p->base, options->lanes > 0 ? options->lanes : 1);
 	return &p->base;
 }
