@@ -71,7 +71,8 @@ sub backlog
 	return;
 }
 
-is($t->sql_target("SELECT count(*) FROM pg_replication_origin WHERE roname LIKE '$slot%'"), 3, 'each session has its origin');
+$t->wait_for('an origin for each session', sub { $t->sql_target("SELECT count(*) FROM pg_replication_origin WHERE roname LIKE '$slot%'") == 3 });
+pass('each session has its origin');
 backlog(4000);
 $t->equal('j', 'equal after a backlog');
 cmp_ok(measure('transactions_parallel'), '>', 10, 'batches were applied side by side (' . join(', ', map { "$_ " . measure($_) } qw(transactions transactions_parallel rows_early order_waits mispredictions)) . ')');
