@@ -24,7 +24,7 @@
 #include "source_slot.h"
 #include "source_stream.h"
 #include "table_load.h"
-#include "target_pg.h"
+#include "target_pg_parallel.h"
 
 #define BATCH_ROWS         20000
 #define BATCH_BYTES        (4 << 20)
@@ -52,7 +52,8 @@ typedef struct Incremental
 	Flow flow;
 	TableJoin *join;
 	TableLoad *load; /* the phase's */
-	DdlJob *ddl;     /* NULL: commands are not followed */
+	int lanes_wanted;
+	DdlJob *ddl; /* NULL: commands are not followed */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
 	int64_t look_not_before_us;
@@ -144,6 +145,42 @@ make_marker_token(Incremental *inc, Error *err)
 	return true;
 }
 
+/* As the options are now, which a running stream follows. */
+static int
+apply_workers(const Incremental *inc)
+{
+	int wanted = worker_apply_workers(inc->w);
+
+	return wanted > 0 ? wanted : 1;
+}
+
+static void
+tell_lanes(Incremental *inc, int wanted)
+{
+	const Error *trouble = target_parallel_trouble(inc->target);
+
+	inc->lanes_wanted = wanted;
+	if (trouble != NULL)
+		worker_event(inc->w, "warning", "apply_workers",
+		             "the stream is applied by %d of %d sessions on the target: %s",
+		             target_parallel_lanes(inc->target), wanted, trouble->message);
+}
+
+/* The number of sessions follows the options while the stream runs. */
+static void
+resize(Incremental *inc)
+{
+	int wanted = apply_workers(inc);
+
+	if (wanted == inc->lanes_wanted)
+		return;
+	target_parallel_resize(inc->target, wanted);
+	worker_event(inc->w, "info", "apply_workers",
+	             "the stream is applied by %d sessions on the target",
+	             target_parallel_lanes(inc->target));
+	tell_lanes(inc, wanted);
+}
+
 static bool
 begin_heartbeat(Incremental *inc, Error *err)
 {
@@ -163,12 +200,15 @@ begin_heartbeat(Incremental *inc, Error *err)
 static bool
 open_sessions(Incremental *inc, bool *at_source, Error *err)
 {
-	const BatchLimits limits = {BATCH_ROWS, BATCH_BYTES};
+	const char *rows = getenv("DTS_APPLY_BATCH_ROWS"); /* for tests, which have few */
+	const BatchLimits limits = {rows ? atoll(rows) : BATCH_ROWS, BATCH_BYTES};
 	const TargetPgOptions options = {
 	    .conninfo = inc->job->target_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
+	    .lanes = apply_workers(inc),
+	    .lane_rows = rows ? limits.rows / 2 : 0,
 	    .synchronous = getenv("DTS_APPLY_SYNCHRONOUS") != NULL,
 	    .map = inc->job->options.map,
 	};
@@ -177,9 +217,10 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	SourceLsn start;
 
 	*at_source = false;
-	inc->target = target_pg_open(&options, &stored, err);
+	inc->target = target_parallel_open(&options, &stored, err);
 	if (inc->target == NULL)
 		return false;
+	tell_lanes(inc, options.lanes);
 	if (stored.position.value == 0)
 	{
 		error_set(err, ERR_LOST, "the target holds no position of this job");
@@ -483,6 +524,7 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 			yield_since_us = now_us;
 		}
 		settle(inc, since_us, now_us);
+		resize(inc);
 		if (!flow_step(&inc->flow, now_us, err))
 		{
 			result = incremental_classify(err, inc->flow.source_failed);

@@ -14,6 +14,7 @@
 #include "object_map.h"
 
 #define WORKERS_MAX       64
+#define APPLY_WORKERS_MAX 8
 #define MINUTES_MAX       1440
 #define DECODING_MB_MAX   65536
 #define HEARTBEAT_MAX     3600
@@ -314,6 +315,8 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_missing_roles(job->arena, options, root, err) &&
 	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
+	       parse_int(root, "apply_workers", "$.apply_workers", 0, APPLY_WORKERS_MAX,
+	                 &options->apply_workers, err) &&
 	       parse_int(root, "decoding_memory_mb", "$.decoding_memory_mb", 0, DECODING_MB_MAX,
 	                 &options->decoding_memory_mb, err) &&
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,

@@ -138,7 +138,8 @@ typedef struct JobDdl
 typedef struct JobOptions
 {
 	bool phases[JOB_PHASE_COUNT];
-	int workers; /* copy and index processes, 1-64; 0: as many as the daemon thinks right */
+	int workers;       /* copy and index processes, 1-64; 0: as many as the daemon thinks right */
+	int apply_workers; /* sessions that apply the stream, 1-8 */
 	SameNamePolicy same_name_tables;
 	JobObject *objects; /* none: the whole database */
 	int object_count;

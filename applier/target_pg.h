@@ -17,6 +17,28 @@
 #include "target.h"
 
 /*
+ * A transaction's turn (parallel_order.c): waits for the end of the one before, on another connection,
+ * and fails unless that has committed.  When nobody holds its lock it has not begun yet, or is over.  The lock
+ * comes first: an origin moves on before its transaction's rows can be seen, the lock goes after that.
+ */
+#define TARGET_PG_FOLLOW_DDL                                                                       \
+	"CREATE OR REPLACE FUNCTION dts.target_follow(slot text, origin text, turn integer, "          \
+	"before pg_lsn) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "    \
+	"$f$DECLARE class CONSTANT int := hashtext('dts.order ' || slot); waited boolean := false; "   \
+	"until CONSTANT timestamptz := clock_timestamp() + interval '2 s'; BEGIN LOOP "                \
+	"IF pg_try_advisory_lock_shared(class, turn) AND pg_advisory_unlock_shared(class, turn) "      \
+	"THEN IF (CASE WHEN origin IS NULL "                                                           \
+	"THEN (SELECT p.end_lsn >= before FROM dts.target_progress p WHERE p.slot_name = slot) "       \
+	"ELSE pg_replication_origin_progress(origin, false) >= before END) "                           \
+	"THEN RETURN waited; END IF; "                                                                 \
+	"IF waited OR clock_timestamp() > until THEN RAISE EXCEPTION USING ERRCODE = 'DTS10', "        \
+	"MESSAGE = 'the transaction before has not committed'; END IF; PERFORM pg_sleep(0.001); "      \
+	"ELSE PERFORM pg_advisory_xact_lock_shared(class, turn); waited := true; END IF; "             \
+	"END LOOP; END$f$;"                                                                            \
+	"COMMENT ON FUNCTION dts.target_follow(text, text, integer, pg_lsn) IS "                       \
+	"'waits for the transaction before, on another connection, and fails unless it commits';"
+
+/*
  * Functions that statements of the stream call on the server; part of the bookkeeping's set-up.
  * They exist so that a statement can fail there, where the COMMIT behind it is already waiting.
  */
@@ -27,7 +49,7 @@
 	"CREATE OR REPLACE FUNCTION dts.target_fenced() RETURNS bigint "                               \
 	"LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "                                   \
 	"$f$BEGIN RAISE EXCEPTION USING ERRCODE = 'DTS03', "                                           \
-	"MESSAGE = 'another daemon owns the job now'; END$f$;"                                         \
+	"MESSAGE = 'another daemon owns the job now'; END$f$;" TARGET_PG_FOLLOW_DDL                    \
 	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                        \
 	"'ends a transaction in which a change hit the wrong number of rows';"                         \
 	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                  \
@@ -105,6 +127,9 @@ typedef struct TargetPgOptions
 	const char *conninfo;  /* secret */
 	const char *slot_name; /* also the origin's and the session's name */
 	int64_t epoch;
+	int lane;             /* 0, or the number of a further session beside that one */
+	int64_t lane_rows;    /* changes from which a transaction pays for another lane; 0: as usual */
+	int lanes;            /* that the job uses; 0: one */
 	bool keep_order;      /* every change by a statement of its own, in order */
 	bool synchronous;     /* every commit waits until it is durable */
 	const ObjectMap *map; /* of the job; must outlive the target */
@@ -124,6 +149,7 @@ typedef struct TargetPgStored
 /*
  * Connects and takes the stream's place: ends an older session of the same job that still holds it,
  * then reads the position, which nobody moves any more from then on.  Blocks while connecting.
+ * A further session (lane > 0) takes *stored from the first one instead.
  * ERR_LOST: there is no bookkeeping of the job; 55006: the place could not be had in time.
  */
 Target *

@@ -44,7 +44,9 @@ target_pg_flush_start(TargetPg *t, bool synchronous, Error *err)
 	const char *params[] = {t->slot};
 	PgRows *rows;
 
-	if (!pg_session_exec(t->session, err,
+	/* the first session of the job has done so for the others */
+	if (t->lane == 0 &&
+	    !pg_session_exec(t->session, err,
 	                     "UPDATE dts.target_progress SET updated_at = pg_catalog.now()"
 	                     " WHERE slot_name = $1",
 	                     1, params))

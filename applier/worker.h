@@ -154,6 +154,9 @@ typedef struct TableProgress
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);
 
+/* Sessions that shall apply the stream, by the options as they are now. */
+int worker_apply_workers(const Worker *w);
+
 /* One line in dts_job_events and in the log. severity: "info", "warning", "error". */
 void worker_event(Worker *w, const char *severity, const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -43,7 +43,8 @@ typedef struct WorkerView
 	JobAction wish;
 	bool waiters;
 	int64_t marker_begun;
-	int workers; /* as the options are now; 0: not heard yet */
+	int workers;       /* as the options are now; 0: not heard yet */
+	int apply_workers; /* the same */
 	/* the oldest request about tables; 0: none */
 	int64_t change_id;
 	char *change_action;

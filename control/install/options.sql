@@ -66,6 +66,8 @@ INSERT INTO dts.option_spec
 		'one operation, named once'),
 	(36, '$.decoding_memory_mb', '{integer}', false, 0, 65536, NULL, '256',
 		'memory in MB for transactions that the source decodes, before it writes them to its disk; 0, or less than the server''s logical_decoding_work_mem: as the server has it, as with streaming'),
+	(37, '$.apply_workers', '{integer}', false, 1, 8, NULL, '1',
+		'sessions on the target that apply the stream'),
 	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
 		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
 	(41, '$.missing_roles.map', '{object}', false, NULL, NULL, NULL, NULL,

@@ -98,6 +98,22 @@ worker_marker_wanted(Worker *w, int64_t *marker)
 	return true;
 }
 
+/* The number in a file, when there is one, so that a test can change it. */
+int
+worker_apply_workers(const Worker *w)
+{
+	const char *path = getenv("DTS_TEST_APPLY_WORKERS");
+	FILE *file = path != NULL ? fopen(path, "r") : NULL;
+	int workers = w->job.options.apply_workers;
+
+	if (file == NULL)
+		return workers;
+	if (fscanf(file, "%d", &workers) != 1)
+		workers = 1;
+	fclose(file);
+	return workers;
+}
+
 void
 worker_marker_durable(Worker *w, int64_t marker)
 {
