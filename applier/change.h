@@ -52,6 +52,7 @@ typedef struct Relation
 	char relkind;
 	char identity; /* d, n, f, i as in pg_class.relreplident */
 	bool no_identity;
+	bool rewrite; /* its rows are those of a table that a command writes anew */
 	int column_count;
 	int key_count;
 	Column *columns;

@@ -16,6 +16,7 @@
 #include "fault.h"
 #include "log.h"
 #include "pg_session.h"
+#include "source_capture.h"
 #include "source_heartbeat.h"
 #include "source_slot.h"
 #include "target_pg_fence.h"
@@ -32,7 +33,8 @@ clean_source_once(const Job *job, Error *err)
 	if (source == NULL)
 		return false;
 	ok = fence_end_sessions(source, job, err) && source_slot_drop(source, job->slot_name, err) &&
-	     source_heartbeat_remove(source, job->slot_name, err);
+	     source_heartbeat_remove(source, job->slot_name, err) &&
+	     source_capture_leave(source, job->slot_name, err);
 	pg_session_close(source);
 	return ok;
 }
@@ -118,6 +120,19 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 		         "-- and DROP TABLE public.dts_postgres_heartbeat; when that was the last row",
 		         slot);
 	}
+	if (source_err != NULL && job->options.ddl == JOB_DDL_APPLY &&
+	    job->options.phases[PHASE_INCREMENTAL])
+		left_add(
+		    left, "source", "capture of DDL", source_err,
+		    "DO $$ DECLARE o text; BEGIN DELETE FROM dts.capture_job WHERE slot_name = '%s'; "
+		    "IF NOT EXISTS (SELECT FROM dts.capture_job) THEN FOR o IN SELECT "
+		    "pg_catalog.format('DROP FUNCTION %%s CASCADE', oid::pg_catalog.regprocedure) FROM "
+		    "pg_catalog.pg_proc WHERE pronamespace = 'dts'::pg_catalog.regnamespace AND "
+		    "proname ~ '^capture_' LOOP EXECUTE o; END LOOP; DROP TABLE "
+		    "public.dts_ddl_command, public.dts_args_session, public.dts_pg_class, "
+		    "public.dts_pg_attribute, public.dts_pg_type, public.dts_pg_enum, "
+		    "dts.capture_object, dts.capture_job, dts.capture_mark; END IF; END $$;",
+		    slot);
 	if (target_err != NULL)
 	{
 		left_add(left, "target", "replication origin", target_err,

@@ -110,10 +110,14 @@ empty_rewritten(DdlScript *script, const DdlRecord *record, const DdlPlanOptions
 {
 	for (int i = 0; i < options->rewritten_count; i++)
 	{
-		const json_t *object = ddl_find(record->objects, "oid", options->rewritten[i]);
+		const DdlRewritten *table = &options->rewritten[i];
+		const json_t *object = ddl_find(record->objects, "oid", table->oid);
 		const json_t *was = json_object_get(object, "before");
 
-		/* a table's persistence may change without its rows being written */
+		/* the same type by another expression: nothing but the rows has changed */
+		if (object == NULL && table->name != NULL)
+			ddl_script_add(script, DDL_STAGE_RENAME, "DELETE FROM ONLY %s",
+			               ddl_qualified(script->arena, table->schema, table->name));
 		if (was != NULL && options->scope->relation(options->scope->arg, ddl_text(was, "schema"),
 		                                            ddl_text(was, "name")))
 			ddl_script_add(script, DDL_STAGE_RENAME, "DELETE FROM ONLY %s",
@@ -169,6 +173,18 @@ plan_by_statement(Arena *arena, const DdlRecord *record, const DdlPlanOptions *o
 	return true;
 }
 
+/* Tables of the job whose rows came, though nothing that the record describes has changed. */
+static bool
+has_new_rows(const DdlPlanOptions *options)
+{
+	for (int i = 0; i < options->rewritten_count; i++)
+	{
+		if (options->rewritten[i].name != NULL)
+			return true;
+	}
+	return false;
+}
+
 void
 ddl_plan(Arena *arena, const DdlRecord *record, const DdlPlanOptions *options, DdlPlan *plan)
 {
@@ -186,7 +202,7 @@ ddl_plan(Arena *arena, const DdlRecord *record, const DdlPlanOptions *options, D
 	}
 	if (record->event == DDL_EVENT_REWRITE)
 		return;
-	if (record->event == DDL_EVENT_COMMAND && !any &&
+	if (record->event == DDL_EVENT_COMMAND && !any && !has_new_rows(options) &&
 	    strcmp(record->tag, "REFRESH MATERIALIZED VIEW") != 0 &&
 	    !(json_array_size(record->objects) == 0 && has_unseen_effect(record)))
 		return;

@@ -26,7 +26,7 @@ typedef struct DdlPlanOptions
 	const DdlScope *scope;
 	bool statements; /* whether the statement way may be taken */
 	/* tables whose rows the same command wrote anew, from the rewrite records before this one */
-	const int64_t *rewritten;
+	const DdlRewritten *rewritten;
 	int rewritten_count;
 } DdlPlanOptions;
 

@@ -72,7 +72,7 @@ ddl_script_rewritten(const DdlScript *script, int64_t oid)
 {
 	for (int i = 0; i < script->rewritten_count; i++)
 	{
-		if (script->rewritten[i] == oid)
+		if (script->rewritten[i].oid == oid)
 			return true;
 	}
 	return false;

@@ -40,14 +40,21 @@ typedef struct DdlLine
 	const char *sql;
 } DdlLine;
 
+/* A table that is emptied, and whose rows come after. */
+typedef struct DdlRewritten
+{
+	int64_t oid;
+	const char *schema; /* as its rows had it; NULL: none were seen */
+	const char *name;
+} DdlRewritten;
+
 typedef struct DdlScript
 {
 	Arena *arena; /* everything lives in it */
 	DdlLine *lines;
 	int count;
 	int size;
-	const int64_t
-	    *rewritten; /* OIDs of tables that are emptied before, and whose rows come after */
+	const DdlRewritten *rewritten;
 	int rewritten_count;
 	const char *role;  /* who runs it, and owns what it makes; NULL: not known */
 	const char *doubt; /* the first thing that cannot be told; NULL: all is well */

@@ -146,6 +146,31 @@ edit_index(PgQuery__IndexStmt *index, const DdlRecord *record, const json_t *com
 		sql_tree_set(&index->idxname, name);
 }
 
+/*
+ * Detaching concurrently leaves a constraint behind on the source, which the documents tell of; its
+ * end after an interruption means nothing where it has not begun.
+ */
+static bool
+detaches_in_steps(const Node *node)
+{
+	for (size_t i = 0; i < node->alter_table_stmt->n_cmds; i++)
+	{
+		const Node *command = node->alter_table_stmt->cmds[i];
+		const Node *def;
+
+		if (command->node_case != PG_QUERY__NODE__NODE_ALTER_TABLE_CMD)
+			continue;
+		if (command->alter_table_cmd->subtype ==
+		    PG_QUERY__ALTER_TABLE_TYPE__AT_DetachPartitionFinalize)
+			return true;
+		def = command->alter_table_cmd->def;
+		if (def != NULL && def->node_case == PG_QUERY__NODE__NODE_PARTITION_CMD &&
+		    def->partition_cmd->concurrent)
+			return true;
+	}
+	return false;
+}
+
 static void
 edit(Node *node, const DdlRecord *record)
 {
@@ -207,6 +232,11 @@ judge(const Node *node, const DdlRecord *record, const char **why_not)
 	if (main_command(record) == NULL)
 	{
 		*why_not = "the text is not that of the command that was captured";
+		return false;
+	}
+	if (node->node_case == PG_QUERY__NODE__NODE_ALTER_TABLE_STMT && detaches_in_steps(node))
+	{
+		*why_not = "the command detaches a partition in steps";
 		return false;
 	}
 	if (node->node_case == PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT)

@@ -41,6 +41,7 @@ typedef struct Error
 #define ERR_LOST              "DTS04" /* slot, history or position lost: load again */
 #define ERR_CHILD             "DTS05" /* a program or process of ours failed */
 #define ERR_RELATION_MISMATCH "DTS06" /* the target's table cannot take the source's rows */
+#define ERR_DDL               "DTS08" /* a command of the source cannot be followed */
 #define ERR_REFUSED           "DTS09" /* a row filter or expression cannot be compiled or evaluated */
 #define ERR_KILLED            "DTS07" /* a process of ours was ended by a signal: worth another try */
 

@@ -110,6 +110,43 @@ take_message(Flow *flow, const Change *change, Error *err)
 	return result;
 }
 
+/* A command of the source's, or a row that has to wait for one. */
+static TargetResult
+take_ddl(Flow *flow, const Change *change, Error *err)
+{
+	const TxnHeader *header = &flow->batch.header;
+	TargetResult result = TARGET_OK;
+
+	if (!flow->ddl_works)
+		result = ddl_queue_read(flow->ddl, header, change, &flow->ddl_works, err);
+	if (result != TARGET_OK || !flow->ddl_works)
+		return result;
+	result = open_batch(flow, err);
+	if (result == TARGET_OK)
+		result = ddl_queue_run(flow->ddl, flow->target, header, err);
+	if (result == TARGET_OK)
+		flow->ddl_works = false;
+	return result;
+}
+
+static TargetResult
+take_row(Flow *flow, const Change *change, Error *err)
+{
+	const TxnHeader *header = &flow->batch.header;
+	TargetResult result;
+
+	if (flow->ddl != NULL && ddl_queue_wants(flow->ddl, change))
+		return take_ddl(flow, change, err);
+	result = open_batch(flow, err);
+	if (result == TARGET_OK)
+		result = flow->target->ops->apply(flow->target, header, change, err);
+	if (result == TARGET_UNKNOWN && flow->ddl != NULL)
+		return ddl_queue_hold(flow->ddl, header, change, err) ? TARGET_OK : TARGET_FAILED;
+	if (result == TARGET_OK)
+		flow->progress.stream.rows++;
+	return result == TARGET_UNKNOWN ? TARGET_FAILED : result;
+}
+
 static TargetResult
 take_change(Flow *flow, const SourceEvent *event, Error *err)
 {
@@ -119,19 +156,32 @@ take_change(Flow *flow, const SourceEvent *event, Error *err)
 	if (flow->batch.in_transaction && change->kind == CHANGE_MESSAGE)
 		result = take_message(flow, change, err);
 	else if (batch_takes(&flow->batch, change))
-	{
-		result = open_batch(flow, err);
-		if (result == TARGET_OK)
-			result = flow->target->ops->apply(flow->target, &flow->batch.header, change, err);
-		if (result == TARGET_OK)
-			flow->progress.stream.rows++;
-	}
+		result = take_row(flow, change, err);
 	if (result != TARGET_OK)
 		return result;
 	if (batch_change(&flow->batch, change, event->bytes, err))
 		return TARGET_OK;
 	flow->source_failed = true;
 	return TARGET_FAILED;
+}
+
+/* Behind a command's transaction the batch ends: its locks go, and new labels may be used. */
+static bool
+end_transaction(Flow *flow, const TxnHeader *header, Error *err)
+{
+	bool cut = false;
+
+	if (flow->ddl != NULL && !flow->batch.skipping && !ddl_queue_end(flow->ddl, &cut, err))
+		return false;
+	if (!batch_end(&flow->batch, header, err))
+	{
+		flow->source_failed = true;
+		return false;
+	}
+	if (cut)
+		batch_idle(&flow->batch);
+	progress_received(&flow->progress, header);
+	return true;
 }
 
 static TargetResult
@@ -154,10 +204,7 @@ take_event(Flow *flow, Error *err)
 		case SOURCE_CHANGE:
 			return take_change(flow, event, err);
 		case SOURCE_COMMIT:
-			ok = batch_end(&flow->batch, event->header, err);
-			if (ok)
-				progress_received(&flow->progress, event->header);
-			break;
+			return end_transaction(flow, event->header, err) ? TARGET_OK : TARGET_FAILED;
 		case SOURCE_KEEPALIVE:
 			ok = batch_keepalive(&flow->batch, event->wal_end, err);
 			flow->asked = flow->asked || event->reply_wanted;
@@ -210,7 +257,7 @@ move_tables(Flow *flow, Error *err)
 		result = table_join_step(flow->tables, flow->target, encoding, flow->batch.idle,
 		                         flow->status.batches_in_flight, err);
 	flow->target->ops->status(flow->target, &flow->status);
-	return result;
+	return result == TARGET_UNKNOWN ? TARGET_FAILED : result;
 }
 
 /*
@@ -323,6 +370,7 @@ take_events(Flow *flow, int64_t now_us, Error *err)
 			flow->blocked = true;
 			return true;
 		case TARGET_FAILED:
+		case TARGET_UNKNOWN:
 			break;
 	}
 	return false;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "batch.h"
+#include "ddl_queue.h"
 #include "error.h"
 #include "latency.h"
 #include "progress.h"
@@ -31,6 +32,7 @@ typedef struct Flow
 	ChangeSource *source; /* borrowed */
 	Target *target;       /* borrowed */
 	TableJoin *tables;    /* borrowed; NULL: every table is simply part of the stream */
+	DdlQueue *ddl;        /* borrowed; NULL: commands of the source are not followed */
 	const Latency *beats; /* borrowed; NULL: there are no beats */
 	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
 	Batch batch;
@@ -40,6 +42,7 @@ typedef struct Flow
 	SourceEvent event; /* handed out by the source and not yet taken */
 	bool has_event;
 	bool source_idle; /* nothing to read: wait for the source's socket */
+	bool ddl_works;   /* the event at hand is a command that is under way */
 	bool blocked;     /* the target takes no more: wait for its socket alone */
 	bool again;       /* answers came in after they were asked for: do not wait */
 	bool idle_sent;   /* the commit in flight is one of idle progress */

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "arena.h"
+#include "ddl_job.h"
 #include "decoder_options.h"
 #include "flow.h"
 #include "pg_session.h"
@@ -51,6 +52,7 @@ typedef struct Incremental
 	Flow flow;
 	TableJoin *join;
 	TableLoad *load; /* the phase's */
+	DdlJob *ddl;     /* NULL: commands are not followed */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
 	int64_t look_not_before_us;
@@ -108,6 +110,15 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 		inc->source = source_stream_open(&stream, err);
 	arena_destroy(arena);
 	return inc->source != NULL;
+}
+
+static bool
+trim_capture(Incremental *inc, int64_t now_us, Error *err)
+{
+	if (ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
+		return true;
+	inc->flow.source_failed = true;
+	return false;
 }
 
 /* What our markers begin with: nobody who does not read our memory can make one. */
@@ -188,6 +199,8 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
+	inc->ddl = ddl_job_create(inc->w, work_dir());
+	inc->flow.ddl = ddl_job_queue(inc->ddl);
 	inc->flow.throttle = worker_throttle(inc->w, PHASE_INCREMENTAL);
 	inc->flow.beats = &inc->heartbeat.latency;
 	return true;
@@ -198,6 +211,7 @@ close_sessions(Incremental *inc)
 {
 	table_load_detach(inc->load);
 	table_join_destroy(inc->join);
+	ddl_job_destroy(inc->ddl);
 	if (inc->source != NULL)
 		inc->source->ops->close(inc->source);
 	if (inc->target != NULL)
@@ -471,7 +485,8 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		if (!serve_heartbeat(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		report(inc, now_us);
-		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err))
+		if (!serve_markers(inc, err) || !watch_synchronous(inc, now_us, err) ||
+		    !trim_capture(inc, now_us, err))
 			return incremental_classify(err, inc->flow.source_failed);
 		if (inc->flow.finishing && may_leave(inc, yield_since_us, now_us))
 			return PHASE_YIELDED;

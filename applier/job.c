@@ -213,6 +213,19 @@ parse_table_error(JobOptions *options, const json_t *root, Error *err)
 	return bad_option(err, "$.on_table_error", "It must be stop or quarantine.");
 }
 
+static bool
+parse_ddl(JobOptions *options, const json_t *root, Error *err)
+{
+	const json_t *option = json_object_get(root, "ddl");
+	const char *name = json_string_value(option);
+
+	options->ddl = name != NULL && strcmp(name, "skip") == 0 ? JOB_DDL_SKIP : JOB_DDL_APPLY;
+	if (option == NULL || json_is_null(option) ||
+	    (name != NULL && (options->ddl == JOB_DDL_SKIP || strcmp(name, "apply") == 0)))
+		return true;
+	return bad_option(err, "$.ddl", "It must be apply or skip.");
+}
+
 /* A whole number between min and max; absent or null leaves *value alone. */
 static bool
 parse_int(const json_t *object, const char *member, const char *path, int min, int max, int *value,
@@ -308,7 +321,7 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_objects(job->arena, root, "exclude", &options->exclude, &options->exclude_count,
 	                     err) &&
 	       parse_policy(options, root, err) && parse_table_error(options, root, err) &&
-	       parse_missing_roles(job->arena, options, root, err) &&
+	       parse_ddl(options, root, err) && parse_missing_roles(job->arena, options, root, err) &&
 	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,

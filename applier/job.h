@@ -84,6 +84,13 @@ typedef struct JobRival
 	struct ObjectMap *map;
 } JobRival;
 
+/* What becomes of commands that change the source's schema while the stream runs. */
+typedef enum JobDdl
+{
+	JOB_DDL_APPLY,
+	JOB_DDL_SKIP, /* they are not captured */
+} JobDdl;
+
 typedef struct JobOptions
 {
 	bool phases[JOB_PHASE_COUNT];
@@ -96,6 +103,7 @@ typedef struct JobOptions
 	struct ObjectMap *map; /* of the objects; see object_map.h */
 	bool quarantine;       /* a table that fails is put aside; otherwise the job stops */
 	bool streaming;        /* ask for transactions in progress */
+	JobDdl ddl;
 	bool force; /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;
 	JobRole *roles;

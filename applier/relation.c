@@ -207,6 +207,7 @@ read_body(WireCursor *c, Arena *arena, Relation *relation, Column *scratch)
 	if (flags & ~(DTS_REL_HAS_ROOT | DTS_REL_NO_IDENTITY | DTS_REL_REWRITE))
 		return cursor_fail(c, c->at - 1, "known flags of a relation");
 	relation->no_identity = (flags & DTS_REL_NO_IDENTITY) != 0;
+	relation->rewrite = (flags & DTS_REL_REWRITE) != 0;
 	relation->root_schema = relation->root_name = NULL;
 	if (flags & DTS_REL_HAS_ROOT)
 	{

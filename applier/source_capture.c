@@ -89,6 +89,16 @@ source_capture_inspect(PgSession *session, SourceCapture *state, Error *err)
 	pg_rows_free(rows);
 	if (!state->stands)
 		return true;
+	/* one that this role may not read serves others */
+	rows = pg_session_query(session, err,
+	                        "SELECT pg_catalog.has_table_privilege('dts.capture_job', 'DELETE')", 0,
+	                        NULL);
+	if (rows == NULL)
+		return false;
+	state->may_leave = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	if (!state->may_leave)
+		return true;
 	rows = pg_session_query(session, err, "SELECT count(*) FROM dts.capture_job", 0, NULL);
 	if (rows == NULL)
 		return false;
@@ -100,6 +110,13 @@ source_capture_inspect(PgSession *session, SourceCapture *state, Error *err)
 static bool
 set_up(PgSession *session, const SourceCapture *state, Error *err)
 {
+	if (state->stands && !state->may_leave)
+	{
+		error_set(err, "42501", "the capture of DDL on the source belongs to another role");
+		error_hint(err, "Connect as that role or as a superuser, or set the job's option ddl to "
+		                "skip.");
+		return false;
+	}
 	if (state->whole)
 		return true;
 	if (state->jobs > 0)
@@ -144,7 +161,7 @@ source_capture_leave(PgSession *session, const char *slot, Error *err)
 	SourceCapture state;
 	bool ok = run_script(session, LOCK_SQL, err) && source_capture_inspect(session, &state, err);
 
-	if (ok && state.stands)
+	if (ok && state.stands && state.may_leave)
 		ok = pg_session_exec(session, err, "DELETE FROM dts.capture_job WHERE slot_name = $1", 1,
 		                     params) &&
 		     source_capture_inspect(session, &state, err) &&
@@ -153,17 +170,33 @@ source_capture_leave(PgSession *session, const char *slot, Error *err)
 }
 
 bool
-source_capture_trim(PgSession *session, int64_t *removed, Error *err)
+source_capture_trim(PgSession *session, bool *left, Error *err)
 {
-	PgRows *rows = pg_session_query(session, err, "SELECT dts.capture_trim()", 0, NULL);
+	PgRows *rows = pg_session_query(
+	    session, err,
+	    "SELECT CASE WHEN pg_catalog.to_regclass('dts.capture_job') IS NOT NULL AND "
+	    "pg_catalog.has_table_privilege(pg_catalog.to_regclass('dts.capture_job'), 'DELETE') "
+	    "THEN 1 ELSE 0 END",
+	    0, NULL);
+	bool ours = rows != NULL && pg_rows_int(rows, 0, 0) == 1;
 
-	*removed = 0;
-	if (rows == NULL)
-	{
-		error_context(err, "trimming captured commands");
-		return false;
-	}
-	*removed = pg_rows_int(rows, 0, 0);
+	*left = false;
 	pg_rows_free(rows);
-	return true;
+	if (rows != NULL && !ours)
+		return true;
+	if (rows != NULL)
+	{
+		rows = pg_session_query(session, err, "SELECT dts.capture_trim()", 0, NULL);
+		pg_rows_free(rows);
+	}
+	if (rows != NULL)
+	{
+		rows = pg_session_query(session, err, "SELECT EXISTS (SELECT FROM public.dts_ddl_command)",
+		                        0, NULL);
+		*left = rows != NULL && pg_rows_bool(rows, 0, 0);
+		pg_rows_free(rows);
+	}
+	if (rows == NULL)
+		error_context(err, "trimming captured commands");
+	return rows != NULL;
 }

@@ -21,7 +21,8 @@ typedef struct SourceCapture
 	bool stands;      /* its objects are there */
 	bool whole;       /* all of them, and the event triggers fire */
 	bool may_install; /* this role may create event triggers */
-	int jobs;
+	bool may_leave;   /* and join: the tables are this role's */
+	int jobs;         /* 0 unless may_leave */
 } SourceCapture;
 
 bool source_capture_inspect(PgSession *session, SourceCapture *state, Error *err) must_check;
@@ -36,8 +37,8 @@ bool source_capture_join(PgSession *session, const char *slot, Error *err) must_
 /* The job needs it no more; the last one takes everything along.  Nothing there is fine. */
 bool source_capture_leave(PgSession *session, const char *slot, Error *err) must_check;
 
-/* Removes from the queue what every job has applied; *removed commands. */
-bool source_capture_trim(PgSession *session, int64_t *removed, Error *err) must_check;
+/* Removes from the queue what every job has applied.  *left: something stays for the next time. */
+bool source_capture_trim(PgSession *session, bool *left, Error *err) must_check;
 
 /* The SQL that sets the capture up and that removes it, for a person to run; NULL ends each. */
 extern const char *const capture_install_sql[];

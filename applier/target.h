@@ -26,7 +26,22 @@ typedef enum TargetResult
 	TARGET_OK,
 	TARGET_WAIT,
 	TARGET_FAILED, /* err says why */
+	TARGET_UNKNOWN, /* of apply: the target lacks the change's table; err says so, nothing was done */
 } TargetResult;
+
+/* What makes the target follow one command of the source's. */
+typedef struct TargetCommand
+{
+	const char *const *settings; /* SQL that sets what the commands run under */
+	int setting_count;
+	const char *role; /* as whom; NULL: as ourselves */
+	bool role_needed; /* when the target lacks it, that is an error; else: as ourselves */
+	const char *const *sql;
+	int count;
+	const char *const *bookkeeping; /* of the job's own, under its own settings */
+	int bookkeeping_count;
+	const char *source; /* what the source ran, for an error's text */
+} TargetCommand;
 
 typedef struct TargetPosition
 {
@@ -65,6 +80,13 @@ typedef struct TargetOps
 	 */
 	TargetResult (*apply)(Target *target, const TxnHeader *header, const Change *change,
 	                      Error *err);
+
+	/*
+	 * Runs a command of the source in the open transaction, in order with the changes before and
+	 * behind it.  Nothing that was known of relations holds behind it.  Copied.
+	 */
+	TargetResult (*command)(Target *target, const TxnHeader *header, const TargetCommand *command,
+	                        Error *err);
 
 	/* Runs a statement of the job's own bookkeeping in the open transaction. */
 	TargetResult (*run)(Target *target, const char *sql, Error *err);

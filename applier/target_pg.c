@@ -269,6 +269,7 @@ static const TargetOps target_pg_ops = {
     .set_encoding = target_pg_set_encoding,
     .begin = target_pg_begin,
     .apply = target_pg_apply,
+    .command = target_pg_command,
     .run = target_pg_run,
     .commit = target_pg_commit,
     .pump = target_pg_pump,

@@ -31,7 +31,46 @@
 	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                        \
 	"'ends a transaction in which a change hit the wrong number of rows';"                         \
 	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                  \
-	"'ends a transaction of a daemon that lost its job';"
+	"'ends a transaction of a daemon that lost its job';" TARGET_COMMAND_DDL
+
+/*
+ * Runs a command of the source as its role: a superuser's after SET ROLE, another's through a
+ * function that belongs to it, where nothing can take our own role back (target_pg_ddl.c).  Not
+ * under a search path of its own, because the command runs under the session's: all is qualified.
+ */
+#define TARGET_COMMAND_DDL                                                                         \
+	"CREATE OR REPLACE FUNCTION dts.target_command(role pg_catalog.name, needed pg_catalog.bool, " \
+	"command pg_catalog.text) RETURNS pg_catalog.void LANGUAGE plpgsql AS $f$"                     \
+	"DECLARE ours CONSTANT pg_catalog.name := current_user; "                                      \
+	"we pg_catalog.pg_roles; they pg_catalog.pg_roles; "                                           \
+	"BEGIN "                                                                                       \
+	"SELECT * INTO we FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) ours; "    \
+	"SELECT * INTO they FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) role; "  \
+	"IF role IS NOT NULL AND they.oid IS NULL AND needed THEN "                                    \
+	"RAISE EXCEPTION USING ERRCODE = '42704', "                                                    \
+	"MESSAGE = pg_catalog.format('role \"%s\" does not exist on the target', role), "              \
+	"HINT = 'Create it there, or name another for it in the option missing_roles.'; "              \
+	"ELSIF they.oid IS NULL OR they.oid OPERATOR(pg_catalog.=) we.oid THEN EXECUTE command; "      \
+	"ELSIF we.rolsuper AND NOT they.rolsuper THEN "                                                \
+	"EXECUTE 'CREATE FUNCTION pg_temp.dts_command(command pg_catalog.text) RETURNS "               \
+	"pg_catalog.void LANGUAGE plpgsql SECURITY DEFINER AS $b$BEGIN EXECUTE command; END$b$'; "     \
+	"EXECUTE pg_catalog.format('ALTER FUNCTION pg_temp.dts_command(pg_catalog.text) OWNER TO "     \
+	"%I', role); "                                                                                 \
+	"EXECUTE 'SELECT pg_temp.dts_command($1)' USING command; "                                     \
+	"EXECUTE 'DROP FUNCTION pg_temp.dts_command(pg_catalog.text)'; "                               \
+	"ELSIF we.rolsuper OR pg_catalog.pg_has_role(ours, they.oid, 'MEMBER') THEN "                  \
+	"PERFORM pg_catalog.set_config('role', role::pg_catalog.text, true); "                         \
+	"EXECUTE command; "                                                                            \
+	"PERFORM pg_catalog.set_config('role', CASE WHEN ours OPERATOR(pg_catalog.=) session_user "    \
+	"THEN 'none' ELSE ours::pg_catalog.text END, true); "                                          \
+	"ELSE RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = "                                     \
+	"pg_catalog.format('role \"%s\" may not run commands as \"%s\"', ours, role), "                \
+	"HINT = pg_catalog.format('Grant it: GRANT %I TO %I; or name another role in the option "      \
+	"missing_roles.', role, ours); "                                                               \
+	"END IF; END$f$;"                                                                              \
+	"REVOKE ALL ON FUNCTION dts.target_command(name, bool, text) FROM PUBLIC;"                     \
+	"COMMENT ON FUNCTION dts.target_command(name, bool, text) IS "                                 \
+	"'runs a command of the source as the role that ran it there';"
 
 typedef struct TargetPgOptions
 {

@@ -65,7 +65,7 @@ entry_ask(TargetPg *t, RelationEntry *entry, Error *err)
 	if (!pipeline_flush(&t->pipeline, err) || !pipeline_pump(&t->pipeline, err))
 		return TARGET_FAILED;
 	/* the answers may have come in already, and then nothing would wake us */
-	return entry->state == ENTRY_BOUND ? TARGET_OK : TARGET_WAIT;
+	return entry->state == ENTRY_ASKED ? TARGET_WAIT : target_pg_entry_ready(t, entry, err);
 }
 
 TargetResult
@@ -77,6 +77,10 @@ target_pg_entry_ready(TargetPg *t, RelationEntry *entry, Error *err)
 			return entry_ask(t, entry, err);
 		case ENTRY_ASKED:
 			return TARGET_WAIT;
+		case ENTRY_MISSING:
+			t->status.failed = entry->relation;
+			target_relation_missing(entry->relation, err);
+			return TARGET_UNKNOWN;
 		case ENTRY_BOUND:
 			break;
 	}
@@ -115,9 +119,17 @@ target_pg_described(TargetPg *t, const Request *request, const PGresult *result,
 {
 	RelationEntry *entry = request->relation;
 
+	if (request->kind == REQUEST_COLUMNS && PQntuples(result) == 0)
+	{
+		/* its rows may have come before the command that makes it */
+		entry->state = ENTRY_MISSING;
+		return true;
+	}
+	if (entry->state == ENTRY_MISSING)
+		return true;
 	if (request->kind == REQUEST_COLUMNS)
 	{
-		entry->table = target_relation_read_columns(t->arena, entry->relation, result, err);
+		entry->table = target_relation_read_columns(t->arena, result, err);
 		if (entry->table == NULL)
 			t->status.failed = entry->relation;
 		return entry->table != NULL;
@@ -162,8 +174,8 @@ target_pg_statement_lost(TargetPg *t, Statement *s)
 	t->prepared_count--;
 }
 
-static bool
-statement_drop(TargetPg *t, Statement *s, Error *err)
+bool
+target_pg_statement_drop(TargetPg *t, Statement *s, Error *err)
 {
 	char sql[64];
 
@@ -179,7 +191,7 @@ statement_prepare(TargetPg *t, RelationEntry *entry, Statement *s, const Request
 	Request request = *change;
 	Oid *types;
 
-	if (t->prepared_count >= STATEMENTS_MAX && !statement_drop(t, t->oldest, err))
+	if (t->prepared_count >= STATEMENTS_MAX && !target_pg_statement_drop(t, t->oldest, err))
 		return false;
 	types = arena_alloc(t->scratch, sizeof(Oid) * ((size_t) s->plan->param_count + 1));
 	for (int i = 0; i < s->plan->param_count; i++)

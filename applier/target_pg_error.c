@@ -207,11 +207,14 @@ target_pg_error(const TargetPg *t, const Request *request, const PGresult *resul
 				error_detail(err, "An older session of the job was still at work on the target.");
 			}
 			break;
+		case REQUEST_COMMAND:
+			if (request->plan != NULL)
+				target_pg_command_error(request->plan, request->lsn, err);
+			break;
 		case REQUEST_FENCE:
 		case REQUEST_COMMIT:
 		case REQUEST_RELEASE:
 		case REQUEST_GROUP:
-		case REQUEST_COMMAND:
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:
 			break;

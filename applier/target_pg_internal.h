@@ -40,6 +40,7 @@ typedef enum EntryState
 	ENTRY_NEW,
 	ENTRY_ASKED, /* the target's description is on its way */
 	ENTRY_BOUND,
+	ENTRY_MISSING, /* the target has no such table */
 } EntryState;
 
 struct RelationEntry
@@ -80,10 +81,18 @@ typedef enum UnitStage
 	UNIT_SENT,
 } UnitStage;
 
-/* A statement of the job's bookkeeping. */
+typedef enum UnitCommandKind
+{
+	COMMAND_OWN,    /* the job's bookkeeping, or around a command of the source's */
+	COMMAND_SOURCE, /* a command of the source's */
+} UnitCommandKind;
+
 typedef struct UnitCommand
 {
+	UnitCommandKind kind;
 	const char *sql;
+	const char *target; /* COMMAND_SOURCE: what it comes to on the target, and what */
+	const char *source; /* the source ran, or NULL; for an error's text */
 	struct UnitCommand *next;
 } UnitCommand;
 
@@ -103,6 +112,8 @@ struct Unit
 	size_t held;           /* bytes, when it was closed */
 	UnitCommand *commands; /* sent at its end, in the order of their adding */
 	UnitCommand **commands_end;
+	UnitCommand *last_command;
+	SourceLsn commit; /* of the source transaction whose command it is */
 
 	/* how far it is sent */
 	UnitStage stage;
@@ -144,6 +155,8 @@ typedef struct TargetPg
 	bool repeat;           /* what failed may be repeated in order */
 	RelationEntry *blamed; /* for it, or NULL */
 	bool repeating;        /* waiting for the server to come back from the failure */
+	uint64_t barrier;      /* what comes waits until this unit is answered; 0: none */
+	bool relations_stale;  /* a command was answered: what is known of relations holds no more */
 	bool stuck;            /* a change cannot be sent: reported when all before it is answered */
 	Error stuck_error;
 
@@ -171,6 +184,7 @@ bool target_pg_described(TargetPg *t, const Request *request, const PGresult *re
 bool target_pg_send_change(TargetPg *t, SourceLsn commit, const Change *change, Error *err);
 void target_pg_reserve_params(TargetPg *t, int count);
 void target_pg_statement_lost(TargetPg *t, Statement *statement);
+bool target_pg_statement_drop(TargetPg *t, Statement *statement, Error *err);
 
 /* target_pg_group.c: the next statement of the unit's table at hand; *done: there is none left */
 bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
@@ -179,6 +193,7 @@ bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
 void target_pg_unit_open(TargetPg *t, bool begins);
 TargetResult
 target_pg_apply(Target *target, const TxnHeader *header, const Change *change, Error *err);
+bool target_pg_must_wait(const TargetPg *t);
 void target_pg_unit_command(TargetPg *t, const char *sql);
 void target_pg_unit_close(TargetPg *t, const TargetPosition *position);
 void target_pg_unit_answered(TargetPg *t);
@@ -192,6 +207,12 @@ bool target_pg_may_repeat(const TargetPg *t, const Request *request, const Error
 
 /* A failure was just reported: true when it was met, and the caller has to wait. */
 bool target_pg_repeat(TargetPg *t, Error *err);
+
+/* target_pg_ddl.c */
+TargetResult target_pg_command(Target *target, const TxnHeader *header,
+                               const TargetCommand *command, Error *err);
+bool target_pg_forget_relations(TargetPg *t, Error *err);
+void target_pg_command_error(const UnitCommand *command, SourceLsn commit, Error *err);
 
 /* target_pg.c */
 bool target_pg_send_begin(TargetPg *t, Error *err);

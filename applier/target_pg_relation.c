@@ -69,22 +69,20 @@ text(Arena *arena, const PGresult *result, int row, int column)
 	return arena_strdup(arena, PQgetvalue(result, row, column));
 }
 
-static bool
-is_table(const Relation *relation, const PGresult *result, Error *err)
+void
+target_relation_missing(const Relation *relation, Error *err)
 {
-	char kind;
+	error_set(err, ERR_RELATION_MISMATCH, "table \"%s\".\"%s\" does not exist on the target",
+	          relation_target_schema(relation), relation_target_name(relation));
+	if (relation->target_schema != NULL || relation->target_name != NULL)
+		error_detail(err, "It is \"%s\".\"%s\" on the source.", relation->schema, relation->name);
+	error_hint(err, "Create it there like the source's, then resume the job.");
+}
 
-	if (PQntuples(result) == 0)
-	{
-		error_set(err, ERR_RELATION_MISMATCH, "table \"%s\".\"%s\" does not exist on the target",
-		          relation_target_schema(relation), relation_target_name(relation));
-		if (relation->target_schema != NULL || relation->target_name != NULL)
-			error_detail(err, "It is \"%s\".\"%s\" on the source.", relation->schema,
-			             relation->name);
-		error_hint(err, "Create it there like the source's, then resume the job.");
-		return false;
-	}
-	kind = PQgetvalue(result, 0, 2)[0];
+static bool
+is_table(const PGresult *result, Error *err)
+{
+	char kind = PQgetvalue(result, 0, 2)[0];
 	if (kind == 'r' || kind == 'p')
 		return true;
 	error_set(err, ERR_RELATION_MISMATCH, "\"%s\".\"%s\" on the target is not a table",
@@ -94,13 +92,12 @@ is_table(const Relation *relation, const PGresult *result, Error *err)
 }
 
 TargetTable *
-target_relation_read_columns(Arena *arena, const Relation *relation, const PGresult *result,
-                             Error *err)
+target_relation_read_columns(Arena *arena, const PGresult *result, Error *err)
 {
 	TargetTable *table;
 	int count = PQntuples(result);
 
-	if (!is_table(relation, result, err))
+	if (!is_table(result, err))
 		return NULL;
 	table = arena_zalloc(arena, sizeof(*table));
 	table->schema = text(arena, result, 0, 0);

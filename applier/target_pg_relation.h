@@ -19,9 +19,12 @@ struct pg_result;
 extern const char target_relation_columns_sql[];
 extern const char target_relation_uniques_sql[];
 
-/* NULL: there is no such table (ERR_RELATION_MISMATCH). */
-TargetTable *target_relation_read_columns(Arena *arena, const Relation *relation,
-                                          const struct pg_result *result, Error *err) must_check;
+/* The error of a table that the target lacks: the first query returned nothing. */
+void target_relation_missing(const Relation *relation, Error *err);
+
+/* NULL: there is something else of that name (ERR_RELATION_MISMATCH). */
+TargetTable *
+target_relation_read_columns(Arena *arena, const struct pg_result *result, Error *err) must_check;
 
 /* Adds the unique indexes. */
 void target_relation_read_uniques(Arena *arena, TargetTable *table, const struct pg_result *result);

@@ -83,6 +83,7 @@ target_pg_unit_command(TargetPg *t, const char *sql)
 	UnitCommand *command = arena_zalloc(t->open->arena, sizeof(*command));
 
 	command->sql = arena_strdup(t->open->arena, sql);
+	t->open->last_command = command;
 	*t->open->commands_end = command;
 	t->open->commands_end = &command->next;
 }
@@ -120,6 +121,11 @@ target_pg_unit_answered(TargetPg *t)
 
 	t->units = unit->next;
 	t->held -= unit->held;
+	if (unit->number == t->barrier)
+	{
+		t->barrier = 0;
+		t->relations_stale = true;
+	}
 	if (unit->ends)
 		t->status.stats.commit_wait_us += now - unit->handed_us;
 	if (t->units == NULL)
@@ -225,8 +231,8 @@ receive_truncate(TargetPg *t, const TxnHeader *header, const Change *change, Err
 		RelationEntry *entry;
 		TargetResult one = ready(t, change->truncated[i], &entry, err);
 
-		if (one == TARGET_FAILED)
-			return TARGET_FAILED;
+		if (one == TARGET_FAILED || one == TARGET_UNKNOWN)
+			return one;
 		if (one == TARGET_WAIT)
 			result = TARGET_WAIT;
 	}
@@ -265,10 +271,10 @@ receive(TargetPg *t, const TxnHeader *header, const Change *change, Error *err)
 	return TARGET_OK;
 }
 
-static bool
-must_wait(const TargetPg *t)
+bool
+target_pg_must_wait(const TargetPg *t)
 {
-	return t->repeating || t->stuck || t->held >= HELD_BYTES;
+	return t->repeating || t->stuck || t->held >= HELD_BYTES || t->barrier != 0;
 }
 
 TargetResult
@@ -277,13 +283,17 @@ target_pg_apply(Target *target, const TxnHeader *header, const Change *change, E
 	TargetPg *t = (TargetPg *) target;
 	TargetResult result;
 
-	if (must_wait(t))
+	if (!t->stuck)
+		t->status.failed = NULL;
+	if (target_pg_must_wait(t))
 	{
 		if (!target_pg_work(t, err))
 			return TARGET_FAILED;
-		if (must_wait(t))
+		if (target_pg_must_wait(t))
 			return TARGET_WAIT;
 	}
+	if (!target_pg_forget_relations(t, err))
+		return TARGET_FAILED;
 	result = receive(t, header, change, err);
 	if (result == TARGET_FAILED && target_pg_repeat(t, err))
 		return TARGET_WAIT;
@@ -411,7 +421,14 @@ send_end(TargetPg *t, Unit *unit, Error *err)
 {
 	for (const UnitCommand *c = unit->commands; c != NULL; c = c->next)
 	{
-		if (!send_command(t, REQUEST_COMMAND, c->sql, err))
+		Request request = {.kind = REQUEST_COMMAND,
+		                   .bytes = (uint32_t) strlen(c->sql),
+		                   .lsn = unit->commit,
+		                   .plan = c->kind == COMMAND_SOURCE ? c : NULL};
+
+		if (!pipeline_sent(&t->pipeline,
+		                   PQsendQueryParams(t->conn, c->sql, 0, NULL, NULL, NULL, NULL, 0),
+		                   &request, err))
 			return false;
 	}
 	if (unit->ends)

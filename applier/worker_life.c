@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "copy_full.h"
 #include "copy_keeper.h"
+#include "ddl_job.h"
 #include "copy_schema.h"
 #include "ends.h"
 #include "incremental.h"
@@ -152,6 +153,7 @@ static PhaseResult
 start_once(Worker *w, Error *err)
 {
 	PhaseResult result = PHASE_TROUBLE;
+	json_t *captured;
 
 	switch (worker_call(w, ends_prepare, NULL, true, NULL, err))
 	{
@@ -162,6 +164,21 @@ start_once(Worker *w, Error *err)
 		case CALL_OK:
 			break;
 	}
+	captured = NULL;
+	switch (worker_call(w, ddl_job_join, NULL, true, &captured, err))
+	{
+		case CALL_LEFT:
+			return PHASE_YIELDED;
+		case CALL_FAILED:
+			return sqlstate_is_transient(err->sqlstate) ? PHASE_TRANSIENT : PHASE_TROUBLE;
+		case CALL_OK:
+			break;
+	}
+	if (json_object_get(captured, "not_captured") != NULL)
+		worker_event(w, "warning", "ddl_not_captured",
+		             "commands that change the schema will not be followed: %s",
+		             json_string_value(json_object_get(captured, "not_captured")));
+	json_decref(captured);
 	if (copy_keeper_create(w, &result, err))
 		return PHASE_COMPLETED;
 	return result;

@@ -71,6 +71,8 @@ INSERT INTO dts.option_spec
 	(42, '$.missing_roles.map.*', '{name}', false, NULL, NULL, NULL, NULL, 'the role of the target that takes its place'),
 	(43, '$.missing_roles.others', '{string}', false, NULL, NULL, '{skip,fail}', NULL,
 		'roles that the map does not name and the target lacks; left out: skip'),
+	(44, '$.ddl', '{string}', false, NULL, NULL, '{apply,skip}', '"apply"',
+		'what becomes of commands that change the schema while the stream runs: they run on the target, too, or they are not captured'),
 	(70, '$.throttle', '{object,"null"}', false, NULL, NULL, NULL, 'null',
 		'how fast the job may go; dts_set_throttle changes it, also while the job runs'),
 	(71, '$.throttle.full', '{object,"null"}', false, NULL, NULL, NULL, NULL,

@@ -77,7 +77,7 @@ run_capture(const char *what, const char *conninfo, const char *slot)
 {
 	Error err = {0};
 	PgSession *session = pg_session_open(conninfo, PG_SESSION_SOURCE, slot, NULL, &err);
-	int64_t removed = 0;
+	bool left;
 	bool ok = session != NULL;
 
 	if (ok && strcmp(what, "join") == 0)
@@ -85,7 +85,7 @@ run_capture(const char *what, const char *conninfo, const char *slot)
 	else if (ok && strcmp(what, "leave") == 0)
 		ok = source_capture_leave(session, slot, &err);
 	else if (ok)
-		ok = source_capture_trim(session, &removed, &err);
+		ok = source_capture_trim(session, &left, &err);
 	pg_session_close(session);
 	if (ok)
 		return 0;
@@ -98,7 +98,7 @@ main(int argc, char **argv)
 {
 	Excluded excluded = {argv + 2, argc - 2};
 	DdlScope scope = {relation_in, schema_in, &excluded};
-	int64_t rewritten[100];
+	DdlRewritten rewritten[100] = {0};
 	DdlPlanOptions options = {.scope = &scope, .rewritten = rewritten};
 	Arena *arena = arena_create(1 << 16);
 	char *line = NULL;
@@ -121,7 +121,7 @@ main(int argc, char **argv)
 			return 1;
 		}
 		if (record.event == DDL_EVENT_REWRITE)
-			rewritten[options.rewritten_count++ % 100] =
+			rewritten[options.rewritten_count++ % 100].oid =
 			    ddl_number(json_array_get(record.commands, 0), "oid");
 		else
 		{

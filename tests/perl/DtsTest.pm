@@ -296,7 +296,7 @@ sub schema_of_source
 	$self->_sql('target', 'postgres', "DROP DATABASE IF EXISTS $name");
 	$self->_sql('target', 'postgres', "CREATE DATABASE $name");
 	my ($from, $to) = ($self->conninfo('source'), $self->conninfo('target', $name));
-	my $out = `PGOPTIONS='-c search_path=pg_catalog' pg_dump --schema-only --exclude-table='public.dts_*' --no-publications --no-subscriptions -d '$from' | grep -v -x 'CREATE SCHEMA public;' | psql -Xq -v ON_ERROR_STOP=1 -d '$to' 2>&1`;
+	my $out = `PGOPTIONS='-c search_path=pg_catalog' pg_dump --schema-only --no-publications --no-subscriptions --exclude-schema=dts --exclude-table='public.dts_*' -d '$from' | grep -v -x 'CREATE SCHEMA public;' | grep -vE 'EVENT TRIGGER dts_capture_|EXECUTE FUNCTION dts\\.capture_' | psql -Xq -v ON_ERROR_STOP=1 -d '$to' 2>&1`;
 	croak "the source's schema could not be restored: $out" if $?;
 	return $to;
 }

@@ -26,10 +26,10 @@ sub dump_of
 {
 	my $end = shift;
 	local $ENV{PGOPTIONS} = '-c search_path=pg_catalog -c standard_conforming_strings=on';
-	open my $dump, '-|', 'pg_dump', '--create', '--blobs', '--no-tablespaces', '--no-subscriptions', '--exclude-schema=dts', '-d', $t->conninfo($end)
+	open my $dump, '-|', 'pg_dump', '--create', '--blobs', '--no-tablespaces', '--no-subscriptions', '--exclude-schema=dts', '--exclude-table=public.dts_*', '-d', $t->conninfo($end)
 		or die "pg_dump: $!";
 	binmode $dump;
-	my @lines = grep { !/^--|^\s*$|^\\(?:un)?restrict\b/ } <$dump>;
+	my @lines = grep { !/^--|^\s*$|^\\(?:un)?restrict\b/ && !/EVENT TRIGGER dts_capture_|EXECUTE FUNCTION dts\.capture_/ } <$dump>;
 	close $dump or die 'pg_dump failed';
 	return @lines;
 }

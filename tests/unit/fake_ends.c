@@ -133,6 +133,19 @@ target_apply(Target *base, const TxnHeader *header, const Change *change, Error 
 }
 
 static TargetResult
+target_command(Target *base, const TxnHeader *header, const TargetCommand *command, Error *err)
+{
+	FakeTarget *t = (FakeTarget *) base;
+	TargetResult result = target_operation(t, err);
+
+	for (int i = 0; result == TARGET_OK && i < command->count; i++)
+		strbuf_printf(&t->said, "command(%u: %s) ", header->xid, command->sql[i]);
+	for (int i = 0; result == TARGET_OK && i < command->bookkeeping_count; i++)
+		strbuf_printf(&t->said, "bookkeeping(%u: %s) ", header->xid, command->bookkeeping[i]);
+	return result;
+}
+
+static TargetResult
 target_run(Target *base, const char *sql, Error *err)
 {
 	FakeTarget *t = (FakeTarget *) base;
@@ -197,8 +210,18 @@ target_close(Target *base)
 }
 
 static const TargetOps target_ops = {
-    "recording", target_set_encoding, target_begin,  target_apply,  target_run,   target_commit,
-    target_pump, target_status,       target_socket, target_events, target_close,
+    .name = "recording",
+    .set_encoding = target_set_encoding,
+    .begin = target_begin,
+    .apply = target_apply,
+    .command = target_command,
+    .run = target_run,
+    .commit = target_commit,
+    .pump = target_pump,
+    .status = target_status,
+    .socket = target_socket,
+    .events = target_events,
+    .close = target_close,
 };
 
 void

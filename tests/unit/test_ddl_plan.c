@@ -40,7 +40,7 @@ typedef struct Planned
 } Planned;
 
 static Planned
-plan_with(const char *text, bool statements, const int64_t *rewritten, int rewritten_count)
+plan_with(const char *text, bool statements, const DdlRewritten *rewritten, int rewritten_count)
 {
 	DdlPlanOptions options = {&scope, statements, rewritten, rewritten_count};
 	Planned p = {.arena = arena_create(4096)};
@@ -157,7 +157,7 @@ test_computed_default(void **state)
 static void
 test_rewritten_table(void **state)
 {
-	const int64_t rewritten[] = {9};
+	const DdlRewritten rewritten[] = {{.oid = 9}};
 	Planned p = plan_with(
 	    ALTER_T(
 	        "alter table t alter a type text", BEFORE_T,
