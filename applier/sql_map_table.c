@@ -334,6 +334,80 @@ grant(Mapper *m, PgQuery__GrantStmt *grant_stmt)
 	}
 }
 
+static void
+drop(Mapper *m, PgQuery__DropStmt *stmt)
+{
+	for (size_t i = 0; i < stmt->n_objects; i++)
+		comment(m, stmt->remove_type, stmt->objects[i]);
+}
+
+/* What the options list by name would no longer be found under it. */
+static void
+listed_renamed(Mapper *m, const char *what, const char *name)
+{
+	m->failed = true;
+	error_set(m->err, ERR_CONFIG, "%s \"%s\", which the options give another name, is renamed",
+	          what, name);
+	error_detail(m->err, "The options would no longer name it.");
+	error_hint(m->err, "Name it anew with dts_modify_objects.");
+}
+
+static void
+rename_object(Mapper *m, PgQuery__RenameStmt *stmt)
+{
+	ObjectTable table;
+
+	if (stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA)
+	{
+		if (strcmp(object_map_schema(sql_map_objects(m->map), stmt->subname), stmt->subname) != 0)
+			listed_renamed(m, "schema", stmt->subname);
+		return;
+	}
+	comment(m, stmt->rename_type, stmt->object);
+	if (stmt->relation == NULL || stmt->relation->schemaname[0] == '\0')
+		return;
+	mapper_range(m, stmt->relation, &table);
+	if (stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN)
+	{
+		if (table.column_count == 0)
+			return;
+		if (is_left_out(&table, stmt->subname))
+			m->gone = true;
+		else
+			listed_renamed(m, "column", stmt->subname);
+	}
+	else if (stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE ||
+	         stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_VIEW ||
+	         stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW ||
+	         stmt->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE)
+	{
+		ObjectTable after;
+
+		mapper_table(m, stmt->relation->schemaname, stmt->newname, &after);
+		if (strcmp(table.target_name, table.name) != 0 || table.column_count > 0)
+			listed_renamed(m, "table", table.name);
+		else if (strcmp(after.target_name, stmt->newname) != 0)
+			mapper_set(m, &stmt->newname, after.target_name);
+	}
+}
+
+static void
+set_schema(Mapper *m, PgQuery__AlterObjectSchemaStmt *stmt)
+{
+	const char *target = object_map_schema(sql_map_objects(m->map), stmt->newschema);
+	ObjectTable table;
+
+	comment(m, stmt->object_type, stmt->object);
+	if (stmt->relation != NULL && stmt->relation->schemaname[0] != '\0')
+	{
+		mapper_range(m, stmt->relation, &table);
+		if (strcmp(table.target_name, table.name) != 0 || table.column_count > 0)
+			listed_renamed(m, "table", table.name);
+	}
+	if (strcmp(target, stmt->newschema) != 0)
+		mapper_set(m, &stmt->newschema, target);
+}
+
 /* Elements that name a column of the table that the statement is about. */
 static void
 element(Mapper *m, char **name)
@@ -412,6 +486,12 @@ mapper_enter_table(Mapper *m, ProtobufCMessage *message, Scope *scope)
 			        ((PgQuery__AlterOwnerStmt *) message)->object);
 		else if (d == &pg_query__grant_stmt__descriptor)
 			grant(m, (PgQuery__GrantStmt *) message);
+		else if (d == &pg_query__drop_stmt__descriptor)
+			drop(m, (PgQuery__DropStmt *) message);
+		else if (d == &pg_query__rename_stmt__descriptor)
+			rename_object(m, (PgQuery__RenameStmt *) message);
+		else if (d == &pg_query__alter_object_schema_stmt__descriptor)
+			set_schema(m, (PgQuery__AlterObjectSchemaStmt *) message);
 		return false;
 	}
 	return true;

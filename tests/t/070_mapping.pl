@@ -124,6 +124,29 @@ for (
 	my ($from, $to) = @$_;
 	is($sum->('target', $to), $sum->('source', $from), "the stream: $to");
 }
+
+# Commands of the source, with rows around them.
+$t->sql_source(<<'SQL2');
+BEGIN;
+INSERT INTO app.child (v) VALUES ('before');
+ALTER TABLE app.child ADD COLUMN more text DEFAULT 'more', ALTER v SET NOT NULL;
+INSERT INTO app.child (v, more) VALUES ('after', 'given');
+COMMIT;
+CREATE INDEX child_more ON app.child (more, app.shout(v));
+ALTER TABLE app.t ALTER v SET DEFAULT 'y', DROP CONSTRAINT differ;
+COMMENT ON COLUMN app.t.w IS 'changed';
+CREATE TABLE ref.more (id int PRIMARY KEY, r int REFERENCES ref.r, v text);
+INSERT INTO ref.more VALUES (1, 1, 'x');
+ALTER TABLE ref.more RENAME v TO vv;
+UPDATE ref.more SET vv = 'y';
+CREATE VIEW ref.seen AS SELECT m.vv, t.v FROM ref.more m JOIN app.t ON t.id = m.id;
+CREATE INDEX gone ON ref.more (vv);
+DROP INDEX ref.gone;
+DROP VIEW other.sees;
+SQL2
+$t->caught_up('j');
+$t->sql_target('REFRESH MATERIALIZED VIEW "App 2".holds');
+same('commands of the source', expected('expected2'));
 $t->sql_source('TRUNCATE app.part_2');
 $t->caught_up('j');
 is($t->sql_target('SELECT count(*) FROM "App 2".part_2'), 0, 'truncate of a partition');

@@ -208,6 +208,29 @@ functions(void **state)
 }
 
 static void
+changes_of_what_is_there(void **state)
+{
+	(void) state;
+	becomes("DROP TABLE app.t", "DROP TABLE \"new app\".t2");
+	becomes("DROP INDEX app.i", "DROP INDEX \"new app\".i");
+	becomes("DROP SCHEMA app", "DROP SCHEMA \"new app\"");
+	becomes("DROP FUNCTION app.f(app.t)", "DROP FUNCTION \"new app\".f(\"new app\".t2)");
+	becomes("DROP TRIGGER g ON app.t", "DROP TRIGGER g ON \"new app\".t2");
+	becomes("ALTER TABLE app.t DROP COLUMN v", "ALTER TABLE \"new app\".t2 DROP w");
+	becomes("ALTER TABLE app.plain RENAME x TO y",
+	        "ALTER TABLE \"new app\".plain RENAME COLUMN x TO y");
+	becomes("ALTER TABLE app.plain RENAME TO more", "ALTER TABLE \"new app\".plain RENAME TO more");
+	becomes("ALTER TABLE same.u SET SCHEMA app", "ALTER TABLE same.u SET SCHEMA \"new app\"");
+	becomes("ALTER INDEX app.i RENAME TO j", "ALTER INDEX \"new app\".i RENAME TO j");
+	becomes("DELETE FROM ONLY app.t", "DELETE FROM ONLY \"new app\".t2");
+	ends("ALTER TABLE app.t ADD COLUMN more int", SQL_MAP_GONE, NULL);
+	ends("ALTER TABLE app.t RENAME gone TO went", SQL_MAP_GONE, NULL);
+	ends("ALTER TABLE app.t RENAME v TO x", SQL_MAP_FAILED, NULL);
+	ends("ALTER TABLE app.t RENAME TO x", SQL_MAP_FAILED, NULL);
+	ends("ALTER SCHEMA app RENAME TO x", SQL_MAP_FAILED, NULL);
+}
+
+static void
 what_needs_a_column_that_is_left_out(void **state)
 {
 	(void) state;
@@ -255,6 +278,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(names_that_are_taken_in_a_query, setup, teardown),
 	    cmocka_unit_test_setup_teardown(functions, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_needs_a_column_that_is_left_out, setup, teardown),
+	    cmocka_unit_test_setup_teardown(changes_of_what_is_there, setup, teardown),
 	    cmocka_unit_test_setup_teardown(scripts, setup, teardown),
 	};
 
