@@ -124,6 +124,7 @@ job_fsm_wish(JobAction wish, JobEvent *event)
 		case ACTION_UNSCHEDULE:
 		case ACTION_IGNORE_CHECK:
 		case ACTION_RESIZE:
+		case ACTION_MODIFY:
 		case ACTION_THROTTLE:
 		case ACTION_ISOLATE:
 		case ACTION_RECOVER:

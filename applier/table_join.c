@@ -39,9 +39,10 @@ typedef struct JoinTable
 	Arena *arena; /* texts and the snapshot's list */
 	Backlog *backlog;
 	Wish wish;
-	bool empty; /* with WISH_HOLD: its rows on the target go */
-	Wish doing; /* the wish that is being carried out */
-	bool told;  /* its standing has been told of */
+	bool empty;   /* with WISH_HOLD: its rows on the target go */
+	Wish doing;   /* the wish that is being carried out */
+	char *before; /* SQL that precedes it; NULL: none */
+	bool told;    /* its standing has been told of */
 	/* read from the backlog and not yet taken by the target */
 	const TxnHeader *header;
 	const Change *change;
@@ -113,6 +114,7 @@ table_join_destroy(TableJoin *join)
 		join->first = t->next;
 		backlog_destroy(t->backlog);
 		arena_destroy(t->arena);
+		free(t->before);
 		free(t);
 	}
 	spool_set_destroy(join->spools);
@@ -215,6 +217,15 @@ void
 table_join_remove(TableJoin *join, uint32_t oid, const char *schema, const char *name)
 {
 	named(join, oid, schema, name)->wish = WISH_REMOVE;
+}
+
+void
+table_join_before(TableJoin *join, uint32_t oid, const char *sql)
+{
+	JoinTable *t = find_or_add(join, oid);
+
+	free(t->before);
+	t->before = xstrdup(sql);
 }
 
 const GateTable *
@@ -437,6 +448,12 @@ write_wish(const TableJoin *join, const JoinTable *t, Target *target, Error *err
 	TargetResult result;
 	StrBuf sql;
 
+	if (t->before != NULL)
+	{
+		result = target->ops->run(target, t->before, err);
+		if (result != TARGET_OK)
+			return result;
+	}
 	strbuf_init(&sql);
 	if (t->doing == WISH_HOLD)
 	{
@@ -556,6 +573,8 @@ wishes_answered(TableJoin *join)
 		t->gate.snapshot.set = false;
 		t->gate.hold = join->position;
 		drop_backlog(t);
+		free(t->before);
+		t->before = NULL;
 		t->doing = WISH_NONE;
 		t->told = false;
 	}

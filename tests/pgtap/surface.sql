@@ -52,6 +52,7 @@ INSERT INTO surface VALUES
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
 	('dts_job_stats', 'job text, OUT measure text, OUT total numeric, OUT per_second numeric, OUT unit text, OUT meaning text', 'SETOF record', 'dts_viewer'),
+	('dts_modify_objects', 'job text, objects jsonb', 'text', 'dts_operator'),
 	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
