@@ -208,7 +208,7 @@ ensure_functions(TargetPg *t, Error *err)
 	                "SELECT pg_catalog.to_regprocedure('dts.target_rows_wrong(bigint)') IS NOT NULL"
 	                " AND pg_catalog.to_regprocedure('dts.target_fenced()') IS NOT NULL"
 	                " AND pg_catalog.to_regprocedure('dts.target_command(name,bool,text)') IS NOT "
-	                "NULL",
+	                "NULL AND pg_catalog.to_regprocedure('dts.target_tie()') IS NOT NULL",
 	                0, NULL, &exist, err))
 		return false;
 	return exist || pg_session_exec(t->session, err, TARGET_PG_DDL, 0, NULL);
