@@ -24,6 +24,8 @@
 #include "worker_internal.h"
 
 #define CLEAN_TRIES          5 /* of a clean-up whose process was killed */
+#define DESTROY_TRIES        3
+#define DESTROY_PAUSE_US     1500000 /* times the number of tries */
 
 #define START_WINDOW_MINUTES 1
 #define STEADY_US            (30 * INT64_C(1000000)) /* a phase that ran so long has got over it */
@@ -502,7 +504,30 @@ do_reset(Worker *w)
 	return step_event(w, EVENT_WISH_RESET, NULL, NULL);
 }
 
-/* The job is to go: only when nothing of it is left on either end. */
+/* An end may be away for a moment only. */
+static WorkerCallEnd
+clean_patiently(Worker *w, Error *err)
+{
+	WorkerCallEnd end = clean_ends(w, false, err);
+
+	for (int tries = 1; end == CALL_FAILED && tries < DESTROY_TRIES && !w->job.options.force;
+	     tries++)
+	{
+		int64_t until = w->now_us + tries * DESTROY_PAUSE_US;
+
+		while (w->now_us < until && worker_order(w) == ORDER_GO_ON)
+			worker_wait(w, NULL, 0, 200);
+		if (worker_order(w) != ORDER_GO_ON)
+			return CALL_LEFT;
+		end = clean_ends(w, false, err);
+	}
+	return end;
+}
+
+/*
+ * The job is to go: when nothing of it is left on either end, or with force, which leaves the list of
+ * what is.
+ */
 static Step
 do_destroy(Worker *w)
 {
@@ -510,14 +535,23 @@ do_destroy(Worker *w)
 
 	if (w->footprint)
 	{
-		switch (clean_ends(w, false, &err))
+		switch (clean_patiently(w, &err))
 		{
 			case CALL_LEFT:
 				return STEP_LEAVE;
 			case CALL_FAILED:
-				worker_event(w, "error", "destroy_failed", "%s: %s %s", err.message, err.detail,
-				             err.hint);
-				return STEP_TROUBLE;
+				log_error(LOG_ERROR, "destroying", &err);
+				/* force may have been asked for meanwhile */
+				if (!worker_control_read(w))
+					return STEP_LEAVE;
+				if (!w->job.options.force)
+				{
+					error_hint(&err, "Bring the end back and ask again, or leave it behind with "
+					                 "dts_destroy_job(job, force => true).");
+					return worker_control_wish_failed(w, &err) ? STEP_ON : STEP_TROUBLE;
+				}
+				worker_event(w, "warning", "left_over", "%s: %s", err.message, err.detail);
+				break;
 			case CALL_OK:
 				break;
 		}

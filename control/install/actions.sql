@@ -230,22 +230,30 @@ END
 $$;
 COMMENT ON FUNCTION dts.job_delete(dts.job, pg_catalog.text) IS 'deletes the record of a job';
 
-CREATE FUNCTION @extschema@.dts_destroy_job(job pg_catalog.text) RETURNS pg_catalog.text
+CREATE FUNCTION @extschema@.dts_destroy_job(job pg_catalog.text, force pg_catalog.bool DEFAULT false) RETURNS pg_catalog.text
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	j dts.job := dts.job_find(job, true);
+	answer text;
 BEGIN
-	IF j.footprint THEN
-		RETURN dts.job_request(job, 'destroy');
+	IF j.footprint AND j.wish = 'destroy' AND dts_destroy_job.force AND NOT j.force THEN
+		UPDATE dts.job SET force = true WHERE id = j.id; -- it tries no longer
+		PERFORM dts.job_log(j, 'info', 'wish', NULL, NULL, dts.caller(), 'asked for "destroy" by force');
+		PERFORM pg_notify('dts_job', j.id::text);
+		RETURN format('destroy of job "%s" requested', j.name);
+	ELSIF j.footprint THEN
+		answer := dts.job_request(job, 'destroy');
+		UPDATE dts.job SET force = coalesce(dts_destroy_job.force, false) WHERE id = j.id;
+		RETURN answer;
 	END IF;
 	PERFORM dts.job_require(j, 'destroy');
 	PERFORM dts.job_delete(j, dts.caller());
 	RETURN format('job "%s" destroyed', j.name);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.dts_destroy_job(pg_catalog.text) IS
-	'removes a draft or isolated job; asks the daemon first to clean where the job left something';
+COMMENT ON FUNCTION @extschema@.dts_destroy_job(pg_catalog.text, pg_catalog.bool) IS
+	'removes a draft or isolated job; asks the daemon first to clean where the job left something; force: also when an end cannot be cleaned';
 
 CREATE FUNCTION @extschema@.dts_check_results(job pg_catalog.text, OUT item pg_catalog.text,
 		OUT result pg_catalog.text, OUT detail pg_catalog.text, OUT remedy pg_catalog.text,

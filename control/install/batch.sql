@@ -104,6 +104,14 @@ CREATE FUNCTION @extschema@.dts_stop_job(jobs pg_catalog.text[], force pg_catalo
 COMMENT ON FUNCTION @extschema@.dts_stop_job(pg_catalog.text[], pg_catalog.bool) IS
 	'the same for each job of an array: one row per job, with accepted and message';
 
+CREATE FUNCTION @extschema@.dts_destroy_job(jobs pg_catalog.text[], force pg_catalog.bool DEFAULT false,
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_destroy_job', jobs, ARRAY[force::text]) $$;
+COMMENT ON FUNCTION @extschema@.dts_destroy_job(pg_catalog.text[], pg_catalog.bool) IS
+	'the same for each job of an array: one row per job, with accepted and message';
+
 CREATE FUNCTION @extschema@.dts_complete_job(jobs pg_catalog.text[], mode pg_catalog.text DEFAULT 'wait_for_sync',
 		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
 	RETURNS SETOF pg_catalog.record

@@ -251,7 +251,11 @@ BEGIN
 	END IF;
 	SELECT * INTO j FROM dts.job o WHERE o.id = job_id AND o.wish = daemon_wish_failed.wish FOR NO KEY UPDATE;
 	IF FOUND THEN
-		UPDATE dts.job o SET wish = NULL, updated_at = clock_timestamp() WHERE o.id = j.id;
+		UPDATE dts.job o SET wish = NULL, force = false, updated_at = clock_timestamp(),
+				-- what the retention asked for is asked for again in an hour
+				isolated_at = CASE WHEN j.wish = 'destroy' AND j.wish_by = 'retention' THEN clock_timestamp() + interval '1 hour'
+					- make_interval(days => (dts.options_complete(o.options) ->> 'retention_days')::int) ELSE o.isolated_at END
+			WHERE o.id = j.id;
 		PERFORM dts.job_log(j, 'error', j.wish || '_failed', NULL, NULL, dts.lease_owner(job_id), message);
 	END IF;
 	RETURN true;

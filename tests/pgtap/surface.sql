@@ -50,7 +50,7 @@ INSERT INTO surface VALUES
 	('dts_stop_job', 'job text, force boolean DEFAULT false', 'text', 'dts_operator'),
 	('dts_isolate_job', 'job text', 'text', 'dts_operator'),
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
-	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
+	('dts_destroy_job', 'job text, force boolean DEFAULT false', 'text', 'dts_operator'),
 	('dts_job_stats', 'job text, OUT measure text, OUT total numeric, OUT per_second numeric, OUT unit text, OUT meaning text', 'SETOF record', 'dts_viewer'),
 	('dts_modify_objects', 'job text, objects jsonb', 'text', 'dts_operator'),
 	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
@@ -62,7 +62,7 @@ INSERT INTO surface VALUES
 	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
-		('dts_destroy_job', ''), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
+		('dts_destroy_job', 'force boolean DEFAULT false, '), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
 		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
 		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_modify_objects', 'objects jsonb, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
