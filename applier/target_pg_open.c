@@ -94,12 +94,18 @@ take_place(TargetPg *t, const char *place, Error *err)
 	return false;
 }
 
+/*
+ * Since 16 a transaction that is rolled back moves its session's origin on as one that commits does,
+ * be it by ROLLBACK, an error or the session's end (tried on 16.15, 17.11 and 18.6; 13.16 and 15.18 do
+ * not): a position kept there would pass over what never arrived.  From then on it lies in a row.
+ */
 bool
 target_pg_may_use_origin(PgSession *session, bool *may, Error *err)
 {
 	return query_bool(
 	    session,
-	    "SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(f, 'EXECUTE'))"
+	    "SELECT pg_catalog.current_setting('server_version_num')::int < 160000 AND"
+	    " pg_catalog.bool_and(pg_catalog.has_function_privilege(f, 'EXECUTE'))"
 	    " FROM pg_catalog.unnest(ARRAY['pg_catalog.pg_replication_origin_create(text)',"
 	    "  'pg_catalog.pg_replication_origin_drop(text)',"
 	    "  'pg_catalog.pg_replication_origin_oid(text)',"
