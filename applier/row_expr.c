@@ -193,7 +193,11 @@ row_expr_canonical(Arena *arena, const char *text, Error *err)
 		written = sql_tree_write(arena, tree);
 		/* what the writer cannot do stays as it is: it was read as one expression; a remark ends */
 		if (written == NULL || strncmp(written, PREFIX, strlen(PREFIX)) != 0)
-			written = arena_printf(arena, "%s%s", sql, strstr(text, "--") != NULL ? "\n" : "");
+		{
+			bool open = strstr(text, "--") != NULL && text[strlen(text) - 1] != '\n';
+
+			written = arena_printf(arena, "%s%s", sql, open ? "\n" : "");
+		}
 	}
 	sql_tree_free(tree);
 	return written != NULL ? written + strlen(PREFIX) : NULL;
