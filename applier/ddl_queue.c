@@ -283,18 +283,28 @@ make_command(DdlQueue *queue)
 	                                      options->slot_name, &queue->command.bookkeeping_count);
 }
 
-static void
-plan_command(DdlQueue *queue)
+static bool
+plan_command(DdlQueue *queue, const TxnHeader *header, Error *err)
 {
+	const char *doubt = NULL;
 	const DdlPlanOptions options = {.scope = &queue->options.scope,
 	                                .statements = queue->options.statements,
 	                                .rewritten = queue->rewritten,
 	                                .rewritten_count = queue->rewritten_count};
 
+	if (queue->options.look != NULL &&
+	    !queue->options.look(queue->options.arg, queue->arena, header, &queue->record, &doubt, err))
+		return false;
 	ddl_plan(queue->arena, &queue->record, &options, &queue->plan);
+	if (doubt != NULL)
+	{
+		queue->plan.verdict = DDL_REFUSED;
+		queue->plan.reason = doubt;
+	}
 	make_command(queue);
 	queue->without_rows = false;
 	queue->stage = QUEUE_DECIDE;
+	return true;
 }
 
 static void
@@ -366,7 +376,8 @@ read_command(DdlQueue *queue, const TxnHeader *header, const Change *change, boo
 			forget_command(queue);
 			return TARGET_OK;
 		}
-		plan_command(queue);
+		if (!plan_command(queue, header, err))
+			return TARGET_FAILED;
 	}
 	if (queue->stage == QUEUE_DECIDE)
 	{

@@ -29,6 +29,12 @@ typedef struct DdlQueueOptions
 	DdlScope scope;
 	bool statements;       /* the statement way may be taken */
 	const char *slot_name; /* in the job's bookkeeping on the target */
+	/*
+	 * Told of each command before it is planned.  *reason, in the arena: why it cannot be followed
+	 * though it could be planned.  False: err, and the stream ends.  NULL: nobody.
+	 */
+	bool (*look)(void *arg, Arena *arena, const TxnHeader *header, const DdlRecord *record,
+	             const char **reason, Error *err);
 	/* a role's name on the target, and whether it is an error when the target lacks it */
 	const char *(*role)(void *arg, const char *role);
 	bool role_needed;
