@@ -173,7 +173,7 @@ goes_with_parent(const DdlFollow *follow, const json_t *doc)
 
 /* Whether more than its name hangs on the name: a filter, columns, another name on the target. */
 static bool
-has_details(const DdlFollow *follow, const char *schema, const char *name)
+has_details(const DdlFollow *follow, const char *schema, const char *name, bool moves)
 {
 	const JobOptions *options = &follow->job->options;
 
@@ -183,7 +183,7 @@ has_details(const DdlFollow *follow, const char *schema, const char *name)
 
 		if (strcmp(object->schema, schema) != 0)
 			continue;
-		if (object->rename != NULL)
+		if (object->rename != NULL && moves)
 			return true;
 		for (int t = 0; t < object->table_count; t++)
 		{
@@ -206,7 +206,10 @@ renamed(DdlFollow *follow, Arena *arena, Followed *table, const json_t *now, Sou
 	const char *schema = ddl_text(now, "schema");
 	const char *name = ddl_text(now, "name");
 
-	if (has_details(follow, table->schema, table->name))
+	bool moves = strcmp(schema, table->schema) != 0;
+
+	if (has_details(follow, table->schema, table->name, moves) ||
+	    has_details(follow, schema, name, moves))
 	{
 		*reason = arena_printf(arena,
 		                       "table \"%s\".\"%s\" gets another name, and the job's options say "

@@ -288,7 +288,8 @@ plan_command(DdlQueue *queue, const TxnHeader *header, Error *err)
 {
 	const char *doubt = NULL;
 	const DdlPlanOptions options = {.scope = &queue->options.scope,
-	                                .statements = queue->options.statements,
+	                                .statements =
+	                                    queue->options.statements && queue->options.map == NULL,
 	                                .rewritten = queue->rewritten,
 	                                .rewritten_count = queue->rewritten_count};
 
@@ -296,6 +297,8 @@ plan_command(DdlQueue *queue, const TxnHeader *header, Error *err)
 	    !queue->options.look(queue->options.arg, queue->arena, header, &queue->record, &doubt, err))
 		return false;
 	ddl_plan(queue->arena, &queue->record, &options, &queue->plan);
+	if (queue->options.map != NULL && queue->plan.verdict == DDL_APPLY)
+		queue->options.map(queue->options.arg, queue->arena, &queue->record, &queue->plan);
 	if (doubt != NULL)
 	{
 		queue->plan.verdict = DDL_REFUSED;
