@@ -20,22 +20,30 @@ typedef struct Followed
 	char *old_name;
 	bool given;     /* to the decoder */
 	SourceLsn made; /* the end of the transaction that made it; 0: it was there */
+	SourceLsn
+	    enters; /* of the transaction that brought it in with rows: until then it is not ours */
 } Followed;
 
 struct DdlFollow
 {
 	const Job *job;
+	void (*load)(void *arg, int64_t oid, const char *schema, const char *name);
+	void *arg;
 	Followed *tables;
 	int count;
 	int room;
+	SourceLsn now; /* the end of the transaction of the last command */
 };
 
 DdlFollow *
-ddl_follow_create(const Job *job)
+ddl_follow_create(const Job *job, void (*load)(void *, int64_t, const char *, const char *),
+                  void *arg)
 {
 	DdlFollow *follow = xcalloc(1, sizeof(*follow));
 
 	follow->job = job;
+	follow->load = load;
+	follow->arg = arg;
 	return follow;
 }
 
@@ -131,17 +139,22 @@ is_named(const char *schema, const char *name, const char *wanted_schema, const 
 bool
 ddl_follow_selects(const DdlFollow *follow, const char *schema, const char *name)
 {
-	if (job_selects(follow->job, schema, name))
-		return true;
+	bool selected = job_selects(follow->job, schema, name);
+
 	for (int i = 0; i < follow->count; i++)
 	{
 		const Followed *table = &follow->tables[i];
 
+		if (table->enters.value != 0 && table->enters.value == follow->now.value)
+		{
+			selected = selected && !is_named(table->schema, table->name, schema, name);
+			continue;
+		}
 		if (is_named(table->schema, table->name, schema, name) ||
 		    is_named(table->old_schema, table->old_name, schema, name))
 			return true;
 	}
-	return false;
+	return selected;
 }
 
 static bool
@@ -258,17 +271,15 @@ follow_table(DdlFollow *follow, Arena *arena, const json_t *object, SourceLsn en
 		return renamed(follow, arena, table, now, end, reason);
 	if (table != NULL || (!selected(follow, now) && !goes_with_parent(follow, now)))
 		return FOLLOW_ON;
-	/* one that was there before, and had rows that the target does not have */
-	if (was != NULL && is_table(was) && !selected(follow, was))
+	table = add(follow, oid, ddl_text(now, "schema"), ddl_text(now, "name"));
+	if (was == NULL)
+		table->made = end;
+	else if (is_table(was) && !selected(follow, was))
 	{
-		*reason = arena_printf(arena,
-		                       "table \"%s\".\"%s\" comes to the job's objects with rows that the "
-		                       "target does not have",
-		                       ddl_text(now, "schema"), ddl_text(now, "name"));
-		return FOLLOW_DOUBT;
+		/* one that was there before has rows that the target does not have */
+		table->enters = end;
+		follow->load(follow->arg, oid, table->schema, table->name);
 	}
-	add(follow, oid, ddl_text(now, "schema"), ddl_text(now, "name"))->made =
-	    was == NULL ? end : source_lsn(0);
 	return FOLLOW_ON;
 }
 
@@ -320,6 +331,7 @@ ddl_follow_command(DdlFollow *follow, Arena *arena, const DdlRecord *record, Sou
 
 	if (follow->job->options.object_count == 0)
 		return FOLLOW_ON;
+	follow->now = end;
 	for (int i = 0; i < follow->count; i++)
 		forget_old(&follow->tables[i]);
 	for (size_t i = 0; result == FOLLOW_ON && i < json_array_size(record->objects); i++)

@@ -18,8 +18,14 @@
 
 typedef struct DdlFollow DdlFollow;
 
-/* The job must outlive it. */
-DdlFollow *ddl_follow_create(const Job *job);
+/*
+ * The job must outlive it.  load is told of a table that comes to the job's objects with rows: it is
+ * to be loaded beside the stream from the end of the transaction on, and no part of the job before.
+ */
+DdlFollow *
+ddl_follow_create(const Job *job,
+                  void (*load)(void *arg, int64_t oid, const char *schema, const char *name),
+                  void *arg);
 void ddl_follow_destroy(DdlFollow *follow); /* NULL is allowed */
 
 /*

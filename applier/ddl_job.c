@@ -22,6 +22,7 @@ struct DdlJob
 {
 	Worker *w;
 	DdlQueue *queue;
+	TableJoin *join;
 	DdlFollow *follow;
 	bool reopens; /* the stream has to begin anew, with more tables for the decoder */
 	Arena *arena;
@@ -141,8 +142,21 @@ map_names(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan)
 		plan->verdict = DDL_NOTHING;
 }
 
+/* At the transaction's end; what it still does to the table is in the copy. */
+static void
+load_table(void *arg, int64_t oid, const char *schema, const char *name)
+{
+	DdlJob *ddl = arg;
+
+	ddl_queue_discard(ddl->queue, (uint32_t) oid);
+	table_join_hold(ddl->join, (uint32_t) oid, schema, name, true);
+	worker_event(ddl->w, "info", "table_enters",
+	             "table \"%s\".\"%s\" comes to the job's objects; it is loaded beside the stream",
+	             schema, name);
+}
+
 DdlJob *
-ddl_job_create(Worker *w, const char *work_dir)
+ddl_job_create(Worker *w, TableJoin *join, const char *work_dir)
 {
 	const Job *job = worker_job(w);
 	DdlQueueOptions options = {
@@ -163,7 +177,8 @@ ddl_job_create(Worker *w, const char *work_dir)
 	ddl = xcalloc(1, sizeof(*ddl));
 	ddl->w = w;
 	ddl->trim = true;
-	ddl->follow = ddl_follow_create(job);
+	ddl->join = join;
+	ddl->follow = ddl_follow_create(job, load_table, ddl);
 	if (object_map_changes(job->options.map))
 	{
 		ddl->arena = arena_create(4096);

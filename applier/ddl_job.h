@@ -10,12 +10,13 @@
 
 #include "ddl_queue.h"
 #include "pg_session.h"
+#include "table_join.h"
 #include "worker.h"
 
 typedef struct DdlJob DdlJob;
 
 /* NULL: the job does not follow commands.  work_dir must outlive it. */
-DdlJob *ddl_job_create(Worker *w, const char *work_dir);
+DdlJob *ddl_job_create(Worker *w, TableJoin *join, const char *work_dir);
 void ddl_job_destroy(DdlJob *ddl); /* NULL is allowed */
 
 /*

@@ -78,6 +78,9 @@ TargetResult ddl_queue_read(DdlQueue *queue, const TxnHeader *header, const Chan
                             bool *work, Error *err);
 TargetResult ddl_queue_run(DdlQueue *queue, Target *target, const TxnHeader *header, Error *err);
 
+/* Until the transaction ends, changes of this table are not for the target. */
+void ddl_queue_discard(DdlQueue *queue, uint32_t oid);
+
 /* The target does not know the table of this change: it is held, or is an error (err stands). */
 bool ddl_queue_hold(DdlQueue *queue, const TxnHeader *header, const Change *change, Error *err);
 

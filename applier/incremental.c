@@ -133,7 +133,7 @@ open_ddl(Incremental *inc, bool *at_source, SourceLsn start, Error *err)
 	char *oids = NULL;
 	bool ok;
 
-	inc->ddl = ddl_job_create(inc->w, work_dir());
+	inc->ddl = ddl_job_create(inc->w, inc->join, work_dir());
 	ok = inc->ddl == NULL || ddl_job_open(inc->ddl, inc->marker_session, at_source, &oids, err);
 	if (ok)
 	{
