@@ -71,6 +71,9 @@ bool table_join_in_copy(const TableJoin *join, const TxnHeader *header, const ch
 /* From where the source has to send, or may forget, given the target's durable position. */
 SourceLsn table_join_ack(const TableJoin *join, SourceLsn durable);
 
+/* SQL of the target's that is to run where that wish is carried out, in its transaction, before it. */
+void table_join_before(TableJoin *join, uint32_t oid, const char *sql);
+
 /*
  * For the flow.
  */
