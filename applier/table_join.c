@@ -221,6 +221,20 @@ table_join_waiting(const TableJoin *join)
 	return changes;
 }
 
+bool
+table_join_in_copy(const TableJoin *join, const TxnHeader *header, const char *schema,
+                   const char *name)
+{
+	for (const JoinTable *t = join->first; t != NULL; t = t->next)
+	{
+		if (t->gate.start.value != 0 && t->gate.state != GATE_QUARANTINED &&
+		    t->gate.state != GATE_REMOVED && strcmp(t->gate.name, name) == 0 &&
+		    strcmp(t->gate.schema, schema) == 0 && gate_in_copy(&t->gate, header))
+			return true;
+	}
+	return false;
+}
+
 SourceLsn
 table_join_ack(const TableJoin *join, SourceLsn durable)
 {
