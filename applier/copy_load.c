@@ -401,7 +401,7 @@ store_tables(LoadPlan *plan, Error *err)
 		strbuf_reset(&sql);
 		strbuf_reset(&list);
 		strbuf_puts(&sql, "INSERT INTO dts.target_table (slot_name, table_oid, schema_name, "
-		                  "table_name, state) VALUES ");
+		                  "table_name, state, target_schema, target_table) VALUES ");
 		for (int i = from; i < catalog->count && i < from + LOOK_BATCH; i++)
 		{
 			const CatalogTable *t = &catalog->tables[i];
@@ -412,11 +412,16 @@ store_tables(LoadPlan *plan, Error *err)
 			strbuf_literal(&sql, t->schema);
 			strbuf_puts(&sql, ", ");
 			strbuf_literal(&sql, t->name);
-			strbuf_puts(&sql, ", 'waiting')");
+			strbuf_puts(&sql, ", 'waiting', ");
+			strbuf_literal(&sql, t->target_schema);
+			strbuf_puts(&sql, ", ");
+			strbuf_literal(&sql, t->target_name);
+			strbuf_puts(&sql, ")");
 			strbuf_printf(&list, "%s%" PRIu32, i > from ? ", " : "", t->oid);
 		}
 		strbuf_puts(&sql, " ON CONFLICT (slot_name, table_oid) DO UPDATE SET schema_name = "
-		                  "excluded.schema_name, table_name = excluded.table_name");
+		                  "excluded.schema_name, table_name = excluded.table_name, target_schema = "
+		                  "excluded.target_schema, target_table = excluded.target_table");
 		ok = pg_session_exec(plan->target, err, sql.data, 0, NULL) &&
 		     copy_tables_begin(plan->target, plan->job, list.data, err);
 	}

@@ -39,6 +39,7 @@
 	X(HEARTBEAT, "heartbeat", "the lag can be measured from end to end")                           \
 	X(TARGET_PRIVILEGES, "target_privileges", "the role may create and write")                     \
 	X(OBJECTS, "objects", "what the options name exists on the source")                            \
+	X(MAPPING, "mapping", "names on the target and lists of columns fit the source")               \
 	X(OTHER_JOBS, "other_jobs", "no other job writes the same tables")                             \
 	X(DEPENDENCIES, "dependencies", "what the selected objects need is selected or comes along")   \
 	X(FOREIGN_KEYS, "foreign_keys", "no foreign key leaves the selection")                         \
@@ -130,6 +131,12 @@ const char *precheck_oids(const Precheck *p, bool carried);
  * remedy}]}.
  */
 bool precheck_run(const Job *job, void *arg, json_t *result, Error *err) must_check;
+
+/*
+ * Whether the source can follow what the options say of objects: those that are named exist, rows can
+ * be told apart, names and columns fit.  The first failure becomes the error.
+ */
+bool precheck_selection(const Job *job, PgSession *source, Error *err) must_check;
 
 /* Stands in for a result when the precheck itself could not run. */
 void precheck_failed_itself(const Error *err, json_t **result);

@@ -20,6 +20,7 @@ GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dt
 	@extschema@.dts_state_names TO dts_viewer;
 -- Functions in views run as whoever looks.
 GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(), dts.progress_lag(dts.job_progress, pg_catalog.bool),
+	dts.objects_tables(pg_catalog.jsonb), dts.options_objects(pg_catalog.jsonb),
 	dts.action_leads_to(pg_catalog.text, pg_catalog.text),
 	dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),
 	dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8,
@@ -35,6 +36,7 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_retry_job(pg_catalog.text), @extschema@.dts_stop_job(pg_catalog.text, pg_catalog.bool),
 	@extschema@.dts_isolate_job(pg_catalog.text), @extschema@.dts_recover_job(pg_catalog.text),
 	@extschema@.dts_destroy_job(pg_catalog.text),
+	@extschema@.dts_modify_objects(pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_add_tables(pg_catalog.text, pg_catalog.text[]),
 	@extschema@.dts_remove_tables(pg_catalog.text, pg_catalog.text[]),
 	@extschema@.dts_reload_table(pg_catalog.text, pg_catalog.text), @extschema@.dts_test_endpoint(pg_catalog.text)
