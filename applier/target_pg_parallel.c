@@ -332,7 +332,10 @@ parallel_status(const Target *target, TargetStatus *status)
 			status->missed_lsn = one.missed_lsn;
 		}
 		if (lane == p->failed_lane)
+		{
 			status->failed = one.failed;
+			status->command_failed = one.command_failed;
+		}
 		add_stats(&status->stats, &one.stats);
 	}
 }
