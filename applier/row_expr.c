@@ -166,6 +166,14 @@ syntax_error(Arena *arena, const char *text, const char *sql, Error *err)
 	refused(arena, text, position, message, err);
 }
 
+static bool
+ends_in_remark(const char *text)
+{
+	size_t len = strlen(text);
+
+	return strstr(text, "--") != NULL && text[len - 1] != '\n';
+}
+
 const char *
 row_expr_canonical(Arena *arena, const char *text, Error *err)
 {
@@ -193,11 +201,7 @@ row_expr_canonical(Arena *arena, const char *text, Error *err)
 		written = sql_tree_write(arena, tree);
 		/* what the writer cannot do stays as it is: it was read as one expression; a remark ends */
 		if (written == NULL || strncmp(written, PREFIX, strlen(PREFIX)) != 0)
-		{
-			bool open = strstr(text, "--") != NULL && text[strlen(text) - 1] != '\n';
-
-			written = arena_printf(arena, "%s%s", sql, open ? "\n" : "");
-		}
+			written = arena_printf(arena, "%s%s", sql, ends_in_remark(text) ? "\n" : "");
 	}
 	sql_tree_free(tree);
 	return written != NULL ? written + strlen(PREFIX) : NULL;
