@@ -298,6 +298,8 @@ parse_rivals(Arena *arena, JobOptions *options, const json_t *root, Error *err)
 		if (!parse_objects(arena, item, "objects", &rival->objects, &rival->object_count, err) ||
 		    !parse_objects(arena, item, "exclude", &rival->exclude, &rival->exclude_count, err))
 			return false;
+		rival->map = object_map_create(
+		    arena, &(JobOptions){.objects = rival->objects, .object_count = rival->object_count});
 	}
 	return true;
 }

@@ -81,6 +81,7 @@ typedef struct JobRival
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
+	struct ObjectMap *map;
 } JobRival;
 
 /* What becomes of commands that change the source's schema while the stream runs. */

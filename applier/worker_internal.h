@@ -62,7 +62,8 @@ typedef enum MarkerState
 
 struct Worker
 {
-	WorkerConfig config;
+	SettingsSource source;
+	Settings settings;
 	int64_t job_id;
 	int64_t epoch;
 	char epoch_text[32];
