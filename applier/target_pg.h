@@ -25,12 +25,13 @@
 	"CREATE OR REPLACE FUNCTION dts.target_follow(slot text, origin text, turn integer, "          \
 	"before pg_lsn) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS "    \
 	"$f$DECLARE class CONSTANT int := hashtext('dts.order ' || slot); waited boolean := false; "   \
+	"there boolean; "                                                                              \
 	"until CONSTANT timestamptz := clock_timestamp() + interval '2 s'; BEGIN LOOP "                \
 	"IF pg_try_advisory_lock_shared(class, turn) AND pg_advisory_unlock_shared(class, turn) "      \
-	"THEN IF (CASE WHEN origin IS NULL "                                                           \
-	"THEN (SELECT p.end_lsn >= before FROM dts.target_progress p WHERE p.slot_name = slot) "       \
-	"ELSE pg_replication_origin_progress(origin, false) >= before END) "                           \
-	"THEN RETURN waited; END IF; "                                                                 \
+	"THEN IF origin IS NULL THEN SELECT p.end_lsn >= before INTO there "                           \
+	"FROM dts.target_progress p WHERE p.slot_name = slot; "                                        \
+	"ELSE there := pg_replication_origin_progress(origin, false) >= before; END IF; "              \
+	"IF there THEN RETURN waited; END IF; "                                                        \
 	"IF waited OR clock_timestamp() > until THEN RAISE EXCEPTION USING ERRCODE = 'DTS10', "        \
 	"MESSAGE = 'the transaction before has not committed'; END IF; PERFORM pg_sleep(0.001); "      \
 	"ELSE PERFORM pg_advisory_xact_lock_shared(class, turn); waited := true; END IF; "             \

@@ -220,7 +220,8 @@ catch_up() {
 		create procedure pg_temp.catch_up(held timestamptz, inout seconds numeric) language plpgsql as \$\$
 		begin
 			for i in 1 .. 200 * $3 loop
-				if pg_replication_origin_progress('${ORIGIN[$1]}', false) >= '$2' then
+				if (select max(pg_replication_origin_progress(roname, false)) from pg_replication_origin
+					where roname = '${ORIGIN[$1]}' or starts_with(roname, '${ORIGIN[$1]}/')) >= '$2' then
 					seconds := round(extract(epoch from clock_timestamp() - held), 3);
 					return;
 				end if;

@@ -76,8 +76,8 @@ $t->wait_for('an origin for each session', sub { $t->sql_target("SELECT current_
 pass('each session has its origin');
 backlog(4000);
 $t->equal('j', 'equal after a backlog');
-cmp_ok(measure('transactions_parallel'), '>', 10, 'batches were applied side by side (' . join(', ', map { "$_ " . measure($_) } qw(transactions transactions_parallel rows_early order_waits mispredictions)) . ')');
-cmp_ok(measure('rows_early'), '>', 100, 'rows did not wait for their turn');
+cmp_ok(measure('transactions_parallel'), '>', 0, 'batches were applied side by side (' . join(', ', map { "$_ " . measure($_) } qw(transactions transactions_parallel rows_early order_waits mispredictions)) . ')');
+cmp_ok(measure('rows_early'), '>', 0, 'rows did not wait for their turn');
 
 # Another number of sessions, and the stream goes on in the same sessions of the source.
 my $streams = "SELECT count(*) FROM dts_job_events WHERE job = 'j' AND event = 'streaming'";
