@@ -172,35 +172,49 @@ keep_text(Arena *arena, StrBuf *text)
 	return kept;
 }
 
-/* A table whose columns the options list: in their order, and the types by the target's names. */
+/* A stored column that the options list. */
+typedef struct Listed
+{
+	const char *name;
+	const char *target;
+	const char *type;
+} Listed;
+
+static int
+compare_listed(const void *a, const void *b)
+{
+	return strcmp(((const Listed *) a)->target, ((const Listed *) b)->target);
+}
+
+/* A table whose columns the options list: by their names on the target, as its types are ordered. */
 static void
 list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena *arena)
 {
 	json_t *list = json_loads(names, 0, NULL);
+	Listed *listed = arena_zalloc(arena, sizeof(*listed) * (json_array_size(list) + 1));
 	StrBuf columns, target, types;
+	size_t count = 0;
 	size_t i;
 	json_t *item;
 
 	strbuf_init(&columns);
 	strbuf_init(&target);
 	strbuf_init(&types);
-	for (int k = 0; k < table->column_count; k++)
-	{
-		const JobColumn *column = &table->columns[k];
-
-		strbuf_puts(&columns, k > 0 ? ", " : "");
-		strbuf_ident(&columns, column->name);
-		strbuf_puts(&target, k > 0 ? ", " : "");
-		strbuf_ident(&target, column->rename != NULL ? column->rename : column->name);
-	}
 	json_array_foreach(list, i, item)
 	{
-		const char *name = json_string_value(json_array_get(item, 0));
-		const char *to = object_table_target(table, name);
-
-		if (to != NULL)
-			strbuf_printf(&types, "%s%s %s", types.len > 0 ? "," : "", to,
-			              json_string_value(json_array_get(item, 1)));
+		listed[count].name = json_string_value(json_array_get(item, 0));
+		listed[count].type = json_string_value(json_array_get(item, 1));
+		listed[count].target = object_table_target(table, listed[count].name);
+		count += listed[count].target != NULL;
+	}
+	qsort(listed, count, sizeof(*listed), compare_listed);
+	for (i = 0; i < count; i++)
+	{
+		strbuf_puts(&columns, i > 0 ? ", " : "");
+		strbuf_ident(&columns, listed[i].name);
+		strbuf_puts(&target, i > 0 ? ", " : "");
+		strbuf_ident(&target, listed[i].target);
+		strbuf_printf(&types, "%s%s %s", i > 0 ? "," : "", listed[i].target, listed[i].type);
 	}
 	json_decref(list);
 	t->columns = keep_text(arena, &columns);

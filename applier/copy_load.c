@@ -28,10 +28,11 @@
 typedef struct TargetTable
 {
 	bool exists;
-	bool filled; /* holds rows */
-	bool alike;  /* same columns of the same types as on the source */
-	bool ours;   /* filled by us: a stage EMPTY row stands from an earlier plan */
-	bool empty;  /* to be emptied whatever the policy says */
+	bool filled;       /* holds rows */
+	bool alike;        /* same columns of the same types as on the source */
+	bool ours;         /* filled by us: a stage EMPTY row stands from an earlier plan */
+	bool empty;        /* to be emptied whatever the policy says */
+	uint32_t replaces; /* the OID that a waiting table of the name had; 0: none */
 } TargetTable;
 
 typedef struct LoadPlan
@@ -400,7 +401,7 @@ store_tables(LoadPlan *plan, Error *err)
 		strbuf_reset(&sql);
 		strbuf_reset(&list);
 		strbuf_puts(&sql, "INSERT INTO dts.target_table (slot_name, table_oid, schema_name, "
-		                  "table_name, state) VALUES ");
+		                  "table_name, state, target_schema, target_table) VALUES ");
 		for (int i = from; i < catalog->count && i < from + LOOK_BATCH; i++)
 		{
 			const CatalogTable *t = &catalog->tables[i];
@@ -411,16 +412,46 @@ store_tables(LoadPlan *plan, Error *err)
 			strbuf_literal(&sql, t->schema);
 			strbuf_puts(&sql, ", ");
 			strbuf_literal(&sql, t->name);
-			strbuf_puts(&sql, ", 'waiting')");
+			strbuf_puts(&sql, ", 'waiting', ");
+			strbuf_literal(&sql, t->target_schema);
+			strbuf_puts(&sql, ", ");
+			strbuf_literal(&sql, t->target_name);
+			strbuf_puts(&sql, ")");
 			strbuf_printf(&list, "%s%" PRIu32, i > from ? ", " : "", t->oid);
 		}
 		strbuf_puts(&sql, " ON CONFLICT (slot_name, table_oid) DO UPDATE SET schema_name = "
-		                  "excluded.schema_name, table_name = excluded.table_name");
+		                  "excluded.schema_name, table_name = excluded.table_name, target_schema = "
+		                  "excluded.target_schema, target_table = excluded.target_table");
 		ok = pg_session_exec(plan->target, err, sql.data, 0, NULL) &&
 		     copy_tables_begin(plan->target, plan->job, list.data, err);
 	}
 	strbuf_free(&sql);
 	strbuf_free(&list);
+	return ok;
+}
+
+/* What takes another's place waits for the stream from where that one did. */
+static bool
+take_places(LoadPlan *plan, Error *err)
+{
+	bool ok = true;
+
+	for (int i = 0; ok && i < plan->catalog.count; i++)
+	{
+		char oids[2][16];
+		const char *params[] = {plan->job->slot_name, oids[0], oids[1]};
+
+		if (plan->states[i].replaces == 0)
+			continue;
+		snprintf(oids[0], sizeof(oids[0]), "%" PRIu32, plan->catalog.tables[i].oid);
+		snprintf(oids[1], sizeof(oids[1]), "%" PRIu32, plan->states[i].replaces);
+		ok =
+		    pg_session_exec(plan->target, err,
+		                    "UPDATE dts.target_table n SET hold_lsn = o.hold_lsn FROM "
+		                    "dts.target_table o WHERE n.slot_name = $1 AND o.slot_name = $1 AND "
+		                    "n.table_oid = CAST($2 AS bigint) AND o.table_oid = CAST($3 AS bigint)",
+		                    3, params);
+	}
 	return ok;
 }
 
@@ -455,11 +486,32 @@ store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 	if ((schema == NULL ||
 	     copy_queue_add(plan->target, plan->job, schema->tasks, schema->count, err)) &&
 	    copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) &&
-	    weigh(plan, err) && store_tables(plan, err) && forget_others(plan, err) &&
+	    weigh(plan, err) && store_tables(plan, err) && take_places(plan, err) &&
+	    forget_others(plan, err) &&
 	    (plan->beside || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
 		return copy_queue_commit(plan->target, err);
 	copy_queue_rollback(plan->target);
 	return false;
+}
+
+/* A table that waits under this name and that the source no longer has: it was made anew. */
+static const GateTable *
+waits_by_name(const LoadPlan *plan, const CopyTables *known, const CatalogTable *t)
+{
+	for (int i = 0; plan->beside && i < known->count; i++)
+	{
+		const GateTable *w = &known->tables[i];
+		bool there = false;
+
+		if (w->state != GATE_WAITING || strcmp(w->name, t->name) != 0 ||
+		    strcmp(w->schema, t->schema) != 0)
+			continue;
+		for (int k = 0; k < plan->catalog.count && !there; k++)
+			there = plan->catalog.tables[k].oid == w->oid;
+		if (!there)
+			return w;
+	}
+	return NULL;
 }
 
 /* Leaves out what an earlier snapshot's copy holds whole; beside the stream, all that do not wait. */
@@ -468,6 +520,8 @@ choose_tables(LoadPlan *plan, Error *err)
 {
 	Catalog *catalog = &plan->catalog;
 	CopyTables known;
+	CatalogTable *taken =
+	    arena_zalloc(plan->arena, sizeof(CatalogTable) * ((size_t) catalog->count + 1));
 	int left = 0;
 
 	if (!copy_tables_read(&known, plan->target, plan->job, plan->arena, err))
@@ -476,12 +530,21 @@ choose_tables(LoadPlan *plan, Error *err)
 	for (int i = 0; i < catalog->count; i++)
 	{
 		const GateTable *t = copy_tables_find(&known, catalog->tables[i].oid);
+		const GateTable *old = t == NULL ? waits_by_name(plan, &known, &catalog->tables[i]) : NULL;
 
+		if (old != NULL)
+		{
+			plan->states[left].empty = true;
+			plan->states[left].replaces = old->oid;
+			taken[left++] = catalog->tables[i];
+			continue;
+		}
 		if (t == NULL ? plan->beside : t->state != GATE_WAITING)
 			continue;
 		plan->states[left].empty = t != NULL && known.to_empty[t - known.tables];
-		catalog->tables[left++] = catalog->tables[i];
+		taken[left++] = catalog->tables[i];
 	}
+	catalog->tables = taken;
 	catalog->count = left;
 	return true;
 }

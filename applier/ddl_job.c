@@ -10,7 +10,9 @@
 
 #include "copy_catalog.h"
 #include "log.h"
+#include "object_map.h"
 #include "source_capture.h"
+#include "sql_map.h"
 
 #define TRIM_EVERY_US (10 * 1000000LL)
 
@@ -19,7 +21,9 @@ struct DdlJob
 	Worker *w;
 	DdlQueue *queue;
 	json_t *last; /* the command handed over last */
-	bool trim;    /* something is there to be trimmed, or may be */
+	Arena *arena;
+	SqlMap *map; /* NULL: names are the source's */
+	bool trim;   /* something is there to be trimmed, or may be */
 	int64_t trim_not_before_us;
 };
 
@@ -79,6 +83,44 @@ handed(void *arg, const TxnHeader *header, const DdlRecord *record, const DdlPla
 	             plan->by_statement ? "as it was written" : "by what it changed", plan->sql[0]);
 }
 
+/* What needs a column that the job leaves out is left out as well, and told of. */
+static void
+map_names(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan)
+{
+	DdlJob *ddl = arg;
+	const char **sql = arena_alloc(arena, sizeof(*sql) * ((size_t) plan->count + 1));
+	int count = 0;
+
+	for (int i = 0; i < plan->count; i++)
+	{
+		SqlMapped mapped;
+		Error err = {0};
+
+		switch (sql_map_text(ddl->map, arena, plan->sql[i], &mapped, &err))
+		{
+			case SQL_MAP_DONE:
+				sql[count++] = mapped.sql;
+				break;
+			case SQL_MAP_GONE:
+				break;
+			case SQL_MAP_BROKEN:
+				worker_event(ddl->w, "warning", "ddl_left_out",
+				             "%s does not reach the target: it needs the column %s, which the job "
+				             "leaves out",
+				             record->tag, mapped.needs);
+				break;
+			case SQL_MAP_FAILED:
+				plan->verdict = DDL_REFUSED;
+				plan->reason = arena_printf(arena, "%s (%s)", err.message, err.detail);
+				return;
+		}
+	}
+	plan->sql = sql;
+	plan->count = count;
+	if (count == 0)
+		plan->verdict = DDL_NOTHING;
+}
+
 DdlJob *
 ddl_job_create(Worker *w, const char *work_dir)
 {
@@ -100,6 +142,12 @@ ddl_job_create(Worker *w, const char *work_dir)
 	ddl = xcalloc(1, sizeof(*ddl));
 	ddl->w = w;
 	ddl->trim = true;
+	if (object_map_changes(job->options.map))
+	{
+		ddl->arena = arena_create(4096);
+		ddl->map = sql_map_create(ddl->arena, job->options.map);
+		options.map = map_names;
+	}
 	options.arg = options.scope.arg = ddl;
 	ddl->queue = ddl_queue_create(&options);
 	return ddl;
@@ -112,6 +160,8 @@ ddl_job_destroy(DdlJob *ddl)
 		return;
 	ddl_queue_destroy(ddl->queue);
 	json_decref(ddl->last);
+	if (ddl->arena != NULL)
+		arena_destroy(ddl->arena);
 	free(ddl);
 }
 

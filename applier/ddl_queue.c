@@ -285,11 +285,14 @@ static void
 plan_command(DdlQueue *queue)
 {
 	const DdlPlanOptions options = {.scope = &queue->options.scope,
-	                                .statements = queue->options.statements,
+	                                .statements =
+	                                    queue->options.statements && queue->options.map == NULL,
 	                                .rewritten = queue->rewritten,
 	                                .rewritten_count = queue->rewritten_count};
 
 	ddl_plan(queue->arena, &queue->record, &options, &queue->plan);
+	if (queue->options.map != NULL && queue->plan.verdict == DDL_APPLY)
+		queue->options.map(queue->options.arg, queue->arena, &queue->record, &queue->plan);
 	make_command(queue);
 	queue->without_rows = false;
 	queue->stage = QUEUE_DECIDE;

@@ -33,6 +33,12 @@ typedef struct DdlQueueOptions
 	const char *(*role)(void *arg, const char *role);
 	bool role_needed;
 	/*
+	 * Gives the planned SQL the names that objects have on the target: changes plan->sql, its count
+	 * and its verdict.  NULL: they are the source's; otherwise the statement way, whose names are
+	 * those of a session, is not taken.
+	 */
+	void (*map)(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan);
+	/*
 	 * Asked once for each planned command before it runs (and again after DDL_WAIT), and for those
 	 * that cannot be planned (plan->verdict is DDL_REFUSED; then DDL_RUN stops the stream with
 	 * the plan's reason).  False: err, and the stream ends.  NULL: all run.

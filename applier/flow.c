@@ -24,6 +24,8 @@ flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,
 	batch_init(&flow->batch, limits, stored);
 	progress_init(&flow->progress, stored, now_us);
 	flow->status.durable.end = stored;
+	flow->committed_us = now_us - FLOW_SPACING_US;
+	flow->rush_since_us = now_us;
 }
 
 static TargetResult
@@ -45,13 +47,39 @@ open_batch(Flow *flow, Error *err)
 static TargetResult
 commit_batch(Flow *flow, Error *err)
 {
-	const TargetPosition position = {flow->batch.end, flow->batch.commit_time};
+	const TargetPosition position = {
+	    .end = flow->batch.end,
+	    .commit_time = flow->batch.commit_time,
+	    .urgent = flow->synchronous || flow->finishing || flow->progress.markers.count > 0 ||
+	              flow->progress.beats.count > 0,
+	};
 	TargetResult result = flow->target->ops->commit(flow->target, &position, err);
 
 	if (result == TARGET_OK)
+	{
 		batch_closed(&flow->batch);
+		flow->committed_us = flow->now_us;
+	}
 	flow->target->ops->status(flow->target, &flow->status);
 	return result;
+}
+
+/* Whether another batch has room between here and the target. */
+static bool
+has_room(const Flow *flow)
+{
+	return flow->status.batches_in_flight < 1 + flow->status.round_trip_us / FLOW_SPACING_US;
+}
+
+/* The source has nothing more: whether what is whole goes on its way, or waits for company. */
+static void
+close_idle_batch(Flow *flow)
+{
+	bool spaced = flow->now_us - flow->committed_us >= FLOW_SPACING_US;
+	bool alone = flow->status.batches_in_flight == 0 && (!flow->rush || flow->synchronous);
+
+	if (alone || (spaced && has_room(flow)))
+		batch_idle(&flow->batch);
 }
 
 /* One of our own markers: the token in front of the number cannot be guessed. */
@@ -220,9 +248,7 @@ take_event(Flow *flow, Error *err)
 	{
 		case SOURCE_IDLE:
 			flow->source_idle = true;
-			/* while the target has work waiting the batch goes on growing */
-			if (flow->status.batches_in_flight < FLOW_BATCHES_EAGER)
-				batch_idle(&flow->batch);
+			close_idle_batch(flow);
 			break;
 		case SOURCE_BEGIN:
 			ok = batch_begin(&flow->batch, event->header, err);
@@ -231,6 +257,7 @@ take_event(Flow *flow, Error *err)
 		case SOURCE_CHANGE:
 			return take_change(flow, event, err);
 		case SOURCE_COMMIT:
+			flow->rush_transactions++;
 			return end_transaction(flow, event->header, err) ? TARGET_OK : TARGET_FAILED;
 		case SOURCE_KEEPALIVE:
 			ok = batch_keepalive(&flow->batch, event->wal_end, err);
@@ -309,8 +336,7 @@ throttled(Flow *flow, int64_t now_us)
 static void
 send_what_is_whole(Flow *flow)
 {
-	if (!flow->slowed || flow->batch.in_transaction ||
-	    flow->status.batches_in_flight >= FLOW_BATCHES_EAGER)
+	if (!flow->slowed || flow->batch.in_transaction || flow->status.batches_in_flight > 0)
 		return;
 	flow->slowed = false;
 	batch_idle(&flow->batch);
@@ -407,7 +433,7 @@ take_events(Flow *flow, int64_t now_us, Error *err)
 static bool
 store_idle(Flow *flow, int64_t now_us, Error *err)
 {
-	const TargetPosition position = {flow->batch.idle, 0};
+	const TargetPosition position = {.end = flow->batch.idle, .urgent = true};
 	/* a source that shuts down waits until all it has sent is acknowledged */
 	const bool waited_for = flow->synchronous || flow->asked;
 	const IdleHaste haste = flow->finishing ? IDLE_NOW : waited_for ? IDLE_SOON : IDLE_IN_TIME;
@@ -453,10 +479,39 @@ acknowledge(Flow *flow, int64_t now_us, Error *err)
 	return true;
 }
 
+/* Whether the source is in a rush, as counted since the last look. */
+static void
+look_for_rush(Flow *flow)
+{
+	int64_t passed = flow->now_us - flow->rush_since_us;
+
+	if (passed < FLOW_RUSH_LOOK_US)
+		return;
+	flow->rush = flow->rush_transactions * 1000 >= FLOW_RUSH_TRANSACTIONS * passed;
+	flow->rush_transactions = 0;
+	flow->rush_since_us = flow->now_us;
+}
+
+/* When to step again though no socket says so. */
+static void
+plan_wake(Flow *flow)
+{
+	flow->wake_us = 0;
+	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle && has_room(flow))
+		flow->wake_us = flow->committed_us + FLOW_SPACING_US;
+	else if (flow->status.committed.end.value > flow->status.durable.end.value)
+		flow->wake_us = flow->now_us + FLOW_DURABLE_LOOK_US;
+	if (flow->rush && flow->source_idle)
+		flow->wake_us = flow->now_us + FLOW_RUSH_LOOK_US;
+}
+
 bool
 flow_step(Flow *flow, int64_t now_us, Error *err)
 {
 	int64_t answers;
+
+	flow->now_us = now_us;
+	look_for_rush(flow);
 
 	if (!flow->target->ops->pump(flow->target, err))
 		return false;
@@ -469,6 +524,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	flow->again = flow->status.answers != answers;
+	plan_wake(flow);
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);
 	if (!flow->finishing)

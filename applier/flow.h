@@ -26,8 +26,23 @@
 #define FLOW_MARKER_PREFIX "dts.marker"
 #define FLOW_GAP_PREFIX    "dts.gap"
 
-/* With so many batches in flight an idle source does not end the one at hand. */
-#define FLOW_BATCHES_EAGER 1
+/*
+ * An idle source ends the batch at hand at once while nothing is in flight.  As many more as the way
+ * to the target and back holds at this distance may follow; otherwise the batch grows until there is
+ * an answer, which is what makes batches large when the target is busy.
+ */
+#define FLOW_SPACING_US 5000
+
+/*
+ * A source that hands out so many transactions a millisecond is looked at once in a while only: its
+ * walsender wakes a reader that waits for the socket with every message, which costs both of them
+ * more than the transaction itself.
+ */
+#define FLOW_RUSH_TRANSACTIONS 8
+#define FLOW_RUSH_LOOK_US      1000
+
+/* So often it is asked whether what is committed is durable. */
+#define FLOW_DURABLE_LOOK_US 50000
 
 typedef struct Flow
 {
@@ -48,6 +63,8 @@ typedef struct Flow
 	SourceEvent event; /* handed out by the source and not yet taken */
 	bool has_event;
 	bool source_idle; /* nothing to read: wait for the source's socket */
+	bool rush;        /* but for FLOW_RUSH_LOOK_US do not even look at it */
+	int64_t wake_us;  /* not 0: step again then at the latest */
 	bool ddl_works;   /* the event at hand is a command that is under way */
 	bool blocked;     /* the target takes no more: wait for its socket alone */
 	bool again;       /* answers came in after they were asked for: do not wait */
@@ -61,6 +78,11 @@ typedef struct Flow
 	bool slowed;          /* there was such a wait since the last batch */
 	int64_t throttled_us; /* nothing more is to be taken for so long */
 	bool source_failed;   /* an error was the source's, not the target's */
+
+	int64_t now_us;
+	int64_t committed_us;  /* when the newest batch was handed over */
+	int64_t rush_since_us; /* what is counted for the rush began */
+	int64_t rush_transactions;
 } Flow;
 
 void flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,

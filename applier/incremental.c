@@ -111,6 +111,9 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 	stream.decoder_option_count = decoder_options(arena, &wanted, options, err);
 	stream.streaming = inc->job->options.streaming &&
 	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
+	/* what is sent as it comes needs no memory there */
+	if (!stream.streaming)
+		stream.decoding_memory_mb = inc->job->options.decoding_memory_mb;
 	if (stream.decoder_option_count >= 0)
 		inc->source = source_stream_open(&stream, err);
 	arena_destroy(arena);
@@ -203,6 +206,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
+	    .synchronous = getenv("DTS_APPLY_SYNCHRONOUS") != NULL,
 	    .map = inc->job->options.map,
 	};
 	TableJoinOptions join = {.slot_name = inc->job->slot_name, .work_dir = work_dir()};
@@ -399,8 +403,15 @@ wait_for_work(Incremental *inc)
 		                                               : (int) (flow->throttled_us / 1000);
 	fds[n++] = (struct pollfd){.fd = inc->target->ops->socket(inc->target),
 	                           .events = inc->target->ops->events(inc->target)};
+	if (flow->wake_us != 0)
+	{
+		int64_t left_ms = (flow->wake_us - worker_now_us(inc->w) + 999) / 1000;
+
+		if (left_ms < wait_ms)
+			wait_ms = left_ms > 0 ? (int) left_ms : 0;
+	}
 	/* while nothing can be taken, what the source sends stays in the socket */
-	if (!flow->blocked && !stopped && !throttled)
+	if (!flow->blocked && !stopped && !throttled && !flow->rush)
 		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
 	if (inc->heartbeat.under_way)
 		fds[n++] = (struct pollfd){.fd = pg_session_socket(inc->marker_session), .events = POLLIN};

@@ -15,6 +15,7 @@
 
 #define WORKERS_MAX       64
 #define MINUTES_MAX       1440
+#define DECODING_MB_MAX   65536
 #define HEARTBEAT_MAX     3600
 #define OPTION_PATH_ERROR "option %s is not what this daemon understands"
 
@@ -284,6 +285,8 @@ parse_rivals(Arena *arena, JobOptions *options, const json_t *root, Error *err)
 		if (!parse_objects(arena, item, "objects", &rival->objects, &rival->object_count, err) ||
 		    !parse_objects(arena, item, "exclude", &rival->exclude, &rival->exclude_count, err))
 			return false;
+		rival->map = object_map_create(
+		    arena, &(JobOptions){.objects = rival->objects, .object_count = rival->object_count});
 	}
 	return true;
 }
@@ -311,6 +314,8 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_missing_roles(job->arena, options, root, err) &&
 	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
+	       parse_int(root, "decoding_memory_mb", "$.decoding_memory_mb", 0, DECODING_MB_MAX,
+	                 &options->decoding_memory_mb, err) &&
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
 	                 &options->retry_connection_minutes, err) &&
 	       parse_int(retry, "other_minutes", "$.retry.other_minutes", 0, MINUTES_MAX,
@@ -329,6 +334,7 @@ job_options_parse(Job *job, const char *json, Error *err)
 	memset(&job->options, 0, sizeof(job->options));
 	job->options.retry_connection_minutes = 720;
 	job->options.retry_other_minutes = 10;
+	job->options.decoding_memory_mb = 256;
 	job->options.heartbeat_seconds = 10;
 	if (root == NULL)
 		return job_bad_option(err, "$", problem.text);

@@ -81,6 +81,7 @@ typedef struct JobRival
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
+	struct ObjectMap *map;
 } JobRival;
 
 /*
@@ -142,9 +143,10 @@ typedef struct JobOptions
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
-	struct ObjectMap *map; /* of the objects; see object_map.h */
-	bool quarantine;       /* a table that fails is put aside; otherwise the job stops */
-	bool streaming;        /* ask for transactions in progress */
+	struct ObjectMap *map;  /* of the objects; see object_map.h */
+	bool quarantine;        /* a table that fails is put aside; otherwise the job stops */
+	bool streaming;         /* ask for transactions in progress */
+	int decoding_memory_mb; /* at least this for the source's decoding; 0: what the server has */
 	JobDdl ddl;
 	bool force; /* no option: the stop that is wanted leaves behind what it cannot remove */
 	bool missing_roles_fail;

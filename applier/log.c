@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arena.h"
+
 #define LOG_LINE_MAX (6 * ERROR_TEXT_MAX)
 
 static LogLevel log_min = LOG_INFO;
@@ -48,6 +50,20 @@ log_set_job(const char *job)
 	snprintf(log_job, sizeof(log_job), "%s", job ? job : "");
 }
 
+/* A text in another encoding, as far as it can be read without knowing which. */
+static json_t *
+readable(const char *message)
+{
+	char *copy = xstrdup(message);
+	json_t *json;
+
+	for (char *at = copy; *at != '\0'; at++)
+		*at = (unsigned char) *at < 0x80 ? *at : '?';
+	json = json_string(copy);
+	free(copy);
+	return json;
+}
+
 static void
 emit(LogLevel level, const char *message)
 {
@@ -66,7 +82,12 @@ emit(LogLevel level, const char *message)
 		json_t *o =
 		    json_pack("{s:s, s:s, s:i, s:s, s:s}", "time", stamp, "level", level_names[level],
 		              "pid", (int) getpid(), "job", log_job, "message", message);
-		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+		char *text;
+
+		if (o == NULL)
+			o = json_pack("{s:s, s:s, s:i, s:s, s:o}", "time", stamp, "level", level_names[level],
+			              "pid", (int) getpid(), "job", log_job, "message", readable(message));
+		text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 		snprintf(line, sizeof(line), "%s\n", text ? text : "{}");
 		free(text);

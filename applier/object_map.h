@@ -39,6 +39,9 @@ bool object_map_changes(const ObjectMap *map);
 
 const char *object_map_schema(const ObjectMap *map, const char *schema);
 
+/* Whether the options list this table by name. */
+bool object_map_lists(const ObjectMap *map, const char *schema, const char *name);
+
 /* A table or any other relation of that name; the names given must outlive *table. */
 void
 object_map_table(const ObjectMap *map, const char *schema, const char *name, ObjectTable *table);
@@ -61,6 +64,9 @@ const char *object_table_target(const ObjectTable *table, const char *name);
 
 /* Whether the table's columns on the target are not those of the source. */
 bool object_table_columns_change(const ObjectTable *table);
+
+/* Whether the word is the name of a schema, table or column of the source that gets another name, or is left out. */
+bool object_map_mentions(const ObjectMap *map, const char *word);
 
 /*
  * Which relation of the source has this name on the target, as far as the options tell.  False: none

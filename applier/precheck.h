@@ -40,6 +40,7 @@
 	X(DDL_CAPTURE, "ddl_capture", "commands that change the schema can be followed")               \
 	X(TARGET_PRIVILEGES, "target_privileges", "the role may create and write")                     \
 	X(OBJECTS, "objects", "what the options name exists on the source")                            \
+	X(MAPPING, "mapping", "names on the target and lists of columns fit the source")               \
 	X(OTHER_JOBS, "other_jobs", "no other job writes the same tables")                             \
 	X(DEPENDENCIES, "dependencies", "what the selected objects need is selected or comes along")   \
 	X(FOREIGN_KEYS, "foreign_keys", "no foreign key leaves the selection")                         \

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "source_check_mapping.h"
 #include "source_check_objects.h"
 #include "source_check_own.h"
 #include "source_check_tables.h"
@@ -272,6 +273,7 @@ source_check_run(Precheck *p)
 		check_long_transactions(p);
 	}
 	source_check_tables(p);
+	source_check_mapping(p);
 	source_check_objects(p);
 	if (wants_incremental(p))
 	{

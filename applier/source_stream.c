@@ -121,6 +121,22 @@ read_timeout(SourceStream *s, Error *err)
 }
 
 /*
+ * A transaction that outgrows the memory is written to the source's disk and read again, which costs
+ * the walsender more than all its other work on it.
+ */
+static bool
+raise_memory(SourceStream *s, int mb, Error *err)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql),
+	         "SELECT pg_catalog.set_config(name, '%dMB', false) FROM pg_catalog.pg_settings "
+	         "WHERE name = 'logical_decoding_work_mem' AND setting::pg_catalog.int8 < %d",
+	         mb, mb * 1024);
+	return pg_session_exec(s->session, err, sql, 0, NULL);
+}
+
+/*
  * The SQLSTATE of a refusal to start does not tell an invalidated slot from other objections, so
  * the slot is looked at.
  */
@@ -442,7 +458,8 @@ source_stream_open(const SourceStreamOptions *options, Error *err)
 		s->conn = pg_session_conn(s->session);
 		txn.server_version = pg_session_version(s->session);
 		s->txn = txn_create(&txn);
-		if (read_timeout(s, err) && start(s, options, err))
+		if (read_timeout(s, err) && raise_memory(s, options->decoding_memory_mb, err) &&
+		    start(s, options, err))
 			return &s->base;
 	}
 	error_context(err, "starting to read slot \"%s\"", options->slot_name);

@@ -32,9 +32,10 @@ typedef struct SourceStreamOptions
 	const SourceOption *decoder_options;
 	int decoder_option_count;
 
-	const char *work_dir;  /* must exist when streaming; the spool's files have no name there */
-	uint64_t spool_limit;  /* bytes in files, all transactions together; 0: 64 GB */
-	uint64_t memory_limit; /* bytes of unfinished transactions in memory; 0: 8 MB */
+	int decoding_memory_mb; /* raises logical_decoding_work_mem to this; 0: leaves it */
+	const char *work_dir;   /* must exist when streaming; the spool's files have no name there */
+	uint64_t spool_limit;   /* bytes in files, all transactions together; 0: 64 GB */
+	uint64_t memory_limit;  /* bytes of unfinished transactions in memory; 0: 8 MB */
 } SourceStreamOptions;
 
 /*

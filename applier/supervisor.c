@@ -23,12 +23,13 @@
 #include <unistd.h>
 
 #include "arena.h"
-#include "config_file.h"
 #include "control_link.h"
 #include "log.h"
 #include "pg_session.h"
+#include "settings.h"
 #include "version.h"
 #include "watch.h"
+#include "worker_main.h"
 
 #define SQLSTATE_NO_SCHEMA   "3F000"
 #define SQLSTATE_NO_FUNCTION "42883"
@@ -60,8 +61,8 @@ typedef struct Watcher
 
 typedef struct Supervisor
 {
-	SupervisorConfig config;
-	char *conninfo;
+	SettingsSource source;
+	Settings settings;
 	char owner[128];
 	char lease[32];
 	ControlLink *link;
@@ -70,6 +71,7 @@ typedef struct Supervisor
 	int64_t next_claim_us;
 	int64_t next_watchdog_us;
 	int64_t watchdog_us; /* 0: none */
+	int jobs_told;       /* by the last STATUS; -1: none yet */
 	bool claiming;
 	bool ready;
 	bool ending;
@@ -118,10 +120,8 @@ child_for(Supervisor *s, int64_t job_id)
 static void
 start_worker(Supervisor *s, Child *child)
 {
-	WorkerConfig config = s->config.worker;
 	pid_t parent = getpid();
 
-	config.control = s->conninfo;
 	child->waiting = false;
 	child->pid = fork();
 	if (child->pid < 0)
@@ -139,7 +139,7 @@ start_worker(Supervisor *s, Child *child)
 			_exit(WORKER_EXIT_OK);
 		control_link_abandon(s->link);
 		close(s->signal_fd);
-		status = worker_main(&config, child->job_id, child->epoch);
+		status = worker_main(&s->source, &s->settings, child->job_id, child->epoch);
 		fflush(NULL);
 		_exit(status);
 	}
@@ -167,7 +167,7 @@ start_watchers(Supervisor *s)
 				_exit(WORKER_EXIT_OK);
 			control_link_abandon(s->link);
 			close(s->signal_fd);
-			watch_main((Watch) i, s->conninfo, s->config.alert_ca);
+			watch_main((Watch) i, s->settings.control, s->settings.alert_ca);
 		}
 		if (watcher->pid < 0)
 			watcher->pid = 0;
@@ -247,9 +247,9 @@ claim(Supervisor *s)
 
 	s->next_claim_us = s->now_us + CLAIM_US;
 	if (s->ending || s->claiming || !s->ready || !control_link_is_up(s->link) ||
-	    busy_children(s) >= s->config.max_jobs)
+	    busy_children(s) >= s->settings.max_jobs)
 		return;
-	snprintf(room, sizeof(room), "%d", s->config.max_jobs - busy_children(s));
+	snprintf(room, sizeof(room), "%d", s->settings.max_jobs - busy_children(s));
 	s->claiming = true;
 	control_link_send(s->link, "SELECT job_id, epoch FROM dts.daemon_claim($1, $2, $3)", 3, params,
 	                  false, on_claimed, s);
@@ -396,29 +396,28 @@ signal_workers(const Supervisor *s, int sig)
 	}
 }
 
+/* systemd wants the time with the announcement, to tell one reload from another. */
 static void
 reload(Supervisor *s)
 {
+	Settings settings;
 	Error err;
-	char *conninfo;
 
-	sd_notify(0, "RELOADING=1");
-	if (s->config.worker.control_file == NULL)
-		log_info("nothing to read again: there is no control file");
-	else if ((conninfo = config_file_read(s->config.worker.control_file, &err)) == NULL ||
-	         !control_conninfo_check(conninfo, &err))
-	{
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, monotonic_us());
+	if (!settings_have_file(&s->source))
+		log_info("nothing to read again: there is no configuration file");
+	else if (!settings_read(&s->source, &settings, &err))
 		log_error(LOG_ERROR, "the old settings stay", &err);
-		free(conninfo);
-	}
 	else
 	{
-		free(s->conninfo);
-		s->conninfo = conninfo;
-		control_link_redirect(s->link, conninfo);
+		settings_free(&s->settings);
+		s->settings = settings;
+		settings_apply(&s->settings);
+		snprintf(s->lease, sizeof(s->lease), "%d seconds", s->settings.lease);
+		control_link_redirect(s->link, s->settings.control);
 		signal_workers(s, SIGHUP);
-		signal_watchers(s, SIGTERM); /* they begin again with the new one */
-		log_info("control file read again");
+		signal_watchers(s, SIGTERM); /* they begin again with the new ones */
+		log_info("settings read again");
 	}
 	sd_notify(0, "READY=1");
 }
@@ -459,6 +458,19 @@ read_signals(Supervisor *s)
 	}
 }
 
+/* What systemctl status shows. */
+static void
+tell_status(Supervisor *s)
+{
+	int jobs = busy_children(s);
+
+	if (jobs == s->jobs_told || !s->ready)
+		return;
+	s->jobs_told = jobs;
+	sd_notifyf(0, "STATUS=%d %s at work, %d at most", jobs, jobs == 1 ? "job" : "jobs",
+	           s->settings.max_jobs);
+}
+
 static void
 watchdog(Supervisor *s)
 {
@@ -478,6 +490,7 @@ turn(Supervisor *s)
 
 	s->now_us = monotonic_us();
 	watchdog(s);
+	tell_status(s);
 	if (s->now_us >= s->next_claim_us)
 		claim(s);
 	start_waiting(s);
@@ -498,9 +511,10 @@ turn(Supervisor *s)
 }
 
 int
-supervisor_run(const SupervisorConfig *config)
+supervisor_run(const SettingsSource *source, Settings *settings)
 {
-	Supervisor s = {.config = *config, .exit_status = EXIT_SUCCESS};
+	Supervisor s = {
+	    .source = *source, .settings = *settings, .jobs_told = -1, .exit_status = EXIT_SUCCESS};
 	ControlLinkOwner owner = {
 	    .connected = on_connected, .notified = on_notified, .lost = on_lost, .arg = &s};
 	char host[64] = "";
@@ -509,8 +523,7 @@ supervisor_run(const SupervisorConfig *config)
 
 	gethostname(host, sizeof(host) - 1);
 	snprintf(s.owner, sizeof(s.owner), "%s/%d", host, (int) getpid());
-	snprintf(s.lease, sizeof(s.lease), "%d seconds", config->worker.lease_seconds);
-	s.conninfo = xstrdup(config->worker.control);
+	snprintf(s.lease, sizeof(s.lease), "%d seconds", s.settings.lease);
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		s.watchdog_us = (int64_t) watchdog_us;
 
@@ -528,7 +541,7 @@ supervisor_run(const SupervisorConfig *config)
 		return EXIT_FAILURE;
 	}
 	s.now_us = monotonic_us();
-	s.link = control_link_open(s.conninfo, "dts_applier", &owner);
+	s.link = control_link_open(s.settings.control, "dts_applier", &owner);
 
 	while (!s.ending || busy_children(&s) > 0 || watchers_run(&s))
 	{
@@ -548,6 +561,6 @@ supervisor_run(const SupervisorConfig *config)
 		free(s.children);
 		s.children = next;
 	}
-	free(s.conninfo);
+	settings_free(&s.settings);
 	return s.exit_status;
 }

@@ -6,16 +6,9 @@
 #ifndef DTS_SUPERVISOR_H
 #define DTS_SUPERVISOR_H
 
-#include "worker_main.h"
+#include "settings.h"
 
-typedef struct SupervisorConfig
-{
-	WorkerConfig worker;
-	int max_jobs;
-	const char *alert_ca; /* NULL: the system's certificates */
-} SupervisorConfig;
-
-/* Runs until told to end.  Returns the daemon's exit status. */
-int supervisor_run(const SupervisorConfig *config);
+/* Runs until told to end.  Takes the settings over.  Returns the daemon's exit status. */
+int supervisor_run(const SettingsSource *source, Settings *settings);
 
 #endif /* DTS_SUPERVISOR_H */

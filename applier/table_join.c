@@ -10,82 +10,17 @@
  * Before the stream has passed the stored position nothing joins: the backlog is not yet what it
  * was when that position was stored.
  */
-#include "table_join.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena.h"
-#include "backlog.h"
 #include "fault.h"
 #include "strbuf.h"
+#include "table_join_internal.h"
 
 #define MEMORY_LIMIT  ((uint64_t) 8 << 20)
 #define DISK_LIMIT    ((uint64_t) 64 << 30)
 #define SLICE_CHANGES 5000
 #define PAUSE_SHARE   2 /* of a slice: as many events of the stream pass between two slices */
-#define BUCKETS       1024
-
-typedef enum Wish
-{
-	WISH_NONE,
-	WISH_HOLD,
-	WISH_REMOVE,
-} Wish;
-
-typedef struct JoinTable
-{
-	GateTable gate;
-	Arena *arena; /* texts and the snapshot's list */
-	Backlog *backlog;
-	Wish wish;
-	bool empty; /* with WISH_HOLD: its rows on the target go */
-	Wish doing; /* the wish that is being carried out */
-	bool told;  /* its standing has been told of */
-	/* read from the backlog and not yet taken by the target */
-	const TxnHeader *header;
-	const Change *change;
-	struct JoinTable *chain; /* of the same bucket */
-	struct JoinTable *next;  /* of all */
-} JoinTable;
-
-typedef enum JoinStage
-{
-	JOIN_IDLE,
-	JOIN_BEGIN,
-	JOIN_WORK,
-	JOIN_MARK,
-	JOIN_COMMIT,
-	JOIN_ANSWER, /* committed, not yet answered */
-} JoinStage;
-
-struct TableJoin
-{
-	char *slot_name;
-	SourceLsn stored;
-	SourceLsn passed;
-	int64_t slice_changes;
-	SpoolSet *spools;
-	JoinTable *buckets[BUCKETS];
-	JoinTable *first;
-	int64_t pause; /* events until the next slice */
-
-	/* the operation under way */
-	JoinStage stage;
-	JoinTable *joining; /* NULL: wishes */
-	JoinTable *at;      /* the wish to be written next */
-	int64_t in_slice;
-	bool whole; /* the backlog's end was reached */
-	SourceLsn slice_end;
-	SourceLsn position;
-
-	/* what is left of a truncate */
-	const Relation **remaining;
-	int remaining_room;
-	Change reduced;
-};
-
-static const Change nothing = {.kind = CHANGE_MESSAGE, .prefix = ""};
 
 TableJoin *
 table_join_create(const TableJoinOptions *options)
@@ -121,10 +56,10 @@ table_join_destroy(TableJoin *join)
 	free(join);
 }
 
-static JoinTable *
-find(const TableJoin *join, uint32_t oid)
+JoinTable *
+join_table_find(const TableJoin *join, uint32_t oid)
 {
-	JoinTable *t = join->buckets[oid % BUCKETS];
+	JoinTable *t = join->buckets[oid % JOIN_BUCKETS];
 
 	while (t != NULL && t->gate.oid != oid)
 		t = t->chain;
@@ -134,7 +69,7 @@ find(const TableJoin *join, uint32_t oid)
 static JoinTable *
 find_or_add(TableJoin *join, uint32_t oid)
 {
-	JoinTable *t = find(join, oid);
+	JoinTable *t = join_table_find(join, oid);
 
 	if (t != NULL)
 		return t;
@@ -142,8 +77,8 @@ find_or_add(TableJoin *join, uint32_t oid)
 	t->gate.oid = oid;
 	t->gate.state = GATE_JOINED;
 	t->told = true;
-	t->chain = join->buckets[oid % BUCKETS];
-	join->buckets[oid % BUCKETS] = t;
+	t->chain = join->buckets[oid % JOIN_BUCKETS];
+	join->buckets[oid % JOIN_BUCKETS] = t;
 	t->next = join->first;
 	join->first = t;
 	return t;
@@ -183,6 +118,9 @@ table_join_put(TableJoin *join, const GateTable *table)
 	describe(t, table);
 	if (!gate_state_holds(t->gate.state))
 		drop_backlog(t);
+	if (t->replaces && t->doing == WISH_NONE)
+		t->wish = WISH_NONE; /* a plan has found it by itself */
+	t->replaces = false;
 }
 
 static JoinTable *
@@ -193,6 +131,29 @@ named(TableJoin *join, uint32_t oid, const char *schema, const char *name)
 
 	if (t->gate.name == NULL)
 		describe(t, &table);
+	return t;
+}
+
+JoinTable *
+join_table_pass(TableJoin *join, uint32_t oid)
+{
+	return find_or_add(join, oid);
+}
+
+JoinTable *
+join_table_replace(TableJoin *join, const JoinTable *old, uint32_t oid)
+{
+	GateTable table = {.oid = oid,
+	                   .schema = old->gate.schema,
+	                   .name = old->gate.name,
+	                   .state = GATE_WAITING,
+	                   .hold = old->gate.hold};
+	JoinTable *t = find_or_add(join, oid);
+
+	describe(t, &table);
+	t->wish = WISH_HOLD;
+	t->empty = true;
+	t->replaces = true;
 	return t;
 }
 
@@ -256,116 +217,6 @@ table_join_ack(const TableJoin *join, SourceLsn durable)
 	for (const JoinTable *t = join->first; t != NULL; t = t->next)
 		durable = gate_ack(&t->gate, durable);
 	return durable;
-}
-
-/*
- * Events.
- */
-static bool
-hold(TableJoin *join, JoinTable *t, const TxnHeader *header, const Change *change, Error *err)
-{
-	if (t->backlog == NULL)
-		t->backlog = backlog_create(join->spools);
-	if (backlog_add(t->backlog, header, change, err))
-		return true;
-	error_context(err, "backlog of table \"%s\".\"%s\", which is being loaded", t->gate.schema,
-	              t->gate.name);
-	return false;
-}
-
-/* What one relation of a truncate is for; each held one gets a truncate of its own. */
-static bool
-admit_truncated(TableJoin *join, const TxnHeader *header, const Change *change,
-                const Relation *relation, bool *apply, Error *err)
-{
-	JoinTable *t = find(join, relation->oid);
-	Change alone = *change;
-
-	*apply = false;
-	switch (gate_judge(t ? &t->gate : NULL, header, join->stored))
-	{
-		case GATE_APPLY:
-			*apply = true;
-			break;
-		case GATE_HOLD:
-			alone.truncated = &relation;
-			alone.truncated_count = 1;
-			alone.by_delete = true;
-			return hold(join, t, header, &alone, err);
-		case GATE_DROP:
-			break;
-	}
-	return true;
-}
-
-/*
- * A truncate may name tables of every standing.  Where it does, it is taken apart: partitioned
- * tables go (truncating them would reach leaves that are held, and their leaves are named, too).
- */
-static bool
-admit_truncate(TableJoin *join, const TxnHeader *header, SourceEvent *event, Error *err)
-{
-	const Change *change = event->change;
-	int left = 0;
-
-	if (join->remaining_room < change->truncated_count)
-	{
-		join->remaining_room = change->truncated_count;
-		join->remaining =
-		    xrealloc(join->remaining, sizeof(*join->remaining) * (size_t) change->truncated_count);
-	}
-	for (int i = 0; i < change->truncated_count; i++)
-	{
-		bool apply;
-
-		if (!admit_truncated(join, header, change, change->truncated[i], &apply, err))
-			return false;
-		if (apply)
-			join->remaining[left++] = change->truncated[i];
-	}
-	if (left == change->truncated_count)
-		return true;
-	join->reduced = *change;
-	join->reduced.truncated = join->remaining;
-	join->reduced.truncated_count = 0;
-	join->reduced.by_delete = true;
-	for (int i = 0; i < left; i++)
-	{
-		if (join->remaining[i]->relkind != 'p')
-			join->remaining[join->reduced.truncated_count++] = join->remaining[i];
-	}
-	event->change = join->reduced.truncated_count > 0 ? &join->reduced : &nothing;
-	return true;
-}
-
-bool
-table_join_admit(TableJoin *join, const TxnHeader *header, SourceEvent *event, Error *err)
-{
-	const Change *change = event->change;
-	JoinTable *t;
-
-	if (join->pause > 0)
-		join->pause--;
-	if (join->first == NULL || change->kind == CHANGE_MESSAGE)
-		return true;
-	if (change->kind == CHANGE_TRUNCATE)
-		return admit_truncate(join, header, event, err);
-	t = find(join, change->relation->oid);
-	if (t == NULL || gate_is_plain(&t->gate, join->stored))
-		return true;
-	switch (gate_judge(&t->gate, header, join->stored))
-	{
-		case GATE_APPLY:
-			return true;
-		case GATE_HOLD:
-			if (!hold(join, t, header, change, err))
-				return false;
-			break;
-		case GATE_DROP:
-			break;
-	}
-	event->change = &nothing;
-	return true;
 }
 
 void
@@ -599,7 +450,8 @@ start_operation(TableJoin *join, SourceLsn position)
 static TargetResult
 do_stage(TableJoin *join, Target *target, const char *encoding, int in_flight, Error *err)
 {
-	const TargetPosition position = {join->position, 0};
+	/* what the stream need not keep once it is committed must be durable then */
+	const TargetPosition position = {.end = join->position, .urgent = true};
 	TargetResult result = TARGET_OK;
 
 	switch (join->stage)

@@ -19,6 +19,7 @@
 #include "copy_program.h"
 #include "copy_roles.h"
 #include "copy_select.h"
+#include "object_map.h"
 #include "strbuf.h"
 
 typedef struct Missing
@@ -62,7 +63,7 @@ find_missing(Missing *missing, const Job *job, PgSession *source, PgSession *tar
 		JobObject *object = &missing->objects[missing->count];
 
 		strbuf_reset(&name);
-		strbuf_qualified(&name, pg_rows_get(names, i, 0), pg_rows_get(names, i, 1));
+		object_map_put(job->options.map, &name, pg_rows_get(names, i, 0), pg_rows_get(names, i, 1));
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "SELECT pg_catalog.to_regclass(");
 		strbuf_literal(&sql, name.data);

@@ -19,7 +19,7 @@
 #include "engine_stats.h"
 #include "error.h"
 
-#define TARGET_BATCHES_MAX 4 /* committed by us, not yet answered by the target */
+#define TARGET_BATCHES_MAX 64 /* committed by us, not yet answered by the target */
 
 typedef enum TargetResult
 {
@@ -47,19 +47,22 @@ typedef struct TargetPosition
 {
 	SourceLsn end;
 	int64_t commit_time; /* source's, us since 2000; 0: idle progress, belongs to no transaction */
+	bool urgent;         /* somebody waits for it to be durable: as soon as it is committed */
 } TargetPosition;
 
 /* What has become of the work handed over so far. */
 typedef struct TargetStatus
 {
-	TargetPosition durable; /* newest position known to be durable */
-	int batches_in_flight;  /* commits not answered yet */
-	int64_t answers;        /* grows with every answer: what was refused before may go now */
-	int64_t deletes_missed; /* deletes that found no row */
-	const Relation *missed; /* the relation of the newest of them */
-	bool command_failed;    /* after a failure: it was a command of the source */
-	const Relation *failed; /* after a failure that concerns one relation alone: that one */
-	SourceLsn missed_lsn;   /* and the commit of its transaction on the source */
+	TargetPosition committed; /* newest position answered: others see it there */
+	TargetPosition durable;   /* newest position known to be durable, perhaps one before that */
+	int batches_in_flight;    /* commits not answered yet */
+	int64_t round_trip_us;    /* to the server and back, about */
+	int64_t answers;          /* grows with every answer: what was refused before may go now */
+	int64_t deletes_missed;   /* deletes that found no row */
+	const Relation *missed;   /* the relation of the newest of them */
+	bool command_failed;      /* after a failure: it was a command of the source */
+	const Relation *failed;   /* after a failure that concerns one relation alone: that one */
+	SourceLsn missed_lsn;     /* and the commit of its transaction on the source */
 	EngineStats stats;
 } TargetStatus;
 

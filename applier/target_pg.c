@@ -106,9 +106,13 @@ send_position(TargetPg *t, const TargetPosition *position, Error *err)
 
 /* The position and the commit, as the end of a transaction. */
 bool
-target_pg_send_end(TargetPg *t, const TargetPosition *position, Error *err)
+target_pg_send_end(TargetPg *t, Unit *unit, Error *err)
 {
-	if (!send_position(t, position, err))
+	const TargetPosition *position = &unit->position;
+
+	/* noted before, because sending may read the answer */
+	unit->durable = position->urgent || t->flush.synchronous;
+	if (!send_position(t, position, err) || !target_pg_flush_urgent(t, position->urgent, err))
 		return false;
 	settle_for_fault(t);
 	FAULT_POINT("apply.before_commit");
@@ -144,7 +148,7 @@ committed(TargetPg *t, const PGresult *result, Error *err)
 		return false;
 	}
 	FAULT_POINT("apply.after_commit");
-	t->status.durable = t->units->position;
+	target_pg_flush_committed(t, &t->units->position, t->units->durable);
 	t->status.batches_in_flight--;
 	t->status.stats.transactions++;
 	target_pg_unit_answered(t);
@@ -201,6 +205,9 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 			return target_pg_described(t, request, result, err);
 		case REQUEST_RELEASE:
 			target_pg_unit_answered(t);
+			return true;
+		case REQUEST_FLUSHED:
+			target_pg_flush_answered(t, result);
 			return true;
 		case REQUEST_COMMAND:
 		case REQUEST_FENCE:
@@ -298,6 +305,7 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	}
 	t->position = stored->position;
 	t->status.durable.end = stored->position;
+	t->status.committed.end = stored->position;
 	t->use_origin = stored->use_origin;
 	if (!pipeline_start(&t->pipeline, t->conn, target_pg_answer, t, err))
 	{

@@ -78,6 +78,7 @@ typedef struct TargetPgOptions
 	const char *slot_name; /* also the origin's and the session's name */
 	int64_t epoch;
 	bool keep_order;      /* every change by a statement of its own, in order */
+	bool synchronous;     /* every commit waits until it is durable */
 	const ObjectMap *map; /* of the job; must outlive the target */
 } TargetPgOptions;
 

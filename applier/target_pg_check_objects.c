@@ -459,6 +459,23 @@ check_triggers(Precheck *p)
 		    name_list_end(&list));
 }
 
+/* Whether another job writes to the table that is this one's on the target. */
+static bool
+rival_writes(const Job *job, const JobRival *rival, const char *schema, const char *name)
+{
+	const char *its_schema, *its_name;
+	ObjectTable table;
+
+	object_map_table(job->options.map, schema, name, &table);
+	if (!object_map_source(rival->map, table.target_schema, table.target_name, &its_schema,
+	                       &its_name) ||
+	    !job_rival_selects(rival, its_schema, its_name))
+		return false;
+	/* of a name of its own, it must be known to exist */
+	return (strcmp(its_schema, schema) == 0 && strcmp(its_name, name) == 0) ||
+	       object_map_lists(rival->map, its_schema, its_name);
+}
+
 static void
 check_other_jobs(Precheck *p)
 {
@@ -472,7 +489,7 @@ check_other_jobs(Precheck *p)
 			const char *schema = pg_rows_get(p->tables, i, TABLE_COL_SCHEMA);
 			const char *name = pg_rows_get(p->tables, i, TABLE_COL_NAME);
 
-			if (precheck_carried(p, i) && job_rival_selects(&o->rivals[k], schema, name))
+			if (precheck_carried(p, i) && rival_writes(p->job, &o->rivals[k], schema, name))
 				name_list_add(&list, "\"%s\".\"%s\" (job %s)", schema, name, o->rivals[k].name);
 		}
 	}

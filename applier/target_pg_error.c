@@ -217,6 +217,7 @@ target_pg_error(const TargetPg *t, const Request *request, const PGresult *resul
 		case REQUEST_GROUP:
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:
+		case REQUEST_FLUSHED:
 			break;
 	}
 }

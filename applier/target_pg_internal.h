@@ -20,6 +20,7 @@
 #define STATEMENT_FENCE    "dts_fence"
 #define STATEMENT_POSITION "dts_position"
 #define STATEMENT_COMMIT   "dts_commit"
+#define STATEMENT_FLUSHED  "dts_flushed"
 
 typedef struct RelationEntry RelationEntry;
 typedef struct Unit Unit;
@@ -108,6 +109,7 @@ struct Unit
 	bool savepoint; /* a failure rolls back to its own start only */
 	bool ordered;   /* all of it */
 	TargetPosition position;
+	bool durable; /* its commit was sent as a synchronous one */
 	int64_t handed_us;
 	size_t held;           /* bytes, when it was closed */
 	UnitCommand *commands; /* sent at its end, in the order of their adding */
@@ -127,6 +129,26 @@ struct Unit
 	int change_at;
 };
 
+#define FLUSH_MARKS 32
+
+/* A position that is durable when the server's WAL is flushed up to there. */
+typedef struct FlushMark
+{
+	uint64_t inserted; /* the target's LSN */
+	TargetPosition position;
+} FlushMark;
+
+/* What is committed and not durable; see target_pg_flush.c. */
+typedef struct TargetPgFlush
+{
+	bool synchronous; /* nothing is: every commit waits */
+	bool asked;       /* the server, how far it is */
+	int64_t look_not_before_us;
+	FlushMark marks[FLUSH_MARKS]; /* oldest first */
+	int mark_count;
+	char urgent_sql[64];
+} TargetPgFlush;
+
 typedef struct TargetPg
 {
 	Target base;
@@ -135,6 +157,7 @@ typedef struct TargetPg
 	Arena *arena;   /* relations and plans */
 	Arena *scratch; /* for the statement at hand */
 	Pipeline pipeline;
+	TargetPgFlush flush;
 	char slot[256];
 	bool use_origin;
 	bool keep_order;      /* all changes, as an option */
@@ -216,11 +239,28 @@ void target_pg_command_error(const UnitCommand *command, SourceLsn commit, Error
 
 /* target_pg.c */
 bool target_pg_send_begin(TargetPg *t, Error *err);
-bool target_pg_send_end(TargetPg *t, const TargetPosition *position, Error *err);
+bool target_pg_send_end(TargetPg *t, Unit *unit, Error *err);
 
 /* target_pg_error.c: fills err for a request that failed, with table, key and LSN. */
 void target_pg_key(const RelationEntry *entry, const Change *change, Request *request);
 void target_pg_error(const TargetPg *t, const Request *request, const PGresult *result, Error *err);
+
+/*
+ * target_pg_flush.c
+ */
+int64_t target_pg_clock_us(void);
+
+/* On the session as it was opened, which holds the stream's place and has read the position. */
+bool target_pg_flush_start(TargetPg *t, bool synchronous, Error *err);
+
+/* To be sent in front of a COMMIT; whether that is then durable target_pg_flush_committed() hears. */
+bool target_pg_flush_urgent(TargetPg *t, bool urgent, Error *err);
+void target_pg_flush_committed(TargetPg *t, const TargetPosition *position, bool durable);
+
+/* Asks the server when it is time to; what it answered, or that it did not. */
+bool target_pg_flush_look(TargetPg *t, Error *err);
+void target_pg_flush_answered(TargetPg *t, const PGresult *result);
+void target_pg_flush_lost(TargetPg *t);
 
 /* target_pg_open.c */
 bool

@@ -214,12 +214,17 @@ ensure_functions(TargetPg *t, Error *err)
 	return exist || pg_session_exec(t->session, err, TARGET_PG_DDL, 0, NULL);
 }
 
+/* Also measures the way to the server and back: to prepare takes hardly more. */
 static bool
 prepare(TargetPg *t, const char *name, const char *sql, Error *err)
 {
+	int64_t began_us = target_pg_clock_us();
 	PGresult *result = PQprepare(t->conn, name, sql, 0, NULL);
+	int64_t took_us = target_pg_clock_us() - began_us;
 	bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
 
+	if (t->status.round_trip_us == 0 || took_us < t->status.round_trip_us)
+		t->status.round_trip_us = took_us;
 	if (!ok)
 		pg_session_error(err, t->conn, result);
 	PQclear(result);
@@ -240,7 +245,12 @@ prepare_fixed(TargetPg *t, bool use_origin, int64_t epoch, Error *err)
 	              "HAVING pg_catalog.count(*) <> 1",
 	              epoch);
 	ok = prepare(t, STATEMENT_BEGIN, "BEGIN", err) && prepare(t, STATEMENT_COMMIT, "COMMIT", err) &&
-	     prepare(t, STATEMENT_FENCE, sql.data, err);
+	     prepare(t, STATEMENT_FENCE, sql.data, err) &&
+	     prepare(t, STATEMENT_FLUSHED,
+	             "SELECT pg_catalog.pg_current_wal_insert_lsn(), "
+	             "pg_catalog.pg_current_wal_flush_lsn(), "
+	             "pg_catalog.current_setting('synchronous_standby_names') <> ''",
+	             err);
 	strbuf_reset(&sql);
 	if (use_origin)
 		strbuf_puts(&sql, "SELECT pg_catalog.pg_replication_origin_xact_setup($1, $2)");
@@ -274,5 +284,6 @@ target_pg_start(TargetPg *t, const TargetPgOptions *options, TargetPgStored *sto
 	snprintf(t->encoding, sizeof(t->encoding), "%s", encoding ? encoding : "");
 	return apply_settings(t, err) && take_place(t, err) && read_stored(t, stored, err) &&
 	       ensure_functions(t, err) && set_up_origin(t, stored, err) &&
+	       target_pg_flush_start(t, options->synchronous, err) &&
 	       prepare_fixed(t, stored->use_origin, options->epoch, err);
 }

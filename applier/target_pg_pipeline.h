@@ -34,6 +34,7 @@ typedef enum RequestKind
 	REQUEST_RELEASE,  /* ends a unit within a transaction */
 	REQUEST_COLUMNS,  /* description of a table, first and second half */
 	REQUEST_UNIQUES,
+	REQUEST_FLUSHED, /* how far the server's WAL is */
 } RequestKind;
 
 typedef struct Request

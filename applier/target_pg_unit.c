@@ -32,7 +32,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "target_pg_internal.h"
 
@@ -44,15 +43,6 @@
 #define REMEMBER_MIN  4 /* units in order after a failure, doubled by the next ones */
 #define REMEMBER_MAX  1024
 #define SAVEPOINT_SQL "SAVEPOINT dts_unit"
-
-static int64_t
-clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 void
 target_pg_unit_open(TargetPg *t, bool begins)
@@ -97,7 +87,7 @@ target_pg_unit_close(TargetPg *t, const TargetPosition *position)
 	if (unit->ends)
 		unit->position = *position;
 	unit->savepoint = !(unit->begins && unit->ends);
-	unit->handed_us = clock_us();
+	unit->handed_us = target_pg_clock_us();
 	if (t->units == NULL)
 		t->busy_since_us = unit->handed_us;
 	*(t->units ? &t->last->next : &t->units) = unit;
@@ -117,7 +107,7 @@ void
 target_pg_unit_answered(TargetPg *t)
 {
 	Unit *unit = t->units;
-	int64_t now = clock_us();
+	int64_t now = target_pg_clock_us();
 
 	t->units = unit->next;
 	t->held -= unit->held;
@@ -433,7 +423,7 @@ send_end(TargetPg *t, Unit *unit, Error *err)
 	}
 	if (unit->ends)
 	{
-		if (!target_pg_send_end(t, &unit->position, err))
+		if (!target_pg_send_end(t, unit, err))
 			return false;
 	}
 	else if (!send_command(t, REQUEST_RELEASE, "RELEASE " SAVEPOINT_SQL, err))
@@ -505,6 +495,7 @@ target_pg_may_repeat(const TargetPg *t, const Request *request, const Error *err
 		case REQUEST_RELEASE:
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:
+		case REQUEST_FLUSHED:
 			break;
 	}
 	return false;
@@ -518,6 +509,8 @@ lost(void *owner, const Request *request)
 
 	if (request->kind == REQUEST_PREPARE)
 		target_pg_statement_lost(t, request->statement);
+	if (request->kind == REQUEST_FLUSHED)
+		target_pg_flush_lost(t);
 	if ((request->kind == REQUEST_COLUMNS || request->kind == REQUEST_UNIQUES) &&
 	    entry->state != ENTRY_BOUND)
 		entry->state = ENTRY_NEW;
@@ -573,7 +566,7 @@ repeat_units(TargetPg *t, Error *err)
 	failed->ordered = true;
 	t->status.stats.units_repeated++;
 	t->status.stats.ordered[ORDER_FAILED]++;
-	t->position = t->status.durable.end;
+	t->position = t->status.committed.end;
 	/* set in front of BEGIN, and so undone with the transaction */
 	t->encoding[0] = '\0';
 	for (Unit *unit = failed; unit != NULL; unit = unit->next)
@@ -606,7 +599,7 @@ target_pg_work(TargetPg *t, Error *err)
 {
 	for (;;)
 	{
-		bool ok = pipeline_pump(&t->pipeline, err);
+		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_flush_look(t, err);
 
 		if (ok && t->repeating && !t->pipeline.discarding)
 			ok = repeat_units(t, err);

@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config_file.h"
 #include "log.h"
 #include "pg_session.h"
 #include "strbuf.h"
@@ -88,21 +87,22 @@ reap(Worker *w)
 }
 
 static void
-reread_config(Worker *w)
+reread_settings(Worker *w)
 {
-	char *conninfo;
+	Settings settings;
 	Error err;
 
-	if (w->config.control_file == NULL)
+	if (!settings_have_file(&w->source))
 		return;
-	conninfo = config_file_read(w->config.control_file, &err);
-	if (conninfo == NULL)
+	if (!settings_read(&w->source, &settings, &err))
 	{
-		log_error(LOG_WARNING, "reading the control file again", &err);
+		log_error(LOG_WARNING, "the old settings stay", &err);
 		return;
 	}
-	control_link_redirect(w->link, conninfo);
-	free(conninfo);
+	settings_free(&w->settings);
+	w->settings = settings;
+	settings_apply(&w->settings);
+	control_link_redirect(w->link, w->settings.control);
 }
 
 static void
@@ -118,7 +118,7 @@ read_signals(Worker *w)
 				reap(w);
 				break;
 			case SIGHUP:
-				reread_config(w);
+				reread_settings(w);
 				break;
 			default: /* SIGTERM, SIGINT */
 				w->terminate = true;
@@ -428,24 +428,25 @@ mask_conninfo(char *text, const char *conninfo)
 void
 worker_mask_secrets(const Worker *w, char *text)
 {
-	mask_conninfo(text, w->config.control);
+	mask_conninfo(text, w->settings.control);
 	mask_conninfo(text, w->job.source_conninfo);
 	mask_conninfo(text, w->job.target_conninfo);
 }
 
 int
-worker_main(const WorkerConfig *config, int64_t job_id, int64_t epoch)
+worker_main(const SettingsSource *source, const Settings *settings, int64_t job_id, int64_t epoch)
 {
 	Worker *w = xcalloc(1, sizeof(*w));
 	sigset_t signals;
 	int status;
 
-	w->config = *config;
+	w->source = *source;
+	w->settings = *settings;
 	w->job_id = job_id;
 	w->epoch = epoch;
 	snprintf(w->id_text, sizeof(w->id_text), "%" PRId64, job_id);
 	snprintf(w->epoch_text, sizeof(w->epoch_text), "%" PRId64, epoch);
-	snprintf(w->lease_text, sizeof(w->lease_text), "%d seconds", config->lease_seconds);
+	snprintf(w->lease_text, sizeof(w->lease_text), "%d seconds", settings->lease);
 	w->tables = json_object();
 	if (getrandom(&w->random, sizeof(w->random), 0) != (ssize_t) sizeof(w->random))
 		w->random = (uint32_t) getpid();

@@ -127,7 +127,7 @@ worker_control_open(Worker *w)
 	ControlLinkOwner owner = {
 	    .connected = on_connected, .notified = on_notified, .lost = on_lost, .arg = w};
 
-	w->link = control_link_open(w->config.control, "dts_applier worker", &owner);
+	w->link = control_link_open(w->settings.control, "dts_applier worker", &owner);
 }
 
 /*

@@ -71,7 +71,8 @@ typedef struct WorkerDdl
 
 struct Worker
 {
-	WorkerConfig config;
+	SettingsSource source;
+	Settings settings;
 	int64_t job_id;
 	int64_t epoch;
 	char epoch_text[32];

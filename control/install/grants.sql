@@ -20,6 +20,7 @@ GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dt
 	@extschema@.dts_state_names TO dts_viewer;
 -- Functions in views run as whoever looks.
 GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(), dts.progress_lag(dts.job_progress, pg_catalog.bool),
+	dts.objects_tables(pg_catalog.jsonb), dts.options_objects(pg_catalog.jsonb),
 	dts.action_leads_to(pg_catalog.text, pg_catalog.text),
 	dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),
 	dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8,

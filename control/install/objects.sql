@@ -102,11 +102,8 @@ BEGIN
 	END IF;
 	SELECT x.path, x.key INTO bad FROM (
 		SELECT t.path || '.' || k.key AS path, k.key
-			FROM dts.objects_tables(objects) t, unnest(ARRAY['rename', 'columns', 'where', 'operations']) k(key)
+			FROM dts.objects_tables(objects) t, unnest(ARRAY['where', 'operations']) k(key)
 			WHERE t.spec ? k.key
-		UNION ALL
-		SELECT format('$.objects[%s].rename', o.ord - 1), 'rename'
-			FROM jsonb_array_elements(nullif(objects, 'null')) WITH ORDINALITY o(obj, ord) WHERE o.obj ? 'rename'
 		UNION ALL
 		SELECT format('%s.columns[%s].expr', t.path, c.ord - 1), 'expr'
 			FROM dts.objects_tables(objects) t, jsonb_array_elements(t.spec -> 'columns') WITH ORDINALITY c(col, ord)

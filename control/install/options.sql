@@ -64,6 +64,8 @@ INSERT INTO dts.option_spec
 		'what the stream carries over; left out: everything'),
 	(32, '$.objects[].tables[].operations[]', '{string}', false, NULL, NULL, '{insert,update,delete,truncate,ddl}', NULL,
 		'one operation, named once'),
+	(36, '$.decoding_memory_mb', '{integer}', false, 0, 65536, NULL, '256',
+		'memory in MB for transactions that the source decodes, before it writes them to its disk; 0, or less than the server''s logical_decoding_work_mem: as the server has it, as with streaming'),
 	(40, '$.missing_roles', '{object,string}', false, NULL, NULL, '{skip,fail}', '"skip"',
 		'what happens to roles that the target lacks: they are left out with a warning, the precheck fails, or as the object says'),
 	(41, '$.missing_roles.map', '{object}', false, NULL, NULL, NULL, NULL,

@@ -59,8 +59,15 @@ CREATE VIEW @extschema@.dts_job_tables AS
 			r.rows_per_second, r.bytes_per_second,
 			t.updated_at + dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
 				r.bytes_per_second) AS estimated_end,
-			t.error, t.started_at AS started, t.updated_at AS updated
-		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
+			t.error, t.started_at AS started, t.updated_at AS updated,
+			coalesce(s.rename, t.schema_name) AS target_schema, coalesce(m.target_name, t.table_name) AS target_table
+		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id
+		LEFT JOIN (SELECT o.id, x.e ->> 'schema' AS schema_name, x.e ->> 'rename' AS rename
+			FROM dts.job o, pg_catalog.jsonb_array_elements(nullif(o.options -> 'objects', 'null')) x(e)
+			WHERE x.e ? 'rename') s ON s.id = j.id AND s.schema_name = t.schema_name
+		LEFT JOIN (SELECT o.id, x.schema_name, x.table_name, x.target_name
+			FROM dts.job o, dts.objects_tables(o.options -> 'objects') x WHERE x.spec ? 'rename') m
+			ON m.id = j.id AND m.schema_name = t.schema_name AND m.table_name = t.table_name,
 		-- what a job that does not run was doing says nothing about now
 		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.rows_per_second END AS rows_per_second,
 			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.bytes_per_second END AS bytes_per_second) r;

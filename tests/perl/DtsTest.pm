@@ -154,7 +154,7 @@ sub session
 
 # --- Daemons
 
-# Options: lease (seconds), args (array, more of the command line), fault ("name=kill,..."), env (hash).  Faults are hit once per test object
+# Options: lease (seconds), args (array, more of the command line), bare (nothing else there), fault ("name=kill,..."), env (hash).  Faults are hit once per test object
 # and name, unless fault_dir says otherwise.
 sub start_daemon
 {
@@ -163,7 +163,7 @@ sub start_daemon
 	my $log = "$ENV{TESTDIR}/daemon$number.log";
 	my $faults = $opt{fault_dir} // "$ENV{TESTDIR}/faults$number";
 	make_path($faults);
-	my @command = ('dts_applier', '--control', $self->conninfo('target', 'ctl'), '--log-level', 'debug');
+	my @command = ('dts_applier', $opt{bare} ? () : ('--control', $self->conninfo('target', 'ctl'), '--log-level', 'debug'));
 	push @command, '--lease', $opt{lease} if $opt{lease};
 	push @command, @{ $opt{args} // [] };
 	my $pid = fork // die "fork: $!";

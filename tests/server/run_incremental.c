@@ -279,6 +279,7 @@ main(int argc, char **argv)
 	w.job.target_conninfo = argv[2];
 	w.job.slot_name = argv[3];
 	w.job.epoch = strtoll(argv[4], NULL, 10);
+	w.job.options.decoding_memory_mb = 256;
 	w.job.options.streaming = getenv("RUN_STREAMING") != NULL;
 	if (object.schema != NULL)
 	{

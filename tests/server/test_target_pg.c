@@ -231,7 +231,7 @@ apply(Case *c, const Table *t, ChangeKind kind, OldRow old_row, const char *old_
 static void
 commit(Case *c, uint64_t end)
 {
-	const TargetPosition position = {{end}, 1};
+	const TargetPosition position = {.end = {end}, .commit_time = 1};
 
 	DO(c, c->target->ops->commit(c->target, &position, &c->err));
 }
@@ -422,7 +422,8 @@ test_nothing_behind_a_failed_batch_commits(void **state)
 	assert_non_null(strstr(c->err.context, "key (id) = (42)"));
 	assert_non_null(strstr(c->err.context, "0/1FF"));
 	c->target->ops->status(c->target, &status);
-	assert_int_equal(status.durable.end.value, 0x100);
+	assert_int_equal(status.committed.end.value, 0x100);
+	assert_true(status.durable.end.value <= 0x100);
 	/* and it is of no more use, however often it is asked */
 	assert_false(c->target->ops->pump(c->target, &c->err));
 	assert_string_equal(c->err.sqlstate, "23505");
@@ -430,6 +431,79 @@ test_nothing_behind_a_failed_batch_commits(void **state)
 	connect_target(c);
 	assert_int_equal(c->stored.position.value, 0x100);
 	query_is("SELECT string_agg(id::text, ' ' ORDER BY id) FROM s.t", "1 42");
+}
+
+/* Pumps until everything answered is durable. */
+static void
+flushed(Case *c)
+{
+	TargetStatus status;
+
+	do
+	{
+		struct pollfd fd = {c->target->ops->socket(c->target), POLLIN, 0};
+
+		poll(&fd, 1, 20);
+		assert_true(c->target->ops->pump(c->target, &c->err));
+		c->target->ops->status(c->target, &status);
+	} while (status.durable.end.value < status.committed.end.value);
+}
+
+/*
+ * An answered commit is visible; durable it is called only when the server's WAL has been flushed past
+ * it, or when it was urgent, and then with all before it.
+ */
+static void
+test_committed_is_not_durable_until_flushed(void **state)
+{
+	const TargetPosition urgent = {.end = {0x500}, .commit_time = 5, .urgent = true};
+	Case *c = *state;
+	TargetStatus status;
+	Table t;
+
+	run("CREATE TABLE s.t (id int PRIMARY KEY)");
+	table_make(c, &t, "t", 'd', "*id:23");
+	connect_target(c);
+	for (int batch = 1; batch <= 3; batch++)
+	{
+		char row[32];
+
+		begin(c);
+		snprintf(row, sizeof(row), "%d", batch);
+		INSERT(c, &t, row);
+		commit(c, (uint64_t) batch * 0x100);
+		drained(c);
+		c->target->ops->status(c->target, &status);
+		assert_int_equal(status.committed.end.value, (uint64_t) batch * 0x100);
+		assert_true(status.durable.end.value < status.committed.end.value);
+	}
+	query_is("SELECT count(*) FROM s.t", "3");
+	begin(c);
+	INSERT(c, &t, "4");
+	DO(c, c->target->ops->commit(c->target, &urgent, &c->err));
+	drained(c);
+	c->target->ops->status(c->target, &status);
+	assert_int_equal(status.durable.end.value, 0x500);
+	/* by somebody else's flush */
+	begin(c);
+	INSERT(c, &t, "5");
+	commit(c, 0x600);
+	drained(c);
+	run("CREATE TABLE s.other ()");
+	flushed(c);
+	c->target->ops->status(c->target, &status);
+	assert_int_equal(status.durable.end.value, 0x600);
+	assert_int_equal(status.durable.commit_time, 1);
+	/* what a session finds is made durable before it is told */
+	begin(c);
+	INSERT(c, &t, "6");
+	commit(c, 0x700);
+	drained(c);
+	run("SELECT set_config('dts.inserted', pg_current_wal_insert_lsn()::text, false)");
+	close_target(c);
+	connect_target(c);
+	assert_int_equal(c->stored.position.value, 0x700);
+	query_is("SELECT pg_current_wal_flush_lsn() >= current_setting('dts.inserted')::pg_lsn", "t");
 }
 
 static void
@@ -541,7 +615,7 @@ test_progress_row_where_origins_are_not_granted(void **state)
 static void
 test_fenced_daemon_commits_nothing(void **state)
 {
-	const TargetPosition next = {{0x30}, 1};
+	const TargetPosition next = {.end = {0x30}, .commit_time = 1};
 	Case *c = *state;
 	Table t;
 
@@ -564,7 +638,7 @@ test_fenced_daemon_commits_nothing(void **state)
 static void
 test_new_session_ends_the_old_one(void **state)
 {
-	const TargetPosition next = {{0x20}, 1};
+	const TargetPosition next = {.end = {0x20}, .commit_time = 1};
 	Case *c = *state;
 	Case second = {0};
 	Table t;
@@ -670,6 +744,7 @@ main(int argc, char **argv)
 	    TEST(test_generated_and_identity_columns),
 	    TEST(test_truncate_several_tables),
 	    TEST(test_nothing_behind_a_failed_batch_commits),
+	    TEST(test_committed_is_not_durable_until_flushed),
 	    TEST(test_update_of_a_missing_row_stops_on_the_server),
 	    TEST(test_delete_of_a_missing_row_is_counted),
 	    TEST(test_position_moves_even_when_nothing_was_written),

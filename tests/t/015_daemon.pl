@@ -19,7 +19,7 @@ sub run_daemon
 my ($status, $out) = run_daemon('--help');
 is($status, 0, '--help ends well');
 like($out, qr/--$_\b/, "--help tells of --$_")
-	for qw(control control-file lease max-jobs log-level log-json version help);
+	for qw(config control control-file lease max-jobs work-dir alert-ca log-level log-json version help);
 ($status, $out) = run_daemon('--version');
 is($status, 0, '--version ends well');
 like($out, qr/^dts_applier \d+\.\d+$/, '--version tells the version');
@@ -27,10 +27,10 @@ for (
 	[ '', qr/--control/ ],
 	[ '--nonsense', qr/nonsense/ ],
 	[ '--control x=y=z', qr/connection string/ ],
-	[ "--control 'host=/nowhere' --lease 4", qr/--lease.*5 to 300.*"4"/ ],
-	[ "--control 'host=/nowhere' --lease 1x", qr/--lease/ ],
-	[ "--control 'host=/nowhere' --max-jobs 0", qr/--max-jobs/ ],
-	[ "--control 'host=/nowhere' --log-level loud", qr/--log-level.*"loud"/ ],
+	[ "--control 'host=/nowhere' --lease 4", qr/"lease": "4".*5 to 300/ ],
+	[ "--control 'host=/nowhere' --lease 1x", qr/"lease": "1x"/ ],
+	[ "--control 'host=/nowhere' --max-jobs 0", qr/"max_jobs"/ ],
+	[ "--control 'host=/nowhere' --log-level loud", qr/"log_level": "loud"/ ],
 	[ '--control-file /nonexistent/file', qr{/nonexistent/file} ],
 	[ "--control 'host=/nowhere' more", qr/more/ ])
 {
@@ -105,7 +105,7 @@ kill HUP => $pid;
 $t->wait_for('the empty file to be noticed', sub { $text->() =~ /the old settings stay/ });
 control_file("$control application_name=again");
 kill HUP => $pid;
-$t->wait_for('the file to be read again', sub { $text->() =~ /control file read again/ });
+$t->wait_for('the file to be read again', sub { $text->() =~ /settings read again/ });
 $t->sql_source("INSERT INTO k VALUES (-1, 'after SIGHUP')");
 $t->equal('j', 'and goes on with the new one');
 kill TERM => $pid;

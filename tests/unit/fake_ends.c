@@ -111,7 +111,7 @@ target_begin(Target *base, Error *err)
 {
 	FakeTarget *t = (FakeTarget *) base;
 	TargetResult result =
-	    t->status.batches_in_flight >= TARGET_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
+	    t->status.batches_in_flight >= FAKE_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
 
 	if (result == TARGET_OK)
 		strbuf_puts(&t->said, "begin ");
@@ -161,7 +161,7 @@ target_commit(Target *base, const TargetPosition *position, Error *err)
 {
 	FakeTarget *t = (FakeTarget *) base;
 	TargetResult result =
-	    t->status.batches_in_flight >= TARGET_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
+	    t->status.batches_in_flight >= FAKE_BATCHES_MAX ? TARGET_WAIT : target_operation(t, err);
 
 	if (result != TARGET_OK)
 		return result;
@@ -244,7 +244,7 @@ fake_target_answer(FakeTarget *target, int commits)
 {
 	while (commits-- > 0)
 	{
-		target->status.durable =
+		target->status.committed = target->status.durable =
 		    target->committed[(target->committed_count - target->status.batches_in_flight) % 16];
 		target->status.batches_in_flight--;
 		target->status.answers++;

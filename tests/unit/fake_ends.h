@@ -27,6 +27,9 @@ typedef struct FakeSource
 	SourceLsn end;
 } FakeSource;
 
+/* Commits in flight that the target takes. */
+#define FAKE_BATCHES_MAX 4
+
 typedef struct FakeTarget
 {
 	Target base;

@@ -195,6 +195,86 @@ test_batch_grows_while_the_target_has_work(void **state)
 	fake_target_free(&c.target);
 }
 
+/* A far target gets the next batch before it has answered, at a distance, as many as are under way. */
+static void
+test_far_target_has_several_batches_in_flight(void **state)
+{
+	SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4)};
+	Case c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	c.target.status.round_trip_us = FLOW_SPACING_US + 1;
+	c.source.count = 3;
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) ");
+	c.source.count = 6;
+	step(&c, FLOW_SPACING_US - 1);
+	said(&c, "begin insert(1) commit(110) begin insert(2) ");
+	assert_int_equal(c.flow.wake_us, FLOW_SPACING_US);
+	step(&c, FLOW_SPACING_US);
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) ");
+	/* that is all that fits between here and there */
+	c.source.count = 9;
+	step(&c, 3 * FLOW_SPACING_US);
+	c.source.count = 12;
+	step(&c, 4 * FLOW_SPACING_US);
+	assert_int_equal(c.flow.status.batches_in_flight, 2);
+	/* only its answer can change that: nothing to wake up for */
+	assert_int_equal(c.flow.wake_us, 0);
+	fake_target_answer(&c.target, 1);
+	step(&c, 5 * FLOW_SPACING_US);
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) "
+	         "begin insert(3) insert(4) commit(410) ");
+	fake_target_free(&c.target);
+}
+
+/* Many transactions a millisecond: the source is looked at now and then, and batches grow meanwhile. */
+static void
+test_rush_makes_larger_batches_and_ends_by_itself(void **state)
+{
+	SourceEvent events[3 * 2 * FLOW_RUSH_TRANSACTIONS];
+	TxnHeader many[2 * FLOW_RUSH_TRANSACTIONS];
+	int64_t now_us = 100 * FLOW_RUSH_LOOK_US;
+	Case c;
+
+	(void) state;
+	for (int i = 0; i < 2 * FLOW_RUSH_TRANSACTIONS; i++)
+	{
+		uint64_t at = 100 * ((uint64_t) i + 1);
+
+		many[i] = (TxnHeader){.xid = (uint32_t) i + 1, .commit = {at}, .end = {at + 10}};
+		events[3 * i] = (SourceEvent){.kind = SOURCE_BEGIN, .header = &many[i]};
+		events[3 * i + 1] = (SourceEvent) CHANGE(insert);
+		events[3 * i + 2] = (SourceEvent){.kind = SOURCE_COMMIT, .header = &many[i]};
+	}
+	START(&c, events, 1000, 0);
+	c.source.count = 0;
+	step(&c, now_us);
+	assert_false(c.flow.rush);
+	c.source.count = 3 * FLOW_RUSH_TRANSACTIONS;
+	step(&c, now_us + 10);
+	assert_int_equal(c.target.committed_count, 1);
+	fake_target_answer(&c.target, 1);
+	now_us += FLOW_RUSH_LOOK_US;
+	c.source.count = 6 * FLOW_RUSH_TRANSACTIONS;
+	step(&c, now_us);
+	assert_true(c.flow.rush);
+	assert_true(c.flow.batch.open);
+	assert_int_equal(c.target.committed_count, 1);
+	assert_int_equal(c.flow.wake_us, now_us + FLOW_RUSH_LOOK_US);
+	/* one that commits wait for does not hold them up for company */
+	c.flow.synchronous = true;
+	step(&c, now_us + 1);
+	assert_int_equal(c.target.committed_count, 2);
+	now_us += FLOW_RUSH_LOOK_US;
+	step(&c, now_us);
+	step(&c, now_us + FLOW_RUSH_LOOK_US);
+	assert_false(c.flow.rush);
+	assert_int_equal(c.flow.wake_us, 0);
+	fake_target_free(&c.target);
+}
+
 static void
 test_idle_inside_a_transaction_commits_nothing(void **state)
 {
@@ -255,7 +335,7 @@ test_full_target_holds_the_source_back(void **state)
 	(void) state;
 	START(&c, events, 1, 0);
 	step(&c, 0);
-	assert_int_equal(c.flow.status.batches_in_flight, TARGET_BATCHES_MAX);
+	assert_int_equal(c.flow.status.batches_in_flight, FAKE_BATCHES_MAX);
 	assert_true(c.flow.blocked);
 	assert_true(c.source.at < c.source.count);
 	fake_target_answer(&c.target, 4);
@@ -592,6 +672,8 @@ main(void)
 	    cmocka_unit_test(test_whole_transactions_share_a_batch_until_idle),
 	    cmocka_unit_test(test_batch_closes_at_the_limit_but_never_inside_a_transaction),
 	    cmocka_unit_test(test_batch_grows_while_the_target_has_work),
+	    cmocka_unit_test(test_far_target_has_several_batches_in_flight),
+	    cmocka_unit_test(test_rush_makes_larger_batches_and_ends_by_itself),
 	    cmocka_unit_test(test_idle_inside_a_transaction_commits_nothing),
 	    cmocka_unit_test(test_acknowledges_only_what_is_durable),
 	    cmocka_unit_test(test_stored_transactions_are_skipped),

@@ -66,6 +66,7 @@ what_is_left_out_has_its_default(void **state)
 	assert_false(job.options.streaming);
 	assert_int_equal(job.options.retry_connection_minutes, 720);
 	assert_int_equal(job.options.retry_other_minutes, 10);
+	assert_int_equal(job.options.decoding_memory_mb, 256);
 	parse("{\"phases\": [\"schema\"], \"same_name_tables\": \"keep\"}");
 	assert_int_equal(job.options.same_name_tables, SAME_NAME_KEEP);
 }
@@ -141,6 +142,7 @@ bad_options_are_refused_with_their_path(void **state)
 	    {"{\"phases\": [\"full\"], \"same_name_tables\": \"drop\"}", "$.same_name_tables"},
 	    {"{\"phases\": [\"full\"], \"workers\": 65}", "$.workers"},
 	    {"{\"phases\": [\"full\"], \"workers\": -1}", "$.workers"},
+	    {"{\"phases\": [\"full\"], \"decoding_memory_mb\": 65537}", "$.decoding_memory_mb"},
 	    {"{\"phases\": [\"full\"], \"workers\": \"2\"}", "$.workers"},
 	    {"{\"phases\": [\"full\"], \"streaming\": \"on\"}", "$.streaming"},
 	    {"{\"phases\": [\"full\"], \"ddl\": \"sometimes\"}", "$.ddl"},

@@ -263,6 +263,51 @@ a_hold_begins_at_a_boundary(void **state)
 	end(&c);
 }
 
+/* Dropped and made again while it is loaded: what the target holds is not the new one's. */
+static void
+a_table_made_anew_waits(void **state)
+{
+	static const Relation anew = {.number = 4,
+	                              .oid = 21,
+	                              .schema = "s",
+	                              .name = "h",
+	                              .relkind = 'r',
+	                              .column_count = 1,
+	                              .columns = &column};
+	static const Change to_anew = {.kind = CHANGE_INSERT, .relation = &anew, .new_values = &value};
+	GateTable planned = {
+	    .oid = 21, .schema = "s", .name = "h", .state = GATE_COPYING, .start = {300}};
+	EVENTS(TXN(1, to_held), TXN(2, to_anew), TXN(3, to_anew));
+	Case c;
+
+	(void) state;
+	for (int by_plan = 0; by_plan < 2; by_plan++)
+	{
+		start(&c, events, 4, 50, 0, 0);
+		put(&c, GATE_COPYING, 60, 80, NULL);
+		run(&c, 3);
+		assert_int_equal(table_join_waiting(c.join), 1);
+		c.source.count = 5;
+		run(&c, 1);
+		assert_int_equal(table_join_waiting(c.join), 2);
+		/* a load that has found the new one by itself takes the wish back */
+		if (by_plan)
+			table_join_put(c.join, &planned);
+		c.source.count = COUNT;
+		run(&c, 8);
+		assert_null(strstr(c.target.said.data, "insert"));
+		if (by_plan)
+			assert_null(strstr(c.target.said.data, "dts.target_table"));
+		else
+		{
+			assert_non_null(strstr(c.target.said.data, ", 21, 's', 'h', 'waiting', true, '0/D2')"));
+			assert_int_equal(table_join_changed(c.join)->oid, 21);
+		}
+		assert_true(c.source.acknowledged.value <= 80);
+		end(&c);
+	}
+}
+
 static void
 removed_tables_are_left_out(void **state)
 {
@@ -357,6 +402,7 @@ main(void)
 	    cmocka_unit_test(large_backlogs_join_in_slices),
 	    cmocka_unit_test(nothing_joins_before_the_stored_position),
 	    cmocka_unit_test(a_hold_begins_at_a_boundary),
+	    cmocka_unit_test(a_table_made_anew_waits),
 	    cmocka_unit_test(removed_tables_are_left_out),
 	    cmocka_unit_test(truncates_are_taken_apart),
 	    cmocka_unit_test(backlogs_give_back_what_they_took),
