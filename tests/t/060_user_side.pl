@@ -70,6 +70,7 @@ $t->sql_target('DROP SCHEMA mine CASCADE; DROP TABLE t');
 # Full, as far as that can be had: the queue takes no row of any kind.
 begin();
 $t->sql_source("ALTER TABLE public.dts_ddl_command ADD CONSTRAINT full_up CHECK (id < 0) NOT VALID");
+$t->caught_up($job); # which has looked in vain: nothing of the user's was missed yet
 command('CREATE TABLE mine.full_up (id int PRIMARY KEY)', 'queue full');
 $t->sql_source('ALTER TABLE public.dts_ddl_command DROP CONSTRAINT full_up');
 doubt(qr/Tables in doubt: mine\.full_up/, 'SET ROLE anybody; CREATE TABLE mine.full_up (id int PRIMARY KEY)', 'queue full');

@@ -61,6 +61,7 @@ for my $end (qw(source target))
 	pass("and once more");
 }
 $t->{target}->safe_psql('postgres', 'GRANT owner TO mover');
+$t->sql_target('GRANT CREATE ON SCHEMA public TO owner');
 $t->check_job('rich');
 is($t->sql_ctl("SELECT string_agg(item, ',') FROM dts_check_results('rich') WHERE item IN ('heartbeat', 'ddl_capture', 'source_privileges', 'target_privileges', 'origins') AND result <> 'pass'"), '', 'nothing of it is lacking any more');
 $t->start_job('rich');
@@ -73,17 +74,18 @@ like($err, qr/jobs of this database use the capture/, 'the script does not distu
 $t->wait_for('the queue to be trimmed', sub { $t->sql_source('SELECT count(*) FROM public.dts_ddl_command') eq '0' }, 60);
 $t->stop_job('rich');
 is($t->sql_source('SELECT count(*) FROM dts.capture_job'), 0, 'it leaves');
-$t->sql_source('CREATE TABLE between (id int PRIMARY KEY)');
+$t->sql_source('SET ROLE owner; CREATE TABLE between (id int PRIMARY KEY)');
 is($t->sql_source('SELECT count(*) FROM public.dts_ddl_command'), 0, 'between jobs the capture that a superuser has set up does nothing');
 # the next one begins with what there is
 $t->sql_target('DROP TABLE t, u');
 $t->run_job('next', options => { heartbeat_seconds => 1 }, %as_mover);
-$t->sql_source('ALTER TABLE between RENAME id TO key; INSERT INTO between VALUES (1)');
+$t->sql_source('SET ROLE owner; ALTER TABLE between RENAME id TO key; INSERT INTO between VALUES (1)');
 $t->equal('next', 'and the next job begins with what there is then');
 # damaged
 $t->sql_source('ALTER EVENT TRIGGER dts_capture_end_1 DISABLE');
 $t->create_job('late', %as_mover);
-$t->check_job('late');
+$t->act('check', 'late');
+$t->wait_state('late', 'check_failed');
 like(item('late', 'ddl_capture'), qr/^fail: the capture of DDL is damaged.*; 1 jobs use it/, 'a damaged capture fails the precheck');
 $t->sql_source('ALTER EVENT TRIGGER dts_capture_end_1 ENABLE ALWAYS');
 $t->stop_job('next');
