@@ -22,6 +22,7 @@ typedef enum QueueStage
 	QUEUE_DECIDE,  /* the command is planned */
 	QUEUE_COMMAND, /* to be handed to the target */
 	QUEUE_ROWS,    /* the rows that were held for it follow */
+	QUEUE_FINISH,  /* and then what can only be made behind them */
 } QueueStage;
 
 struct DdlQueue
@@ -272,6 +273,7 @@ make_command(DdlQueue *queue)
 	                    .source = queue->record.query};
 	if (plan->verdict == DDL_APPLY)
 	{
+		queue->command.prepare = plan->prepare;
 		queue->command.sql = plan->sql;
 		queue->command.count = plan->count;
 		queue->command.settings =
@@ -331,6 +333,7 @@ decide(DdlQueue *queue, const TxnHeader *header, Error *err)
 			return TARGET_WAIT;
 		case DDL_LEAVE_OUT:
 			queue->command.count = queue->command.bookkeeping_count = 0;
+			queue->command.prepare = NULL;
 			queue->without_rows = true;
 			break;
 		case DDL_RUN:
@@ -473,7 +476,19 @@ ddl_queue_run(DdlQueue *queue, Target *target, const TxnHeader *header, Error *e
 			return result;
 		handed_over(queue, header);
 	}
-	result = release(queue, target, err);
+	if (queue->stage == QUEUE_ROWS)
+	{
+		result = release(queue, target, err);
+		if (result != TARGET_OK)
+			return result;
+		queue->stage = QUEUE_FINISH;
+	}
+	if (queue->plan.finish != NULL && !queue->without_rows)
+	{
+		const TargetCommand finish = {.bookkeeping = &queue->plan.finish, .bookkeeping_count = 1};
+
+		result = target->ops->command(target, header, &finish, err);
+	}
 	if (result == TARGET_OK)
 		forget_command(queue);
 	return result;

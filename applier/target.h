@@ -34,8 +34,9 @@ typedef struct TargetCommand
 {
 	const char *const *settings; /* SQL that sets what the commands run under */
 	int setting_count;
-	const char *role; /* as whom; NULL: as ourselves */
-	bool role_needed; /* when the target lacks it, that is an error; else: as ourselves */
+	const char *role;    /* as whom; NULL: as ourselves */
+	bool role_needed;    /* when the target lacks it, that is an error; else: as ourselves */
+	const char *prepare; /* as ourselves, in front of all; or NULL */
 	const char *const *sql;
 	int count;
 	const char *const *bookkeeping; /* of the job's own, under its own settings */

@@ -31,7 +31,35 @@
 	"COMMENT ON FUNCTION dts.target_rows_wrong(bigint) IS "                                        \
 	"'ends a transaction in which a change hit the wrong number of rows';"                         \
 	"COMMENT ON FUNCTION dts.target_fenced() IS "                                                  \
-	"'ends a transaction of a daemon that lost its job';" TARGET_COMMAND_DDL
+	"'ends a transaction of a daemon that lost its job';" TARGET_COMMAND_DDL TARGET_TIE_DDL
+
+/*
+ * Foreign keys to and from tables that are empty for a while, taken off and made again; the list
+ * of them lasts as long as the transaction.
+ */
+#define TARGET_TIE_DDL                                                                             \
+	"CREATE OR REPLACE FUNCTION dts.target_untie(tables jsonb, gone jsonb) RETURNS void LANGUAGE " \
+	"plpgsql SET search_path = pg_catalog, pg_temp AS $f$DECLARE f record; saved jsonb := '[]'; "  \
+	"BEGIN FOR f IN SELECT c.conrelid::regclass::text AS r, c.conname AS n, "                      \
+	"pg_get_constraintdef(c.oid) AS d, obj_description(c.oid, 'pg_constraint') AS m "              \
+	"FROM pg_constraint c WHERE c.contype = 'f' AND c.conparentid = 0 AND EXISTS (SELECT FROM "    \
+	"jsonb_array_elements_text(tables) t(name) WHERE to_regclass(t.name) IN (c.conrelid, "         \
+	"c.confrelid)) LOOP "                                                                          \
+	"EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', f.r, f.n); "                              \
+	"CONTINUE WHEN gone ? f.n; "                                                                   \
+	"saved := saved || jsonb_build_object('r', f.r, 'n', f.n, 'd', f.d, 'm', f.m); "               \
+	"END LOOP; PERFORM set_config('dts.untied', saved::text, true); END$f$;"                       \
+	"CREATE OR REPLACE FUNCTION dts.target_tie() RETURNS void LANGUAGE plpgsql SET search_path = " \
+	"pg_catalog, pg_temp AS $f$DECLARE f record; "                                                 \
+	"BEGIN FOR f IN SELECT s.k ->> 'r' AS r, s.k ->> 'n' AS n, s.k ->> 'd' AS d, s.k ->> 'm' AS m" \
+	" FROM jsonb_array_elements(current_setting('dts.untied')::jsonb) s(k) LOOP "                  \
+	"EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', f.r, f.n, f.d); "                       \
+	"IF f.m IS NOT NULL THEN EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', f.n, f.r, "    \
+	"f.m); END IF; END LOOP; END$f$;"                                                              \
+	"REVOKE ALL ON FUNCTION dts.target_untie(jsonb, jsonb), dts.target_tie() FROM PUBLIC;"         \
+	"COMMENT ON FUNCTION dts.target_untie(jsonb, jsonb) IS "                                       \
+	"'takes off foreign keys of tables whose rows are written anew';"                              \
+	"COMMENT ON FUNCTION dts.target_tie() IS 'makes them again';"
 
 /*
  * Runs a command of the source as its role: a superuser's after SET ROLE, another's through a

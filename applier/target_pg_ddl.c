@@ -80,6 +80,8 @@ target_pg_command(Target *target, const TxnHeader *header, const TargetCommand *
 		target_pg_unit_close(t, NULL);
 	t->open->ordered = true;
 	t->open->commit = header->commit;
+	if (command->prepare != NULL)
+		add(t, COMMAND_OWN, command->prepare);
 	if (command->count > 0)
 	{
 		add(t, COMMAND_OWN,

@@ -60,14 +60,15 @@ target_pg_flush_start(TargetPg *t, bool synchronous, Error *err)
 	t->flush.synchronous = synchronous || pg_rows_bool(rows, 0, 1);
 	snprintf(t->flush.urgent_sql, sizeof(t->flush.urgent_sql), "%s", pg_rows_get(rows, 0, 0));
 	pg_rows_free(rows);
-	return t->flush.synchronous ||
+	t->flush.off = !t->flush.synchronous;
+	return !t->flush.off ||
 	       pg_session_exec(t->session, err, "SET synchronous_commit = off", 0, NULL);
 }
 
 bool
 target_pg_flush_urgent(TargetPg *t, bool urgent, Error *err)
 {
-	if (!urgent && !t->flush.synchronous)
+	if (!t->flush.off || (!urgent && !t->flush.synchronous))
 		return true;
 	return pipeline_query(&t->pipeline, REQUEST_COMMAND, t->flush.urgent_sql, 0, NULL, err);
 }

@@ -141,7 +141,8 @@ typedef struct FlushMark
 /* What is committed and not durable; see target_pg_flush.c. */
 typedef struct TargetPgFlush
 {
-	bool synchronous; /* nothing is: every commit waits */
+	bool off;         /* the session's commits do not wait by themselves */
+	bool synchronous; /* every commit is to wait */
 	bool asked;       /* the server, how far it is */
 	int64_t look_not_before_us;
 	FlushMark marks[FLUSH_MARKS]; /* oldest first */

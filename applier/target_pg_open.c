@@ -25,34 +25,21 @@
  * small must not stay a sequential scan when it has grown.  synchronize_seqscans would let two
  * scans of one statement differ.
  */
-static const char *const settings[] = {
-    "SET plan_cache_mode = force_generic_plan",
-    "SET enable_seqscan = off",
-    "SET enable_hashjoin = off",
-    "SET enable_mergejoin = off",
-    "SET enable_material = off",
-    "SET jit = off",
-    "SET max_parallel_workers_per_gather = 0",
-    "SET synchronize_seqscans = off",
-    "SET log_parameter_max_length_on_error = 0",
-};
+static const char settings[] = "SET plan_cache_mode = force_generic_plan;"
+                               "SET enable_seqscan = off;"
+                               "SET enable_hashjoin = off;"
+                               "SET enable_mergejoin = off;"
+                               "SET enable_material = off;"
+                               "SET jit = off;"
+                               "SET max_parallel_workers_per_gather = 0;"
+                               "SET synchronize_seqscans = off;"
+                               "SET log_parameter_max_length_on_error = 0";
 
 static void
 ignore_notice(void *arg, const char *message)
 {
 	(void) arg;
 	(void) message;
-}
-
-static bool
-apply_settings(TargetPg *t, Error *err)
-{
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-	{
-		if (!pg_session_exec(t->session, err, settings[i], 0, NULL))
-			return false;
-	}
-	return pg_session_set_replica(t->session, err);
 }
 
 /* A query for one boolean. */
@@ -208,64 +195,111 @@ ensure_functions(TargetPg *t, Error *err)
 	                "SELECT pg_catalog.to_regprocedure('dts.target_rows_wrong(bigint)') IS NOT NULL"
 	                " AND pg_catalog.to_regprocedure('dts.target_fenced()') IS NOT NULL"
 	                " AND pg_catalog.to_regprocedure('dts.target_command(name,bool,text)') IS NOT "
-	                "NULL",
+	                "NULL AND pg_catalog.to_regprocedure('dts.target_tie()') IS NOT NULL",
 	                0, NULL, &exist, err))
 		return false;
 	return exist || pg_session_exec(t->session, err, TARGET_PG_DDL, 0, NULL);
 }
 
-/* Also measures the way to the server and back: to prepare takes hardly more. */
-static bool
-prepare(TargetPg *t, const char *name, const char *sql, Error *err)
+/* A statement that is prepared once for a session. */
+typedef struct Fixed
 {
-	int64_t began_us = target_pg_clock_us();
-	PGresult *result = PQprepare(t->conn, name, sql, 0, NULL);
-	int64_t took_us = target_pg_clock_us() - began_us;
-	bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+	const char *name;
+	const char *sql;
+} Fixed;
 
-	if (t->status.round_trip_us == 0 || took_us < t->status.round_trip_us)
-		t->status.round_trip_us = took_us;
+/* The results of a pipeline up to its end: those of so many statements, of which none may fail. */
+static bool
+read_prepared(TargetPg *t, int count, Error *err)
+{
+	bool ok = true;
+
+	for (int i = 0; i <= count; i++)
+	{
+		PGresult *result = PQgetResult(t->conn);
+		ExecStatusType wanted = i < count ? PGRES_COMMAND_OK : PGRES_PIPELINE_SYNC;
+
+		if (ok && PQresultStatus(result) != wanted)
+		{
+			pg_session_error(err, t->conn, result);
+			ok = false;
+		}
+		PQclear(result);
+		/* NULL ends the results of a statement, but not those of the end */
+		if (i < count)
+			PQclear(PQgetResult(t->conn));
+	}
+	return ok;
+}
+
+/* All of them for one trip, whose time is about that to the server and back. */
+static bool
+prepare_all(TargetPg *t, const Fixed *fixed, int count, Error *err)
+{
+	int64_t began_us;
+	bool ok = PQenterPipelineMode(t->conn) == 1;
+
+	for (int i = 0; i < count; i++)
+		ok = ok && PQsendPrepare(t->conn, fixed[i].name, fixed[i].sql, 0, NULL) == 1;
+	began_us = target_pg_clock_us();
+	ok = ok && PQpipelineSync(t->conn) == 1;
 	if (!ok)
-		pg_session_error(err, t->conn, result);
-	PQclear(result);
+	{
+		pg_session_error(err, t->conn, NULL);
+		return false;
+	}
+	ok = read_prepared(t, count, err);
+	t->status.round_trip_us = target_pg_clock_us() - began_us;
+	if (!ok)
+		return false;
+	ok = PQexitPipelineMode(t->conn) == 1;
+	if (!ok)
+		pg_session_error(err, t->conn, NULL);
 	return ok;
 }
 
 static bool
 prepare_fixed(TargetPg *t, bool use_origin, int64_t epoch, Error *err)
 {
-	StrBuf sql;
+	StrBuf fence;
+	StrBuf position;
 	bool ok;
 
-	strbuf_init(&sql);
-	strbuf_puts(&sql, "WITH f AS MATERIALIZED (SELECT FROM dts.target_fence WHERE slot_name = ");
-	strbuf_literal(&sql, t->slot);
-	strbuf_printf(&sql,
+	strbuf_init(&fence);
+	strbuf_init(&position);
+	strbuf_puts(&fence, "WITH f AS MATERIALIZED (SELECT FROM dts.target_fence WHERE slot_name = ");
+	strbuf_literal(&fence, t->slot);
+	strbuf_printf(&fence,
 	              " AND epoch = %" PRId64 " FOR SHARE) SELECT dts.target_fenced() FROM f "
 	              "HAVING pg_catalog.count(*) <> 1",
 	              epoch);
-	ok = prepare(t, STATEMENT_BEGIN, "BEGIN", err) && prepare(t, STATEMENT_COMMIT, "COMMIT", err) &&
-	     prepare(t, STATEMENT_FENCE, sql.data, err) &&
-	     prepare(t, STATEMENT_FLUSHED,
-	             "SELECT pg_catalog.pg_current_wal_insert_lsn(), "
-	             "pg_catalog.pg_current_wal_flush_lsn(), "
-	             "pg_catalog.current_setting('synchronous_standby_names') <> ''",
-	             err);
-	strbuf_reset(&sql);
 	if (use_origin)
-		strbuf_puts(&sql, "SELECT pg_catalog.pg_replication_origin_xact_setup($1, $2)");
+		strbuf_puts(&position, "SELECT pg_catalog.pg_replication_origin_xact_setup($1, $2)");
 	else
 	{
 		/* it moves on from where we think it is, or not at all */
-		strbuf_puts(&sql, "WITH u AS (UPDATE dts.target_progress SET end_lsn = $1, "
-		                  "updated_at = pg_catalog.now() WHERE slot_name = ");
-		strbuf_literal(&sql, t->slot);
-		strbuf_puts(&sql, " AND coalesce(end_lsn, '0/0') = $2::pg_lsn RETURNING 1) "
-		                  "SELECT dts.target_rows_wrong(pg_catalog.count(*)) FROM u "
-		                  "HAVING pg_catalog.count(*) <> 1");
+		strbuf_puts(&position, "WITH u AS (UPDATE dts.target_progress SET end_lsn = $1, "
+		                       "updated_at = pg_catalog.now() WHERE slot_name = ");
+		strbuf_literal(&position, t->slot);
+		strbuf_puts(&position, " AND coalesce(end_lsn, '0/0') = $2::pg_lsn RETURNING 1) "
+		                       "SELECT dts.target_rows_wrong(pg_catalog.count(*)) FROM u "
+		                       "HAVING pg_catalog.count(*) <> 1");
 	}
-	ok = ok && prepare(t, STATEMENT_POSITION, sql.data, err);
-	strbuf_free(&sql);
+	{
+		const Fixed fixed[] = {
+		    {STATEMENT_BEGIN, "BEGIN"},
+		    {STATEMENT_COMMIT, "COMMIT"},
+		    {STATEMENT_FENCE, fence.data},
+		    {STATEMENT_FLUSHED, "SELECT pg_catalog.pg_current_wal_insert_lsn(), "
+		                        "pg_catalog.pg_current_wal_flush_lsn(), "
+		                        "pg_catalog.current_setting('synchronous_standby_names') <> ''"},
+		    {STATEMENT_POSITION, position.data},
+		};
+
+		ok = prepare_all(t, fixed, (int) (sizeof(fixed) / sizeof(fixed[0])), err);
+	}
+	strbuf_free(&fence);
+	strbuf_free(&position);
 	return ok;
 }
 
@@ -282,8 +316,9 @@ target_pg_start(TargetPg *t, const TargetPgOptions *options, TargetPgStored *sto
 	PQsetNoticeProcessor(t->conn, ignore_notice, NULL);
 	encoding = PQparameterStatus(t->conn, "client_encoding");
 	snprintf(t->encoding, sizeof(t->encoding), "%s", encoding ? encoding : "");
-	return apply_settings(t, err) && take_place(t, err) && read_stored(t, stored, err) &&
-	       ensure_functions(t, err) && set_up_origin(t, stored, err) &&
-	       target_pg_flush_start(t, options->synchronous, err) &&
+	return pg_session_exec(t->session, err, settings, 0, NULL) &&
+	       pg_session_set_replica(t->session, err) && take_place(t, err) &&
+	       read_stored(t, stored, err) && ensure_functions(t, err) &&
+	       set_up_origin(t, stored, err) && target_pg_flush_start(t, options->synchronous, err) &&
 	       prepare_fixed(t, stored->use_origin, options->epoch, err);
 }
