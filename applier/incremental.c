@@ -94,7 +94,7 @@ work_dir(void)
 }
 
 static bool
-open_source(Incremental *inc, SourceLsn start, Error *err)
+open_source(Incremental *inc, SourceLsn start, const char *oids, Error *err)
 {
 	Arena *arena = arena_create(4096);
 	JobOptions wanted = inc->job->options;
@@ -109,6 +109,8 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 
 	wanted.ddl.captured = inc->captured;
 	stream.decoder_option_count = decoder_options(arena, &wanted, options, err);
+	if (oids != NULL && stream.decoder_option_count >= 0)
+		options[stream.decoder_option_count++] = (SourceOption){"table_oids", oids};
 	stream.streaming = inc->job->options.streaming &&
 	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
 	/* what is sent as it comes needs no memory there */
@@ -128,6 +130,24 @@ trim_capture(Incremental *inc, int64_t now_us, Error *err)
 		return true;
 	inc->flow.source_failed = true;
 	return false;
+}
+
+/* The source's stream, with the tables that the job follows whatever they are called. */
+static bool
+open_ddl(Incremental *inc, bool *at_source, SourceLsn start, Error *err)
+{
+	char *oids = NULL;
+	bool ok;
+
+	inc->ddl = inc->captured ? ddl_job_create(inc->w, inc->join, work_dir()) : NULL;
+	ok = inc->ddl == NULL || ddl_job_open(inc->ddl, inc->marker_session, at_source, &oids, err);
+	if (ok)
+	{
+		*at_source = true;
+		ok = open_source(inc, start, oids, err);
+	}
+	free(oids);
+	return ok;
 }
 
 /* What our markers begin with: nobody who does not read our memory can make one. */
@@ -236,12 +256,11 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    !pg_session_exec(inc->marker_session, err,
 	                     "SET statement_timeout = 2500; SET lock_timeout = 500", 0, NULL) ||
 	    !make_marker_token(inc, err) || !begin_heartbeat(inc, err) || !begin_watch(inc, err) ||
-	    !verify_slot(inc, &stored, err) || !open_source(inc, start, err))
+	    !verify_slot(inc, &stored, err) || !open_ddl(inc, at_source, start, err))
 		return false;
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
-	inc->ddl = inc->captured ? ddl_job_create(inc->w, work_dir()) : NULL;
 	inc->flow.ddl = ddl_job_queue(inc->ddl);
 	inc->flow.watch = inc->watch;
 	inc->flow.gap = take_gap;
@@ -528,9 +547,11 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		{
 			result = incremental_classify(err, inc->flow.source_failed);
 			inc->target->ops->status(inc->target, &inc->flow.status);
-			if (result == PHASE_TROUBLE && inc->flow.status.command_failed)
+			if (ddl_job_reopens(inc->ddl))
+				error_clear(err);
+			if (err->set && result == PHASE_TROUBLE && inc->flow.status.command_failed)
 				ddl_job_failed(inc->ddl, err);
-			if (put_aside(inc, result, err))
+			if (!err->set || put_aside(inc, result, err))
 				*end = STREAM_REOPEN;
 			return result;
 		}
