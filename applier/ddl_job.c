@@ -227,7 +227,7 @@ ddl_job_gap(DdlJob *ddl, PgSession *source, const TxnHeader *header, const char 
 
 	if (ddl == NULL || job_ddl_left_out(&worker_job(ddl->w)->options.ddl, header->commit.value, 0))
 		return true;
-	if (!source_capture_doubt(source, tables, sizeof(tables), err))
+	if (!source_capture_doubt(source, header->xid, tables, sizeof(tables), err))
 		return false;
 	if (tables[0] == '\0')
 		return true;

@@ -8,9 +8,14 @@
  */
 #include "source_capture.h"
 
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <time.h>
+
+#define VISIBLE_MS       1500
+#define VISIBLE_EVERY_MS 20
 
 #define LOCK_SQL                                                                                   \
 	"BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL search_path = pg_catalog; "                   \
@@ -230,14 +235,43 @@ source_capture_serves(PgSession *session, const char *slot, bool *serves, Error 
 	return true;
 }
 
+/*
+ * The stream brings a transaction as soon as its commit is flushed; the source's other sessions see it
+ * a moment later.  Where commits wait for this very job that moment never comes.
+ */
+static bool
+await_visible(PgSession *session, uint32_t xid, Error *err)
+{
+	const struct timespec pause = {.tv_nsec = VISIBLE_EVERY_MS * 1000000L};
+	char text[16];
+	const char *params[] = {text};
+
+	snprintf(text, sizeof(text), "%" PRIu32, xid);
+	for (int waited = 0; waited < VISIBLE_MS; waited += VISIBLE_EVERY_MS)
+	{
+		PgRows *rows = pg_session_query(
+		    session, err,
+		    "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'transactionid' AND "
+		    "transactionid::text = $1)",
+		    1, params);
+		bool over = rows != NULL && !pg_rows_bool(rows, 0, 0);
+
+		pg_rows_free(rows);
+		if (rows == NULL || over)
+			return rows != NULL;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 bool
-source_capture_doubt(PgSession *session, char *tables, size_t size, Error *err)
+source_capture_doubt(PgSession *session, uint32_t xid, char *tables, size_t size, Error *err)
 {
 	SourceCapture state;
 	PgRows *rows;
 
 	tables[0] = '\0';
-	if (!source_capture_inspect(session, &state, err))
+	if (!await_visible(session, xid, err) || !source_capture_inspect(session, &state, err))
 		return false;
 	if (!state.whole || !state.may_use)
 	{

@@ -46,10 +46,11 @@ bool
 source_capture_serves(PgSession *session, const char *slot, bool *serves, Error *err) must_check;
 
 /*
- * Names of tables that are not as the capture knows them, so that a command of theirs was missed; ""
- * when there are none.
+ * Names of tables that are not as the capture knows them once that transaction is over, so that a
+ * command of theirs was missed; "" when there are none.
  */
-bool source_capture_doubt(PgSession *session, char *tables, size_t size, Error *err) must_check;
+bool source_capture_doubt(PgSession *session, uint32_t xid, char *tables, size_t size,
+                          Error *err) must_check;
 
 /* The SQL that sets the capture up and that removes it, for a person to run; NULL ends each. */
 extern const char *const capture_install_sql[];
