@@ -4,6 +4,7 @@
  */
 #include "ddl_job.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,6 +218,36 @@ ddl_job_failed(DdlJob *ddl, const Error *err)
 		return;
 	json_object_set_new(ddl->last, "reason", json_string(err->message));
 	worker_ddl_failed(ddl->w, ddl->last);
+}
+
+bool
+ddl_job_gap(DdlJob *ddl, PgSession *source, const TxnHeader *header, const char *tag, size_t len,
+            Error *err)
+{
+	char tables[900];
+	char lsn[LSN_TEXT_MAX];
+	char reason[1000];
+	json_t *command;
+
+	if (ddl == NULL || job_ddl_left_out(&worker_job(ddl->w)->options.ddl, header->commit.value, 0))
+		return true;
+	if (!source_capture_doubt(source, header->xid, tables, sizeof(tables), err))
+		return false;
+	if (tables[0] == '\0')
+		return true;
+	snprintf(lsn, sizeof(lsn), LSN_FORMAT, LSN_ARGS(header->commit));
+	snprintf(reason, sizeof(reason), "it was not captured; tables in doubt: %s", tables);
+	command = json_pack("{s:s, s:i, s:s%, s:s, s:s}", "lsn", lsn, "number", 0, "tag", tag, len,
+	                    "class", "other", "reason", reason);
+	if (command != NULL)
+		worker_ddl_failed(ddl->w, command);
+	json_decref(command);
+	error_set(err, ERR_DDL, "a command of the source could not be captured");
+	error_detail(err, "%.*s, committed at %s.  Tables in doubt: %s", len < 60 ? (int) len : 60, tag,
+	             lsn, tables);
+	error_hint(err, "Make the target's tables like the source's, or load them again with "
+	                "dts_reload_table, and go on with dts_skip_ddl.");
+	return false;
 }
 
 /* A table or partitioned table, and those above it: the job's when one of them is named. */

@@ -57,6 +57,13 @@ bool ddl_policy_decide(Worker *w, const TxnHeader *header, const DdlRecord *reco
 json_t *ddl_policy_handed(const Worker *w, const TxnHeader *header, const DdlRecord *record,
                           const DdlPlan *plan) must_check;
 
+/*
+ * The capture tells, by a message that anybody could have written, that it has missed a command: so
+ * the source is looked at.  False: err names the tables in doubt.
+ */
+bool ddl_job_gap(DdlJob *ddl, PgSession *source, const TxnHeader *header, const char *tag,
+                 size_t len, Error *err) must_check;
+
 /* The target has refused the command that was handed over last. */
 void ddl_job_failed(DdlJob *ddl, const Error *err);
 

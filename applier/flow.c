@@ -126,6 +126,11 @@ take_message(Flow *flow, const Change *change, Error *err)
 
 	if (flow->batch.skipping)
 		return TARGET_OK;
+	if (flow->gap != NULL && strcmp(change->prefix, FLOW_GAP_PREFIX) == 0)
+		return flow->gap(flow->gap_arg, &flow->batch.header, change->content, change->content_len,
+		                 err)
+		           ? TARGET_OK
+		           : TARGET_FAILED;
 	marker = is_marker(flow, change, &number);
 	if (!marker && !is_beat(flow, change, &number))
 		return TARGET_OK;
@@ -182,6 +187,9 @@ take_row(Flow *flow, const Change *change, Error *err)
 
 	if (flow->ddl != NULL && ddl_queue_wants(flow->ddl, change))
 		return take_ddl(flow, change, err);
+	if (flow->watch != NULL && change->relation != NULL &&
+	    !relation_watch_see(flow->watch, change->relation, header, err))
+		return TARGET_FAILED;
 	result = open_batch(flow, err);
 	flow->touched = flow->touched || result == TARGET_OK;
 	if (result == TARGET_OK)

@@ -56,6 +56,7 @@ INSERT INTO surface VALUES
 	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
+	('dts_setup_script', 'job text, side text', 'text', 'dts_operator'),
 	('dts_approve_ddl', 'job text', 'text', 'dts_operator'),
 	('dts_skip_ddl', 'job text', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
