@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "copy_catalog.h"
+#include "copy_queue.h"
+#include "copy_table.h"
+#include "ddl_follow.h"
 #include "log.h"
 #include "object_map.h"
 #include "source_capture.h"
@@ -19,6 +22,9 @@ struct DdlJob
 {
 	Worker *w;
 	DdlQueue *queue;
+	TableJoin *join;
+	DdlFollow *follow;
+	bool reopens; /* the stream has to begin anew, with more tables for the decoder */
 	Arena *arena;
 	SqlMap *map; /* NULL: names are the source's */
 	bool trim;   /* something is there to be trimmed, or may be */
@@ -31,7 +37,26 @@ selects_relation(void *arg, const char *schema, const char *name)
 	const DdlJob *ddl = arg;
 
 	return schema != NULL && name != NULL && !copy_is_own(schema, name) &&
-	       job_selects(worker_job(ddl->w), schema, name);
+	       ddl_follow_selects(ddl->follow, schema, name);
+}
+
+static bool
+look(void *arg, Arena *arena, const TxnHeader *header, const DdlRecord *record, const char **reason,
+     Error *err)
+{
+	DdlJob *ddl = arg;
+
+	switch (ddl_follow_command(ddl->follow, arena, record, header->end, reason))
+	{
+		case FOLLOW_ON:
+		case FOLLOW_DOUBT:
+			break;
+		case FOLLOW_REOPEN:
+			ddl->reopens = true;
+			error_set(err, ERR_DDL, "a table of the job gets a name that its objects do not have");
+			return false;
+	}
+	return true;
 }
 
 /* All of it: the job's objects name no single tables there. */
@@ -117,8 +142,21 @@ map_names(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan)
 		plan->verdict = DDL_NOTHING;
 }
 
+/* At the transaction's end; what it still does to the table is in the copy. */
+static void
+load_table(void *arg, int64_t oid, const char *schema, const char *name)
+{
+	DdlJob *ddl = arg;
+
+	ddl_queue_discard(ddl->queue, (uint32_t) oid);
+	table_join_hold(ddl->join, (uint32_t) oid, schema, name, true);
+	worker_event(ddl->w, "info", "table_enters",
+	             "table \"%s\".\"%s\" comes to the job's objects; it is loaded beside the stream",
+	             schema, name);
+}
+
 DdlJob *
-ddl_job_create(Worker *w, const char *work_dir)
+ddl_job_create(Worker *w, TableJoin *join, const char *work_dir)
 {
 	const Job *job = worker_job(w);
 	DdlQueueOptions options = {
@@ -127,6 +165,7 @@ ddl_job_create(Worker *w, const char *work_dir)
 	    .slot_name = job->slot_name,
 	    .role = role_of,
 	    .role_needed = job->options.missing_roles_fail,
+	    .look = look,
 	    .decide = decide,
 	    .handed = handed,
 	    .work_dir = work_dir,
@@ -138,6 +177,8 @@ ddl_job_create(Worker *w, const char *work_dir)
 	ddl = xcalloc(1, sizeof(*ddl));
 	ddl->w = w;
 	ddl->trim = true;
+	ddl->join = join;
+	ddl->follow = ddl_follow_create(job, load_table, ddl);
 	if (object_map_changes(job->options.map))
 	{
 		ddl->arena = arena_create(4096);
@@ -155,9 +196,93 @@ ddl_job_destroy(DdlJob *ddl)
 	if (ddl == NULL)
 		return;
 	ddl_queue_destroy(ddl->queue);
+	ddl_follow_destroy(ddl->follow);
 	if (ddl->arena != NULL)
 		arena_destroy(ddl->arena);
 	free(ddl);
+}
+
+/* A table or partitioned table, and those above it: the job's when one of them is named. */
+static bool
+selects_any(const Job *job, const PgRows *rows, int first, int end)
+{
+	bool named = false;
+
+	for (int i = first; i < end; i++)
+	{
+		const char *schema = pg_rows_get(rows, i, 3);
+		const char *name = pg_rows_get(rows, i, 4);
+
+		if (job_excludes(job, schema, name))
+			return false;
+		named = named || job_names(job, schema, name);
+	}
+	return named;
+}
+
+static bool
+put_source_tables(DdlJob *ddl, PgSession *source, Error *err)
+{
+	PgRows *rows = pg_session_query(
+	    source, err,
+	    "SELECT c.oid, n.nspname, c.relname, an.nspname, a.relname FROM pg_catalog.pg_class c "
+	    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT c.oid UNION "
+	    "SELECT p.relid FROM pg_catalog.pg_partition_ancestors(c.oid) p) x(oid) JOIN "
+	    "pg_catalog.pg_class a ON a.oid = x.oid JOIN pg_catalog.pg_namespace an ON an.oid = "
+	    "a.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= "
+	    "16384 ORDER BY c.oid",
+	    0, NULL);
+	int count = rows == NULL ? 0 : pg_rows_count(rows);
+
+	for (int i = 0, end; i < count; i = end)
+	{
+		const char *schema = pg_rows_get(rows, i, 1);
+		const char *name = pg_rows_get(rows, i, 2);
+
+		for (end = i + 1; end < count && pg_rows_int(rows, end, 0) == pg_rows_int(rows, i, 0);)
+			end++;
+		if (!copy_is_own(schema, name) && selects_any(worker_job(ddl->w), rows, i, end))
+			ddl_follow_put(ddl->follow, pg_rows_int(rows, i, 0), schema, name);
+	}
+	pg_rows_free(rows);
+	return rows != NULL;
+}
+
+bool
+ddl_job_open(DdlJob *ddl, PgSession *source, bool *at_source, char **oids, Error *err)
+{
+	const Job *job = worker_job(ddl->w);
+	Arena *arena;
+	PgSession *target;
+	CopyTables tables;
+	bool ok;
+
+	*oids = NULL;
+	*at_source = true;
+	if (job->options.object_count == 0)
+		return true;
+	if (!put_source_tables(ddl, source, err))
+		return false;
+	*at_source = false;
+	arena = arena_create(64 * 1024);
+	target = copy_target_open(job, NULL, err);
+	ok = target != NULL && copy_tables_read(&tables, target, job, arena, err);
+	for (int i = 0; ok && i < tables.count; i++)
+	{
+		if (tables.tables[i].state != GATE_REMOVED)
+			ddl_follow_put(ddl->follow, tables.tables[i].oid, tables.tables[i].schema,
+			               tables.tables[i].name);
+	}
+	pg_session_close(target);
+	arena_destroy(arena);
+	*oids = ddl_follow_oids(ddl->follow);
+	return ok;
+}
+
+bool
+ddl_job_reopens(const DdlJob *ddl)
+{
+	return ddl != NULL && ddl->reopens;
 }
 
 DdlQueue *

@@ -10,13 +10,25 @@
 
 #include "ddl_queue.h"
 #include "pg_session.h"
+#include "table_join.h"
 #include "worker.h"
 
 typedef struct DdlJob DdlJob;
 
 /* NULL: the job does not follow commands.  work_dir must outlive it. */
-DdlJob *ddl_job_create(Worker *w, const char *work_dir);
+DdlJob *ddl_job_create(Worker *w, TableJoin *join, const char *work_dir);
 void ddl_job_destroy(DdlJob *ddl); /* NULL is allowed */
+
+/*
+ * Before the stream begins: looks up the tables of a job that names its objects.  *oids: those that
+ * the decoder has to send whatever they are called then, or NULL; free() it.  *at_source: where it
+ * failed.
+ */
+bool
+ddl_job_open(DdlJob *ddl, PgSession *source, bool *at_source, char **oids, Error *err) must_check;
+
+/* The stream ended because it has to begin anew. */
+bool ddl_job_reopens(const DdlJob *ddl);
 
 DdlQueue *ddl_job_queue(const DdlJob *ddl); /* NULL for NULL */
 

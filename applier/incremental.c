@@ -91,7 +91,7 @@ work_dir(void)
 }
 
 static bool
-open_source(Incremental *inc, SourceLsn start, Error *err)
+open_source(Incremental *inc, SourceLsn start, const char *oids, Error *err)
 {
 	Arena *arena = arena_create(4096);
 	SourceOption options[DECODER_OPTIONS_MAX];
@@ -104,6 +104,8 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 	};
 
 	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options, err);
+	if (oids != NULL && stream.decoder_option_count >= 0)
+		options[stream.decoder_option_count++] = (SourceOption){"table_oids", oids};
 	stream.streaming = inc->job->options.streaming &&
 	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
 	/* what is sent as it comes needs no memory there */
@@ -122,6 +124,24 @@ trim_capture(Incremental *inc, int64_t now_us, Error *err)
 		return true;
 	inc->flow.source_failed = true;
 	return false;
+}
+
+/* The source's stream, with the tables that the job follows whatever they are called. */
+static bool
+open_ddl(Incremental *inc, bool *at_source, SourceLsn start, Error *err)
+{
+	char *oids = NULL;
+	bool ok;
+
+	inc->ddl = ddl_job_create(inc->w, inc->join, work_dir());
+	ok = inc->ddl == NULL || ddl_job_open(inc->ddl, inc->marker_session, at_source, &oids, err);
+	if (ok)
+	{
+		*at_source = true;
+		ok = open_source(inc, start, oids, err);
+	}
+	free(oids);
+	return ok;
 }
 
 /* What our markers begin with: nobody who does not read our memory can make one. */
@@ -198,12 +218,11 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    !pg_session_exec(inc->marker_session, err,
 	                     "SET statement_timeout = 2500; SET lock_timeout = 500", 0, NULL) ||
 	    !make_marker_token(inc, err) || !begin_heartbeat(inc, err) ||
-	    !verify_slot(inc, &stored, err) || !open_source(inc, start, err))
+	    !verify_slot(inc, &stored, err) || !open_ddl(inc, at_source, start, err))
 		return false;
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
-	inc->ddl = ddl_job_create(inc->w, work_dir());
 	inc->flow.ddl = ddl_job_queue(inc->ddl);
 	inc->flow.throttle = worker_throttle(inc->w, PHASE_INCREMENTAL);
 	inc->flow.beats = &inc->heartbeat.latency;
@@ -487,7 +506,9 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		if (!flow_step(&inc->flow, now_us, err))
 		{
 			result = incremental_classify(err, inc->flow.source_failed);
-			if (put_aside(inc, result, err))
+			if (ddl_job_reopens(inc->ddl))
+				error_clear(err);
+			if (!err->set || put_aside(inc, result, err))
 				*end = STREAM_REOPEN;
 			return result;
 		}
