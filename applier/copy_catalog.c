@@ -230,6 +230,9 @@ map_names(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *a
 
 	object_map_leaf(job->options.map, t->schema, t->name, pg_rows_get(rows, root, COL_SCHEMA),
 	                pg_rows_get(rows, root, COL_NAME), &table);
+	t->said = table;
+	t->root_schema = arena_strdup(arena, pg_rows_get(rows, root, COL_SCHEMA));
+	t->root_name = arena_strdup(arena, pg_rows_get(rows, root, COL_NAME));
 	t->target_schema = table.target_schema;
 	t->target_name = table.target_name;
 	t->target_columns = t->columns;

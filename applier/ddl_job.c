@@ -25,6 +25,7 @@ struct DdlJob
 	DdlQueue *queue;
 	json_t *last; /* the command handed over last */
 	TableJoin *join;
+	TxnHeader header; /* of the transaction of the command at hand */
 	DdlFollow *follow;
 	bool reopens; /* the stream has to begin anew, with more tables for the decoder */
 	Arena *arena;
@@ -38,8 +39,10 @@ selects_relation(void *arg, const char *schema, const char *name)
 {
 	const DdlJob *ddl = arg;
 
+	/* a table that was copied later is what the command made of it already */
 	return schema != NULL && name != NULL && !copy_is_own(schema, name) &&
-	       ddl_follow_selects(ddl->follow, schema, name);
+	       ddl_follow_selects(ddl->follow, schema, name) &&
+	       !table_join_in_copy(ddl->join, &ddl->header, schema, name);
 }
 
 static bool
@@ -48,6 +51,7 @@ look(void *arg, Arena *arena, const TxnHeader *header, const DdlRecord *record, 
 {
 	DdlJob *ddl = arg;
 
+	ddl->header = *header;
 	switch (ddl_follow_command(ddl->follow, arena, record, header->end, reason))
 	{
 		case FOLLOW_ON:
