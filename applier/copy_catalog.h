@@ -11,6 +11,7 @@
 #include "arena.h"
 #include "error.h"
 #include "job.h"
+#include "object_map.h"
 #include "pg_session.h"
 
 /* A table that holds rows of its own. */
@@ -32,6 +33,9 @@ typedef struct CatalogTable
 	int64_t rows;      /* estimated, 0 when unknown */
 	int64_t bytes;     /* with what is stored out of line */
 	int64_t pages;
+	const char *root_schema; /* the topmost partitioned table above it, or itself */
+	const char *root_name;
+	ObjectTable said;     /* by the options, for it or for the partitioned table above it */
 	bool late_statistics; /* has extended statistics, which follow the data */
 } CatalogTable;
 

@@ -503,7 +503,7 @@ store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 	     copy_queue_add(plan->target, plan->job, schema->tasks, schema->count, err)) &&
 	    copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) &&
 	    weigh(plan, err) && store_tables(plan, err) && take_places(plan, err) &&
-	    forget_others(plan, err) &&
+	    forget_others(plan, err) && copy_queue_analyze(plan->target, err) &&
 	    (plan->beside || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
 		return copy_queue_commit(plan->target, err);
 	copy_queue_rollback(plan->target);

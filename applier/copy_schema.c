@@ -111,7 +111,7 @@ store_plan(PgSession *target, const Job *job, CopyTasks *tasks, Error *err)
 	if (!copy_queue_begin(target, job, err))
 		return false;
 	if (!copy_queue_add(target, job, tasks->tasks, tasks->count, err) ||
-	    !copy_step_write(target, job, STEP_SCHEMA_PLANNED, err))
+	    !copy_queue_analyze(target, err) || !copy_step_write(target, job, STEP_SCHEMA_PLANNED, err))
 	{
 		copy_queue_rollback(target);
 		return false;

@@ -23,6 +23,7 @@ struct DdlJob
 	Worker *w;
 	DdlQueue *queue;
 	TableJoin *join;
+	TxnHeader header; /* of the transaction of the command at hand */
 	DdlFollow *follow;
 	bool reopens; /* the stream has to begin anew, with more tables for the decoder */
 	Arena *arena;
@@ -36,8 +37,10 @@ selects_relation(void *arg, const char *schema, const char *name)
 {
 	const DdlJob *ddl = arg;
 
+	/* a table that was copied later is what the command made of it already */
 	return schema != NULL && name != NULL && !copy_is_own(schema, name) &&
-	       ddl_follow_selects(ddl->follow, schema, name);
+	       ddl_follow_selects(ddl->follow, schema, name) &&
+	       !table_join_in_copy(ddl->join, &ddl->header, schema, name);
 }
 
 static bool
@@ -46,6 +49,7 @@ look(void *arg, Arena *arena, const TxnHeader *header, const DdlRecord *record, 
 {
 	DdlJob *ddl = arg;
 
+	ddl->header = *header;
 	switch (ddl_follow_command(ddl->follow, arena, record, header->end, reason))
 	{
 		case FOLLOW_ON:

@@ -135,6 +135,12 @@ const char *precheck_oids(const Precheck *p, bool carried);
  */
 bool precheck_run(const Job *job, void *arg, json_t *result, Error *err) must_check;
 
+/*
+ * Whether the source can follow what the options say of objects: those that are named exist, rows can
+ * be told apart, names and columns fit.  The first failure becomes the error.
+ */
+bool precheck_selection(const Job *job, PgSession *source, Error *err) must_check;
+
 /* Stands in for a result when the precheck itself could not run. */
 void precheck_failed_itself(const Error *err, json_t **result);
 bool precheck_passed(const json_t *result);

@@ -261,6 +261,14 @@ check_long_transactions(Precheck *p)
 		             "the slot's creation waits for these transactions: %s", name_list_end(&list));
 }
 
+/* What concerns the selected tables alone. */
+void
+source_check_selection(Precheck *p)
+{
+	source_check_tables(p);
+	source_check_mapping(p);
+}
+
 void
 source_check_run(Precheck *p)
 {

@@ -324,10 +324,19 @@ BEGIN
 		DELETE FROM dts.job_table d USING jsonb_array_elements(coalesce(daemon_change.tables, '[]')) e(t)
 			WHERE d.job_id = j.id AND d.schema_name = e.t ->> 'schema' AND d.table_name = e.t ->> 'name';
 	END IF;
+	IF refusal IS NULL AND c.action = 'modify' THEN
+		UPDATE dts.job SET options = jsonb_strip_nulls(options || c.tables) WHERE id = j.id;
+		DELETE FROM dts.job_table d USING jsonb_array_elements(coalesce(daemon_change.tables, '[]')) e(t)
+			WHERE d.job_id = j.id AND d.schema_name = e.t ->> 'schema' AND d.table_name = e.t ->> 'name'
+				AND e.t ->> 'move' = 'remove';
+	END IF;
+	IF j.state = 'modifying' THEN
+		PERFORM dts.job_set_state(j.id, j.state, 'running', 'CHANGED', dts.lease_owner(job_id), NULL, NULL, NULL, NULL);
+	END IF;
 	PERFORM dts.job_log(j, CASE WHEN refusal IS NULL THEN 'info' ELSE 'warning' END,
 		'tables_' || c.action || CASE WHEN refusal IS NULL THEN '' ELSE '_refused' END, NULL, NULL,
 		dts.lease_owner(job_id), CASE WHEN refusal IS NULL THEN coalesce('done: ' || (
-				SELECT string_agg(format('%I.%I', e.t ->> 'schema', e.t ->> 'name'), ', ')
+				SELECT string_agg(concat_ws(' ', e.t ->> 'move', format('%I.%I', e.t ->> 'schema', e.t ->> 'name')), ', ')
 					FROM jsonb_array_elements(daemon_change.tables) e(t)), 'done')
 			ELSE concat_ws(' ', (refusal ->> 'message') || '.', refusal ->> 'detail', refusal ->> 'hint') END);
 	RETURN true;

@@ -36,6 +36,7 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_retry_job(pg_catalog.text), @extschema@.dts_stop_job(pg_catalog.text, pg_catalog.bool),
 	@extschema@.dts_isolate_job(pg_catalog.text), @extschema@.dts_recover_job(pg_catalog.text),
 	@extschema@.dts_destroy_job(pg_catalog.text),
+	@extschema@.dts_modify_objects(pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_add_tables(pg_catalog.text, pg_catalog.text[]),
 	@extschema@.dts_remove_tables(pg_catalog.text, pg_catalog.text[]),
 	@extschema@.dts_reload_table(pg_catalog.text, pg_catalog.text), @extschema@.dts_test_endpoint(pg_catalog.text)

@@ -31,7 +31,7 @@ CREATE VIEW @extschema@.dts_health AS
 		UNION ALL
 		SELECT 'warning', j.job, pg_catalog.format('lags %s s behind its source', pg_catalog.round(j.lag_seconds)),
 				'Look at dts_jobs and dts_slots: is the target slow, or a long transaction open on the source?', NULL
-			FROM j WHERE j.state IN ('running', 'ready') AND j.phase = 'incremental' AND j.lag_seconds > 300
+			FROM j WHERE j.state IN ('running', 'ready', 'modifying') AND j.phase = 'incremental' AND j.lag_seconds > 300
 		UNION ALL
 		SELECT 'warning', j.job, 'stands still, and its slot retains WAL', pg_catalog.format('SELECT dts_resume_job(%L); or stop the job.', j.job), j.updated_at
 			FROM j WHERE j.state = 'paused' AND j.updated_at < pg_catalog.clock_timestamp() - pg_catalog.interval '1 hour'

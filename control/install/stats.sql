@@ -101,7 +101,7 @@ BEGIN
 	SELECT * INTO p FROM dts.job_progress o WHERE o.job_id = j.id;
 	seconds := extract(epoch FROM p.reported_at - p.reported_before_at);
 	RETURN QUERY
-		SELECT 'held_up_by', NULL::numeric, NULL::numeric, NULL, dts.stream_held_up_by(p, j.state IN ('running', 'ready'))
+		SELECT 'held_up_by', NULL::numeric, NULL::numeric, NULL, dts.stream_held_up_by(p, j.state IN ('running', 'ready', 'modifying'))
 		UNION ALL
 		SELECT m.measure, v.now,
 				-- a new worker counts from 0 again

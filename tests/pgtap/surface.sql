@@ -52,6 +52,7 @@ INSERT INTO surface VALUES
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text', 'text', 'dts_operator'),
 	('dts_job_stats', 'job text, OUT measure text, OUT total numeric, OUT per_second numeric, OUT unit text, OUT meaning text', 'SETOF record', 'dts_viewer'),
+	('dts_modify_objects', 'job text, objects jsonb', 'text', 'dts_operator'),
 	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
@@ -61,7 +62,7 @@ INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT acce
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
 		('dts_destroy_job', ''), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
 		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
-		('dts_resize_job', 'workers integer, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
+		('dts_resize_job', 'workers integer, '), ('dts_modify_objects', 'objects jsonb, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
