@@ -120,8 +120,7 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 		         "-- and DROP TABLE public.dts_postgres_heartbeat; when that was the last row",
 		         slot);
 	}
-	if (source_err != NULL && job->options.ddl == JOB_DDL_APPLY &&
-	    job->options.phases[PHASE_INCREMENTAL])
+	if (source_err != NULL && job->options.ddl.captured && job->options.phases[PHASE_INCREMENTAL])
 		left_add(
 		    left, "source", "capture of DDL", source_err,
 		    "DO $$ DECLARE o text; BEGIN DELETE FROM dts.capture_job WHERE slot_name = '%s'; "

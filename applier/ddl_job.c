@@ -4,6 +4,7 @@
  */
 #include "ddl_job.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct DdlJob
 {
 	Worker *w;
 	DdlQueue *queue;
+	json_t *last; /* the command handed over last */
 	TableJoin *join;
 	TxnHeader header; /* of the transaction of the command at hand */
 	DdlFollow *follow;
@@ -102,6 +104,8 @@ handed(void *arg, const TxnHeader *header, const DdlRecord *record, const DdlPla
 	DdlJob *ddl = arg;
 
 	ddl->trim = true;
+	json_decref(ddl->last);
+	ddl->last = ddl_policy_handed(ddl->w, header, record, plan);
 	worker_event(ddl->w, "info", "ddl",
 	             "%s of the transaction committed at " LSN_FORMAT " runs on the target, %s: %.400s",
 	             record->tag, LSN_ARGS(header->commit),
@@ -176,7 +180,7 @@ ddl_job_create(Worker *w, TableJoin *join, const char *work_dir)
 	};
 	DdlJob *ddl;
 
-	if (job->options.ddl == JOB_DDL_SKIP)
+	if (!job->options.ddl.captured)
 		return NULL;
 	ddl = xcalloc(1, sizeof(*ddl));
 	ddl->w = w;
@@ -200,10 +204,50 @@ ddl_job_destroy(DdlJob *ddl)
 	if (ddl == NULL)
 		return;
 	ddl_queue_destroy(ddl->queue);
+	json_decref(ddl->last);
 	ddl_follow_destroy(ddl->follow);
 	if (ddl->arena != NULL)
 		arena_destroy(ddl->arena);
 	free(ddl);
+}
+
+void
+ddl_job_failed(DdlJob *ddl, const Error *err)
+{
+	if (ddl == NULL || ddl->last == NULL)
+		return;
+	json_object_set_new(ddl->last, "reason", json_string(err->message));
+	worker_ddl_failed(ddl->w, ddl->last);
+}
+
+bool
+ddl_job_gap(DdlJob *ddl, PgSession *source, const TxnHeader *header, const char *tag, size_t len,
+            Error *err)
+{
+	char tables[900];
+	char lsn[LSN_TEXT_MAX];
+	char reason[1000];
+	json_t *command;
+
+	if (ddl == NULL || job_ddl_left_out(&worker_job(ddl->w)->options.ddl, header->commit.value, 0))
+		return true;
+	if (!source_capture_doubt(source, header->xid, tables, sizeof(tables), err))
+		return false;
+	if (tables[0] == '\0')
+		return true;
+	snprintf(lsn, sizeof(lsn), LSN_FORMAT, LSN_ARGS(header->commit));
+	snprintf(reason, sizeof(reason), "it was not captured; tables in doubt: %s", tables);
+	command = json_pack("{s:s, s:i, s:s%, s:s, s:s}", "lsn", lsn, "number", 0, "tag", tag, len,
+	                    "class", "other", "reason", reason);
+	if (command != NULL)
+		worker_ddl_failed(ddl->w, command);
+	json_decref(command);
+	error_set(err, ERR_DDL, "a command of the source could not be captured");
+	error_detail(err, "%.*s, committed at %s.  Tables in doubt: %s", len < 60 ? (int) len : 60, tag,
+	             lsn, tables);
+	error_hint(err, "Make the target's tables like the source's, or load them again with "
+	                "dts_reload_table, and go on with dts_skip_ddl.");
+	return false;
 }
 
 /* A table or partitioned table, and those above it: the job's when one of them is named. */
@@ -324,7 +368,7 @@ ddl_job_join(const Job *job, void *arg, json_t *result, Error *err)
 	bool ok;
 
 	(void) arg;
-	if (!job->options.phases[PHASE_INCREMENTAL] || job->options.ddl == JOB_DDL_SKIP)
+	if (!job->options.phases[PHASE_INCREMENTAL] || !job->options.ddl.captured)
 		return true;
 	source = pg_session_open(job->source_conninfo, PG_SESSION_SOURCE, job->slot_name, NULL, err);
 	ok = source != NULL && source_capture_join(source, job->slot_name, err);

@@ -53,4 +53,18 @@ bool ddl_job_join(const Job *job, void *arg, json_t *result, Error *err);
 bool ddl_policy_decide(Worker *w, const TxnHeader *header, const DdlRecord *record,
                        const DdlPlan *plan, DdlDecision *decision, Error *err);
 
+/* The same for a command that was handed to the target, to be told of should it fail. */
+json_t *ddl_policy_handed(const Worker *w, const TxnHeader *header, const DdlRecord *record,
+                          const DdlPlan *plan) must_check;
+
+/*
+ * The capture tells, by a message that anybody could have written, that it has missed a command: so
+ * the source is looked at.  False: err names the tables in doubt.
+ */
+bool ddl_job_gap(DdlJob *ddl, PgSession *source, const TxnHeader *header, const char *tag,
+                 size_t len, Error *err) must_check;
+
+/* The target has refused the command that was handed over last. */
+void ddl_job_failed(DdlJob *ddl, const Error *err);
+
 #endif /* DTS_DDL_JOB_H */

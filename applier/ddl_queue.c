@@ -344,7 +344,9 @@ refused(const DdlQueue *queue, const TxnHeader *header, Error *err)
 	             record->query == NULL ? "(not known)" : record->query,
 	             queue->plan.count > 0 ? "  Target: " : "",
 	             queue->plan.count > 0 ? queue->plan.sql[0] : "");
-	error_hint(err, "Load the job again with dts_reset_job.");
+	error_hint(err,
+	           "Make the target like the source and leave the command out with dts_skip_ddl, or "
+	           "load the job again with dts_reset_job.");
 	error_context(err, "source transaction committed at " LSN_FORMAT, LSN_ARGS(header->commit));
 }
 

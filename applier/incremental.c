@@ -20,6 +20,7 @@
 #include "decoder_options.h"
 #include "flow.h"
 #include "pg_session.h"
+#include "source_capture.h"
 #include "source_heartbeat.h"
 #include "source_slot.h"
 #include "source_stream.h"
@@ -51,8 +52,10 @@ typedef struct Incremental
 	SourceHeartbeat heartbeat; /* in the same session */
 	Flow flow;
 	TableJoin *join;
-	TableLoad *load; /* the phase's */
-	DdlJob *ddl;     /* NULL: commands are not followed */
+	TableLoad *load;      /* the phase's */
+	RelationWatch *watch; /* NULL: the capture of DDL tells of commands, or nobody is to know */
+	bool captured;
+	DdlJob *ddl; /* NULL: commands are not followed */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
 	int64_t look_not_before_us;
@@ -94,6 +97,7 @@ static bool
 open_source(Incremental *inc, SourceLsn start, const char *oids, Error *err)
 {
 	Arena *arena = arena_create(4096);
+	JobOptions wanted = inc->job->options;
 	SourceOption options[DECODER_OPTIONS_MAX];
 	SourceStreamOptions stream = {
 	    .conninfo = inc->job->source_conninfo,
@@ -103,7 +107,8 @@ open_source(Incremental *inc, SourceLsn start, const char *oids, Error *err)
 	    .work_dir = work_dir(),
 	};
 
-	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options, err);
+	wanted.ddl.captured = inc->captured;
+	stream.decoder_option_count = decoder_options(arena, &wanted, options, err);
 	if (oids != NULL && stream.decoder_option_count >= 0)
 		options[stream.decoder_option_count++] = (SourceOption){"table_oids", oids};
 	stream.streaming = inc->job->options.streaming &&
@@ -120,7 +125,8 @@ open_source(Incremental *inc, SourceLsn start, const char *oids, Error *err)
 static bool
 trim_capture(Incremental *inc, int64_t now_us, Error *err)
 {
-	if (ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
+	if (source_heartbeat_settle(&inc->heartbeat, now_us, err) &&
+	    ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
 		return true;
 	inc->flow.source_failed = true;
 	return false;
@@ -133,7 +139,7 @@ open_ddl(Incremental *inc, bool *at_source, SourceLsn start, Error *err)
 	char *oids = NULL;
 	bool ok;
 
-	inc->ddl = ddl_job_create(inc->w, inc->join, work_dir());
+	inc->ddl = inc->captured ? ddl_job_create(inc->w, inc->join, work_dir()) : NULL;
 	ok = inc->ddl == NULL || ddl_job_open(inc->ddl, inc->marker_session, at_source, &oids, err);
 	if (ok)
 	{
@@ -163,6 +169,24 @@ make_marker_token(Incremental *inc, Error *err)
 	return true;
 }
 
+/* Without the capture what the stream shows of commands is all there is. */
+static bool
+begin_watch(Incremental *inc, Error *err)
+{
+	if (!inc->job->options.ddl.captured)
+		return true;
+	if (!source_capture_serves(inc->marker_session, inc->job->slot_name, &inc->captured, err))
+		return false;
+	if (inc->captured)
+		return true;
+	inc->watch = relation_watch_create();
+	worker_event(
+	    inc->w, "warning", "ddl_not_captured",
+	    "the source has no capture of DDL for this job: a table whose columns change there "
+	    "stops it");
+	return true;
+}
+
 static bool
 begin_heartbeat(Incremental *inc, Error *err)
 {
@@ -177,6 +201,20 @@ begin_heartbeat(Incremental *inc, Error *err)
 	                      inc->job->options.heartbeat_seconds, base & (INT64_MAX >> 2),
 	                      worker_now_us(inc->w));
 	return true;
+}
+
+/* The source answers within the session's statement_timeout. */
+static bool
+take_gap(void *arg, const TxnHeader *header, const char *tag, size_t len, Error *err)
+{
+	Incremental *inc = arg;
+
+	error_clear(err);
+	if (source_heartbeat_settle(&inc->heartbeat, worker_now_us(inc->w), err) &&
+	    ddl_job_gap(inc->ddl, inc->marker_session, header, tag, len, err))
+		return true;
+	inc->flow.source_failed = strcmp(err->sqlstate, ERR_DDL) != 0;
+	return false;
 }
 
 static bool
@@ -217,13 +255,16 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	if (inc->marker_session == NULL ||
 	    !pg_session_exec(inc->marker_session, err,
 	                     "SET statement_timeout = 2500; SET lock_timeout = 500", 0, NULL) ||
-	    !make_marker_token(inc, err) || !begin_heartbeat(inc, err) ||
+	    !make_marker_token(inc, err) || !begin_heartbeat(inc, err) || !begin_watch(inc, err) ||
 	    !verify_slot(inc, &stored, err) || !open_ddl(inc, at_source, start, err))
 		return false;
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
 	inc->flow.ddl = ddl_job_queue(inc->ddl);
+	inc->flow.watch = inc->watch;
+	inc->flow.gap = take_gap;
+	inc->flow.gap_arg = inc;
 	inc->flow.throttle = worker_throttle(inc->w, PHASE_INCREMENTAL);
 	inc->flow.beats = &inc->heartbeat.latency;
 	return true;
@@ -235,6 +276,7 @@ close_sessions(Incremental *inc)
 	table_load_detach(inc->load);
 	table_join_destroy(inc->join);
 	ddl_job_destroy(inc->ddl);
+	relation_watch_destroy(inc->watch);
 	if (inc->source != NULL)
 		inc->source->ops->close(inc->source);
 	if (inc->target != NULL)
@@ -458,8 +500,6 @@ put_aside(Incremental *inc, PhaseResult result, Error *err)
 	const Relation *relation;
 	Error reason = *err;
 
-	if (inc->target != NULL)
-		inc->target->ops->status(inc->target, &inc->flow.status);
 	relation = inc->flow.status.failed;
 	if (result != PHASE_TROUBLE || relation == NULL || !inc->job->options.quarantine)
 		return false;
@@ -506,8 +546,11 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 		if (!flow_step(&inc->flow, now_us, err))
 		{
 			result = incremental_classify(err, inc->flow.source_failed);
+			inc->target->ops->status(inc->target, &inc->flow.status);
 			if (ddl_job_reopens(inc->ddl))
 				error_clear(err);
+			if (err->set && result == PHASE_TROUBLE && inc->flow.status.command_failed)
+				ddl_job_failed(inc->ddl, err);
 			if (!err->set || put_aside(inc, result, err))
 				*end = STREAM_REOPEN;
 			return result;

@@ -37,6 +37,7 @@
 	  "the WAL that the load retains is within the source's limit")                                \
 	X(SOURCE_PRIVILEGES, "source_privileges", "the role may read and replicate")                   \
 	X(HEARTBEAT, "heartbeat", "the lag can be measured from end to end")                           \
+	X(DDL_CAPTURE, "ddl_capture", "commands that change the schema can be followed")               \
 	X(TARGET_PRIVILEGES, "target_privileges", "the role may create and write")                     \
 	X(OBJECTS, "objects", "what the options name exists on the source")                            \
 	X(MAPPING, "mapping", "names on the target and lists of columns fit the source")               \

@@ -61,6 +61,7 @@ typedef struct TargetStatus
 	int64_t answers;          /* grows with every answer: what was refused before may go now */
 	int64_t deletes_missed;   /* deletes that found no row */
 	const Relation *missed;   /* the relation of the newest of them */
+	bool command_failed;      /* after a failure: it was a command of the source */
 	const Relation *failed;   /* after a failure that concerns one relation alone: that one */
 	SourceLsn missed_lsn;     /* and the commit of its transaction on the source */
 	EngineStats stats;

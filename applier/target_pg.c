@@ -187,6 +187,7 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 	{
 		entry = request->relation;
 		t->status.failed = entry != NULL ? entry->relation : NULL;
+		t->status.command_failed = request->kind == REQUEST_COMMAND && request->plan != NULL;
 		target_pg_error(t, request, result, err);
 		t->repeat = target_pg_may_repeat(t, request, err);
 		t->blamed = request->relation;

@@ -261,10 +261,13 @@ static const char superuser_sql[] =
     "name) "
     "AS (SELECT 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, oid, 'event trigger ' || "
     "evtname "
-    " FROM pg_catalog.pg_event_trigger UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, "
+    " FROM pg_catalog.pg_event_trigger WHERE evtname !~ '^dts_capture_' UNION ALL SELECT "
+    "'pg_catalog.pg_proc'::pg_catalog.regclass, "
     " p.oid, 'function ' || p.oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc p JOIN "
     " pg_catalog.pg_language l ON l.oid = p.prolang WHERE NOT l.lanpltrusted AND l.lanname <> "
     "'sql' "
+    " AND p.pronamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = "
+    "'dts') "
     " AND p.prokind <> 'a' UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, 'type "
     "' "
     " || oid::pg_catalog.regtype FROM pg_catalog.pg_type WHERE typtype = 'b' AND typcategory <> "
@@ -386,7 +389,7 @@ static const char triggers_sql[] =
     " JOIN pg_catalog.pg_rewrite r ON r.ev_class = x.oid WHERE r.ev_enabled IN ('A', 'R') UNION "
     "ALL "
     "SELECT pg_catalog.format('event trigger %I', evtname) FROM pg_catalog.pg_event_trigger WHERE "
-    " evtenabled IN ('A', 'R') AND $2::boolean ORDER BY 1";
+    " evtenabled IN ('A', 'R') AND evtname !~ '^dts_capture_' AND $2::boolean ORDER BY 1";
 
 static bool
 list_triggers(PgSession *session, const char *tables, bool events, NameList *list,

@@ -27,6 +27,8 @@
 
 typedef struct Worker Worker;
 
+struct json_t; /* jansson's */
+
 /* What the worker wants of the phase. */
 typedef enum WorkerOrder
 {
@@ -91,6 +93,21 @@ typedef struct WorkerChange
 bool worker_change_wanted(const Worker *w, WorkerChange *change);
 bool worker_change_answer(Worker *w, int64_t id, const char *tables, const Error *refusal);
 bool worker_reread(Worker *w) must_check;
+
+/*
+ * A command of the source that is not simply run (JSON as dts.daemon_ddl() has it).  state: "waiting"
+ * or "skipped"; the answer comes after a while, so it is asked again until it is known.
+ */
+typedef enum WorkerDdlAnswer
+{
+	WORKER_DDL_UNKNOWN, /* not heard yet, or an operator has not spoken */
+	WORKER_DDL_APPLY,
+	WORKER_DDL_SKIP,
+} WorkerDdlAnswer;
+WorkerDdlAnswer worker_ddl_ask(Worker *w, const char *state, struct json_t *command);
+
+/* One that failed; known to the control database before a state that follows is. */
+void worker_ddl_failed(Worker *w, struct json_t *command);
 
 /* Progress of one table; sent with the next report.  Estimates may be 0 when unknown. */
 typedef enum TablePhase

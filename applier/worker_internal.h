@@ -59,6 +59,16 @@ typedef enum MarkerState
 	MARKER_FLYING, /* committed on the source, not yet back */
 } MarkerState;
 
+/* The command of the source that the stream stands before. */
+typedef struct WorkerDdl
+{
+	char lsn[LSN_TEXT_MAX];
+	int64_t number;
+	bool under_way;
+	int64_t ask_us; /* not before */
+	WorkerDdlAnswer answer;
+} WorkerDdl;
+
 struct Worker
 {
 	SettingsSource source;
@@ -91,6 +101,8 @@ struct Worker
 	int64_t change_answered; /* the control database has it */
 	bool change_under_way;
 	int64_t change_again_us;
+
+	WorkerDdl ddl;
 
 	MarkerState marker_state;
 	int64_t marker;

@@ -112,7 +112,7 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
 			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
-				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'ddl_skips', dts.ddl_skips(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
 			dts.throttle_now(j.options)::text
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch

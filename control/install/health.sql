@@ -49,6 +49,10 @@ CREATE VIEW @extschema@.dts_health AS
 			FROM @extschema@.dts_job_tables t JOIN j ON j.job = t.job AND NOT j.state IN ('stopped', 'completed', 'isolated')
 			WHERE t.phase = 'error'
 		UNION ALL
+		SELECT 'warning', d.job, pg_catalog.format('waits with a command of the source: %s', pg_catalog."left"(COALESCE(d.source, d.tag), 200)),
+				pg_catalog.format('SELECT * FROM dts_pending_ddl WHERE job = %1$L; then SELECT dts_approve_ddl(%1$L); or SELECT dts_skip_ddl(%1$L);', d.job), d.seen_at
+			FROM @extschema@.dts_pending_ddl d WHERE d.state = 'waiting'
+		UNION ALL
 		SELECT 'warning', l.job, pg_catalog.format('left behind on the %s, endpoint "%s": %s', l.side, l.endpoint, l.object), l.remedy, l.at
 			FROM @extschema@.dts_leftovers l
 		UNION ALL

@@ -283,6 +283,7 @@ BEGIN
 		DELETE FROM dts.job_check WHERE job_id = p_job;
 	ELSIF p_to = 'starting' THEN
 		DELETE FROM dts.job_table WHERE job_id = p_job;
+		DELETE FROM dts.job_ddl WHERE job_id = p_job;
 		UPDATE dts.job_progress SET source_end = NULL, received = NULL, durable = NULL, commit_time = NULL,
 				caught_up = false, lag_seconds = NULL, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL,
 				stats = NULL, stats_before = NULL, reported_before_at = NULL

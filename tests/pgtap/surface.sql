@@ -56,6 +56,9 @@ INSERT INTO surface VALUES
 	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
+	('dts_setup_script', 'job text, side text', 'text', 'dts_operator'),
+	('dts_approve_ddl', 'job text', 'text', 'dts_operator'),
+	('dts_skip_ddl', 'job text', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
@@ -68,7 +71,7 @@ SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(o
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_parts', 'dts_job_events', 'dts_job_changes', 'dts_state_names', 'dts_leftovers',
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_parts', 'dts_job_events', 'dts_job_changes', 'dts_pending_ddl', 'dts_skipped_ddl', 'dts_state_names', 'dts_leftovers',
 		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log', 'dts_throttles'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
@@ -94,6 +97,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_tables', 'job_id bigint, epoch bigint, tables jsonb'),
 	('daemon_checks', 'job_id bigint, epoch bigint, checks jsonb'),
 	('daemon_change', 'job_id bigint, epoch bigint, change_id bigint, tables jsonb, refusal jsonb'),
+	('daemon_ddl', 'job_id bigint, epoch bigint, command jsonb'),
 	('daemon_event', 'job_id bigint, epoch bigint, severity text, event text, message text'),
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
 	('daemon_slots_due', 'every interval, OUT job_id bigint, OUT slot_name text, OUT conninfo text'),
