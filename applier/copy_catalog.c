@@ -150,6 +150,21 @@ is_selected(const PgRows *rows, int row, const Job *job)
 	return named;
 }
 
+/* The topmost partitioned table above it, or itself. */
+static int
+find_root(const PgRows *rows, int row)
+{
+	for (int depth = 0; depth < 1000; depth++)
+	{
+		int parent = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
+
+		if (parent < 0)
+			break;
+		row = parent;
+	}
+	return row;
+}
+
 /* The nearest table that the options list, from itself upwards, or the topmost one: as the decoder. */
 static int
 find_listed(const PgRows *rows, int row, const Job *job)
@@ -273,11 +288,12 @@ list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena
 static bool
 map_table(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *arena, Error *err)
 {
-	int root = find_listed(rows, row, job);
+	int listed = find_listed(rows, row, job);
+	int root = find_root(rows, row);
 	ObjectTable table;
 
-	object_map_leaf(job->options.map, t->schema, t->name, pg_rows_get(rows, root, COL_SCHEMA),
-	                pg_rows_get(rows, root, COL_NAME), &table);
+	object_map_leaf(job->options.map, t->schema, t->name, pg_rows_get(rows, listed, COL_SCHEMA),
+	                pg_rows_get(rows, listed, COL_NAME), &table);
 	t->said = table;
 	t->root_schema = arena_strdup(arena, pg_rows_get(rows, root, COL_SCHEMA));
 	t->root_name = arena_strdup(arena, pg_rows_get(rows, root, COL_NAME));

@@ -15,6 +15,7 @@
 #include "copy_catalog.h"
 #include "object_map.h"
 #include "precheck.h"
+#include "source_check_shapes.h"
 #include "strbuf.h"
 
 #define RENAME_TIMEOUT "3s"
@@ -351,6 +352,7 @@ table_modify_resolve(const Job *job, const json_t *options, const CopyTables *kn
 	ok = job_options_parse(&after, text, err);
 	free(text);
 	return ok && precheck_selection(&after, source, err) &&
+	       source_shapes_verify(&after, source, arena, err) &&
 	       copy_catalog_read(&was, source, job, arena, err) &&
 	       copy_catalog_read(&is, source, &after, arena, err) && compare_all(&m, &was, &is, err);
 }
