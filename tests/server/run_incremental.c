@@ -8,6 +8,7 @@
  * came back, events and the end: "result N sqlstate message".  At the end: rows, peak memory and the
  * counters of the engine.
  */
+#include <jansson.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -172,6 +173,22 @@ worker_change_wanted(const Worker *w, WorkerChange *change)
 	(void) w;
 	(void) change;
 	return false;
+}
+
+WorkerDdlAnswer
+worker_ddl_ask(Worker *w, const char *state, json_t *command)
+{
+	(void) w;
+	(void) state;
+	(void) command;
+	return WORKER_DDL_APPLY;
+}
+
+void
+worker_ddl_failed(Worker *w, json_t *command)
+{
+	(void) w;
+	(void) command;
 }
 
 bool
