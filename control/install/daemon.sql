@@ -48,10 +48,31 @@ DECLARE
 	-- after a restart of this server, sessions get a moment to come back before they count as gone
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
+	limited bool;
+	r record;
 BEGIN
 	PERFORM dts.commit_locally();
 	PERFORM dts.clock_due();
 	PERFORM pg_stat_clear_snapshot();
+	-- what one claim leaves of a limit, the next one has to see
+	limited := EXISTS (SELECT FROM dts.server_limit);
+	IF limited THEN
+		PERFORM pg_advisory_xact_lock(hashtextextended('dts.server_limit', 0));
+		FOR r IN SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
+			WHERE (j.wish IS NOT NULL OR j.state IN (SELECT s.state FROM dts.job_states() s WHERE s.needs_worker))
+				AND (l.owner IS NULL OR l.until < clock_timestamp()
+					OR settled AND NOT EXISTS (SELECT FROM pg_stat_get_activity(l.pid) a WHERE a.backend_start = l.backend_start))
+			ORDER BY l.until NULLS FIRST, l.job_id FOR UPDATE OF l SKIP LOCKED
+		LOOP
+			EXIT WHEN max_jobs <= 0;
+			CONTINUE WHEN dts.job_waits_for(r.job_id) IS NOT NULL;
+			max_jobs := max_jobs - 1;
+			RETURN QUERY UPDATE dts.job_lease l SET epoch = l.epoch + 1, owner = daemon_claim.owner,
+					until = clock_timestamp() + lease, pid = pg_backend_pid(), backend_start = mine
+				WHERE l.job_id = r.job_id RETURNING l.job_id, l.epoch;
+		END LOOP;
+		RETURN;
+	END IF;
 	RETURN QUERY
 		WITH free AS (
 			SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id

@@ -22,7 +22,7 @@ INSERT INTO call VALUES
 	(2, $$dts_recover_job('j')$$), (2, $$dts_destroy_job('j')$$), (2, $$dts_clone_job('j', 'l')$$), (2, $$dts_forget_leftovers('j')$$), (2, $$dts_test_endpoint('a')$$),
 	(2, $$dts_set_alert('j', '{"method": "pg_notify", "channel": "c"}')$$), (2, $$dts_drop_alert('j')$$), (2, $$dts_test_alert('j')$$),
 	(3, $$dts_create_endpoint('c', 'postgresql', 'host=c')$$), (3, $$dts_drop_endpoint('c')$$), (3, $$dts_allow_alert_host('h')$$),
-	(3, $$dts_refuse_alert_host('h')$$), (3, $$dts_purge_events('1 day')$$);
+	(3, $$dts_refuse_alert_host('h')$$), (3, $$dts_purge_events('1 day')$$), (3, $$dts_limit_connections('a', 10)$$);
 INSERT INTO call SELECT rank, replace(sql, $$('j'$$, $$(ARRAY['j']$$) FROM call WHERE sql ~ '^dts_(check_job|ignore|start|unsch|pause|resume|retry|resize|complete|reset|stop|isol|recover|destroy|configure|set_|drop_a|test_a)';
 SELECT is_empty($$SELECT DISTINCT p.proname, p.pronargs > 0 AND p.proargtypes[0] = 'text[]'::regtype FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
 		WHERE e.extname = 'dts' AND p.pronamespace = 'public'::regnamespace AND p.prokind = 'f' AND d.classid = 'pg_proc'::regclass
