@@ -120,8 +120,7 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 		         "-- and DROP TABLE public.dts_postgres_heartbeat; when that was the last row",
 		         slot);
 	}
-	if (source_err != NULL && job->options.ddl == JOB_DDL_APPLY &&
-	    job->options.phases[PHASE_INCREMENTAL])
+	if (source_err != NULL && job->options.ddl.captured && job->options.phases[PHASE_INCREMENTAL])
 		left_add(
 		    left, "source", "capture of DDL", source_err,
 		    "DO $$ DECLARE o text; BEGIN DELETE FROM dts.capture_job WHERE slot_name = '%s'; "
@@ -137,8 +136,9 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 	{
 		left_add(left, "target", "replication origin", target_err,
 		         "SELECT pg_catalog.pg_replication_origin_drop(roname) FROM "
-		         "pg_catalog.pg_replication_origin WHERE roname = '%s';",
-		         slot);
+		         "pg_catalog.pg_replication_origin WHERE roname = '%s' OR "
+		         "pg_catalog.starts_with(roname, '%s/');",
+		         slot, slot);
 		left_add(left, "target", "rows of the bookkeeping", target_err,
 		         "DELETE FROM dts.target_part WHERE slot_name = '%s'; "
 		         "DELETE FROM dts.target_table WHERE slot_name = '%s'; "

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "object_map.h"
+#include "row_expr.h"
+#include "source_computed.h"
 #include "strbuf.h"
 
 /*
@@ -163,6 +165,22 @@ find_root(const PgRows *rows, int row)
 	return row;
 }
 
+/* The nearest table that the options list, from itself upwards, or the topmost one: as the decoder. */
+static int
+find_listed(const PgRows *rows, int row, const Job *job)
+{
+	for (int depth = 0; depth < 1000; depth++)
+	{
+		int parent = find_oid(rows, pg_rows_int(rows, row, COL_PARENT));
+
+		if (parent < 0 || object_map_lists(job->options.map, pg_rows_get(rows, row, COL_SCHEMA),
+		                                   pg_rows_get(rows, row, COL_NAME)))
+			break;
+		row = parent;
+	}
+	return row;
+}
+
 static const char *
 keep_text(Arena *arena, StrBuf *text)
 {
@@ -172,63 +190,140 @@ keep_text(Arena *arena, StrBuf *text)
 	return kept;
 }
 
-/* A table whose columns the options list: in their order, and the types by the target's names. */
-static void
-list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena *arena)
+/* A column of the copy. */
+typedef struct Listed
 {
-	json_t *list = json_loads(names, 0, NULL);
-	StrBuf columns, target, types;
-	size_t i;
-	json_t *item;
+	const char *source; /* SQL */
+	const char *target;
+	const char *type; /* "": whatever an expression makes */
+} Listed;
 
-	strbuf_init(&columns);
-	strbuf_init(&target);
-	strbuf_init(&types);
+static int
+compare_listed(const void *a, const void *b)
+{
+	return strcmp(((const Listed *) a)->target, ((const Listed *) b)->target);
+}
+
+/* The expressions of the options in the form that the decoder gets, too. */
+static bool
+list_computed(CatalogTable *t, const ObjectTable *table, Listed *listed, size_t *count,
+              Arena *arena, Error *err)
+{
 	for (int k = 0; k < table->column_count; k++)
 	{
 		const JobColumn *column = &table->columns[k];
+		const char *expr;
 
-		strbuf_puts(&columns, k > 0 ? ", " : "");
-		strbuf_ident(&columns, column->name);
-		strbuf_puts(&target, k > 0 ? ", " : "");
-		strbuf_ident(&target, column->rename != NULL ? column->rename : column->name);
+		if (column->expr == NULL)
+			continue;
+		expr = row_expr_canonical(arena, column->expr, err);
+		if (expr == NULL)
+			return false;
+		listed[(*count)++] = (Listed){
+		    .source = arena_printf(arena, "(%s)", expr),
+		    .target = column->rename != NULL ? column->rename : column->name,
+		    .type = "",
+		};
+		t->shaped = true;
+		t->binary = false; /* the target's type need not be that of the expression */
 	}
+	return true;
+}
+
+static const char *
+quoted(Arena *arena, const char *name)
+{
+	StrBuf text;
+
+	strbuf_init(&text);
+	strbuf_ident(&text, name);
+	return keep_text(arena, &text);
+}
+
+/* A table whose columns the options list: by their names on the target, as its types are ordered. */
+static bool
+list_columns(CatalogTable *t, const ObjectTable *table, const char *names, Arena *arena, Error *err)
+{
+	json_t *list = json_loads(names, 0, NULL);
+	Listed *listed = arena_zalloc(
+	    arena, sizeof(*listed) * (json_array_size(list) + (size_t) table->column_count + 1));
+	StrBuf columns, target, types;
+	size_t count = 0;
+	size_t i;
+	json_t *item;
+	bool ok;
+
 	json_array_foreach(list, i, item)
 	{
 		const char *name = json_string_value(json_array_get(item, 0));
-		const char *to = object_table_target(table, name);
+		const JobColumn *column = object_table_column(table, name);
 
-		if (to != NULL)
-			strbuf_printf(&types, "%s%s %s", types.len > 0 ? "," : "", to,
-			              json_string_value(json_array_get(item, 1)));
+		if (column == NULL || column->expr != NULL)
+			continue;
+		listed[count++] = (Listed){
+		    .source = quoted(arena, name),
+		    .target = object_table_target(table, name),
+		    .type = arena_strdup(arena, json_string_value(json_array_get(item, 1))),
+		};
 	}
 	json_decref(list);
+	ok = list_computed(t, table, listed, &count, arena, err);
+	qsort(listed, count, sizeof(*listed), compare_listed);
+	strbuf_init(&columns);
+	strbuf_init(&target);
+	strbuf_init(&types);
+	for (i = 0; i < count; i++)
+	{
+		strbuf_printf(&columns, "%s%s", i > 0 ? ", " : "", listed[i].source);
+		strbuf_puts(&target, i > 0 ? ", " : "");
+		strbuf_ident(&target, listed[i].target);
+		strbuf_printf(&types, "%s%s %s", i > 0 ? "," : "", listed[i].target, listed[i].type);
+	}
 	t->columns = keep_text(arena, &columns);
 	t->target_columns = keep_text(arena, &target);
 	t->types = keep_text(arena, &types);
+	return ok;
 }
 
-static void
-map_names(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *arena)
+static bool
+map_table(CatalogTable *t, const PgRows *rows, int row, const Job *job, Arena *arena, Error *err)
 {
+	int listed = find_listed(rows, row, job);
 	int root = find_root(rows, row);
 	ObjectTable table;
 
-	object_map_leaf(job->options.map, t->schema, t->name, pg_rows_get(rows, root, COL_SCHEMA),
-	                pg_rows_get(rows, root, COL_NAME), &table);
+	object_map_leaf(job->options.map, t->schema, t->name, pg_rows_get(rows, listed, COL_SCHEMA),
+	                pg_rows_get(rows, listed, COL_NAME), &table);
+	t->said = table;
+	t->root_schema = arena_strdup(arena, pg_rows_get(rows, root, COL_SCHEMA));
+	t->root_name = arena_strdup(arena, pg_rows_get(rows, root, COL_NAME));
 	t->target_schema = table.target_schema;
 	t->target_name = table.target_name;
 	t->target_columns = t->columns;
-	if (table.column_count > 0)
-		list_columns(t, &table, pg_rows_get(rows, row, COL_NAMES), arena);
+	t->where = "";
+	if (table.where != NULL)
+	{
+		t->where = row_expr_canonical(arena, table.where, err);
+		t->shaped = true;
+	}
+	if (t->where != NULL &&
+	    (table.column_count == 0 ||
+	     list_columns(t, &table, pg_rows_get(rows, row, COL_NAMES), arena, err)))
+		return true;
+	error_context(err, "what the options say of table \"%s\".\"%s\"", t->schema, t->name);
+	return false;
 }
 
 bool
 copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *arena, Error *err)
 {
-	PgRows *rows = pg_session_query(source, err, tables_query, 0, NULL);
+	PgRows *rows = NULL;
+	bool ok = true;
 
 	memset(catalog, 0, sizeof(*catalog));
+	if (!source_functions_harmless(source, job, err))
+		return false;
+	rows = pg_session_query(source, err, tables_query, 0, NULL);
 	if (rows == NULL)
 	{
 		error_context(err, "reading the source's tables");
@@ -236,7 +331,7 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 	}
 	catalog->tables =
 	    arena_zalloc(arena, sizeof(CatalogTable) * ((size_t) pg_rows_count(rows) + 1));
-	for (int i = 0; i < pg_rows_count(rows); i++)
+	for (int i = 0; ok && i < pg_rows_count(rows); i++)
 	{
 		const char *schema = pg_rows_get(rows, i, COL_SCHEMA);
 		const char *name = pg_rows_get(rows, i, COL_NAME);
@@ -258,11 +353,11 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->bytes = pg_rows_int(rows, i, COL_BYTES);
 		t->pages = pg_rows_int(rows, i, COL_PAGES);
 		t->late_statistics = pg_rows_bool(rows, i, COL_STATISTICS);
-		map_names(t, rows, i, job, arena);
+		ok = map_table(t, rows, i, job, arena, err);
 		catalog->count++;
 	}
 	pg_rows_free(rows);
-	return true;
+	return ok;
 }
 
 bool

@@ -11,6 +11,7 @@
 #include "arena.h"
 #include "error.h"
 #include "job.h"
+#include "object_map.h"
 #include "pg_session.h"
 
 /* A table that holds rows of its own. */
@@ -19,7 +20,9 @@ typedef struct CatalogTable
 	uint32_t oid;
 	const char *schema;
 	const char *name;
-	const char *columns;   /* "a", "b": quoted, stored ones only, in order; "" when none */
+	const char *columns;   /* "a", "b": quoted, stored ones only, or expressions; "" when none */
+	const char *where;     /* the options' row filter, or "" */
+	bool shaped;           /* has a filter or expressions of the options' */
 	const char *condition; /* of an extension's configuration table: WHERE ..., or "" */
 	bool config;           /* an extension's: its script may have put rows there */
 	const char *target_schema;
@@ -30,6 +33,9 @@ typedef struct CatalogTable
 	int64_t rows;      /* estimated, 0 when unknown */
 	int64_t bytes;     /* with what is stored out of line */
 	int64_t pages;
+	const char *root_schema; /* the topmost partitioned table above it, or itself */
+	const char *root_name;
+	ObjectTable said;     /* by the options, for it or for the partitioned table above it */
 	bool late_statistics; /* has extended statistics, which follow the data */
 } CatalogTable;
 

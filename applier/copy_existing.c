@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object_map.h"
+
 typedef enum NameSort
 {
 	SORT_SCHEMA,
@@ -116,6 +118,7 @@ static const struct
 struct CopyExisting
 {
 	Arena *arena;
+	const ObjectMap *map;
 	char **names[SORT_COUNT]; /* sorted */
 	int counts[SORT_COUNT];
 };
@@ -127,11 +130,12 @@ compare_names(const void *a, const void *b)
 }
 
 CopyExisting *
-copy_existing_read(PgSession *target, Arena *arena, Error *err)
+copy_existing_read(PgSession *target, const ObjectMap *map, Arena *arena, Error *err)
 {
 	CopyExisting *existing = arena_zalloc(arena, sizeof(CopyExisting));
 
 	existing->arena = arena;
+	existing->map = map;
 	for (int sort = 0; sort < SORT_COUNT; sort++)
 	{
 		PgRows *rows = pg_session_query(target, err, queries[sort], 0, NULL);
@@ -153,23 +157,50 @@ copy_existing_read(PgSession *target, Arena *arena, Error *err)
 	return existing;
 }
 
+/*
+ * The entry's tag with the table's name on the target: that of a part is table and name, separated
+ * by a blank that either may hold, so that whatever the options rename is taken for the table.
+ */
+static const char *
+mapped_tag(const CopyExisting *existing, const ArchiveEntry *e, NameSort sort)
+{
+	ObjectTable table;
+
+	if (sort == SORT_RELATION || sort == SORT_TYPE)
+	{
+		object_map_table(existing->map, e->schema, e->tag, &table);
+		return table.target_name;
+	}
+	for (const char *at = strchr(e->tag, ' '); sort == SORT_PART && at != NULL;
+	     at = strchr(at + 1, ' '))
+	{
+		const char *name = arena_strndup(existing->arena, e->tag, (size_t) (at - e->tag));
+
+		object_map_table(existing->map, e->schema, name, &table);
+		if (strcmp(table.target_name, name) != 0)
+			return arena_printf(existing->arena, "%s%s", table.target_name, at);
+	}
+	return e->tag;
+}
+
 bool
 copy_existing_has(const CopyExisting *existing, const ArchiveEntry *e)
 {
 	for (size_t i = 0; i < sizeof(sorts) / sizeof(sorts[0]); i++)
 	{
 		NameSort sort = sorts[i].sort;
+		const char *schema = object_map_schema(existing->map, e->schema);
 		const char *name;
 
 		if (strcmp(e->desc, sorts[i].desc) != 0)
 			continue;
 		/* every database has schema public; the archive only says how it differs */
 		if (sort == SORT_SCHEMA)
-			name = strcmp(e->tag, "public") == 0 ? NULL : e->tag;
+			name = strcmp(e->tag, "public") == 0 ? NULL : object_map_schema(existing->map, e->tag);
 		else if (sort == SORT_NAMED)
-			name = arena_printf(existing->arena, "%s\001%s\001%s", e->desc, e->schema, e->tag);
+			name = arena_printf(existing->arena, "%s\001%s\001%s", e->desc, schema, e->tag);
 		else
-			name = arena_printf(existing->arena, "%s\001%s", e->schema, e->tag);
+			name = arena_printf(existing->arena, "%s\001%s", schema, mapped_tag(existing, e, sort));
 		return name != NULL && existing->counts[sort] > 0 &&
 		       bsearch(&name, existing->names[sort], (size_t) existing->counts[sort],
 		               sizeof(char *), compare_names) != NULL;

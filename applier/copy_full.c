@@ -71,13 +71,13 @@ reach(FullLoad *full, CopyStep step, Error *err)
 static bool
 check_data_done(FullLoad *full, Error *err)
 {
-	int64_t left;
+	bool left;
 
 	if (full->step >= STEP_DATA_DONE)
 		return true;
 	if (!copy_queue_left(full->target, full->job, STAGE_PRE_DATA, STAGE_DATA, &left, err))
 		return false;
-	if (left > 0)
+	if (left)
 		return true;
 	if (!reach(full, STEP_DATA_DONE, err))
 		return false;

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "sql_map.h"
 #include "strbuf.h"
 
 #define CHUNK_ENTRIES 500
@@ -119,6 +120,15 @@ typedef struct Gather
 	int count;
 } Gather;
 
+/* SQL of entries under the target's names. */
+static const char *
+mapped(CopyTasks *tasks, const CopySelection *selection, const char *sql, Error *err)
+{
+	if (selection->map == NULL || sql == NULL)
+		return sql;
+	return sql_map_script(selection->map, tasks->arena, sql, err);
+}
+
 static bool
 gather_flush(Gather *g, WorkerOrder *order, Error *err)
 {
@@ -128,6 +138,8 @@ gather_flush(Gather *g, WorkerOrder *order, Error *err)
 		return true;
 	sql = copy_program_sql(g->program, g->archive, g->selection->changes, g->entries, g->count,
 	                       g->tasks->arena, order, err);
+	if (sql != NULL)
+		sql = mapped(g->tasks, g->selection, sql, err);
 	if (sql == NULL)
 		return false;
 	copy_tasks_add(g->tasks, g->stage, TASK_SQL)->target_sql = sql;
@@ -160,12 +172,13 @@ plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
 }
 
 /* Some dozens at a time: each statement gets a savepoint of its own. */
-static void
+static bool
 plan_grants(CopyTasks *tasks, CopyStage from, CopyStage stage, const Archive *archive,
-            const CopySelection *selection)
+            const CopySelection *selection, Error *err)
 {
 	StrBuf sql;
 	int gathered = 0;
+	bool ok = true;
 
 	strbuf_init(&sql);
 	for (int i = 0; i < archive->count; i++)
@@ -180,13 +193,16 @@ plan_grants(CopyTasks *tasks, CopyStage from, CopyStage stage, const Archive *ar
 		}
 		if (gathered == CHUNK_GRANTS || (gathered > 0 && i == archive->count - 1))
 		{
-			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql =
-			    arena_strdup(tasks->arena, sql.data);
+			const char *text = mapped(tasks, selection, arena_strdup(tasks->arena, sql.data), err);
+
+			ok = ok && text != NULL;
+			copy_tasks_add(tasks, stage, TASK_GRANTS)->target_sql = text;
 			strbuf_reset(&sql);
 			gathered = 0;
 		}
 	}
 	strbuf_free(&sql);
+	return ok;
 }
 
 /*
@@ -227,9 +243,9 @@ find_key(const PgRows *keys, const ArchiveEntry *e)
 	return NULL;
 }
 
-static void
+static bool
 plan_single(CopyTasks *tasks, CopyStage stage, const Archive *archive,
-            const CopySelection *selection, const PgRows *keys)
+            const CopySelection *selection, const PgRows *keys, Error *err)
 {
 	for (int i = 0; i < archive->count; i++)
 	{
@@ -241,12 +257,16 @@ plan_single(CopyTasks *tasks, CopyStage stage, const Archive *archive,
 		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage)
 			continue;
 		task = copy_tasks_add(tasks, stage, TASK_SQL);
-		task->target_sql = e->definition;
+		task->target_sql = mapped(tasks, selection, e->definition, err);
+		if (task->target_sql == NULL)
+			return false;
 		key = find_key(keys, e);
 		if (key != NULL)
 		{
 			task->kind = TASK_KEY;
-			task->source_sql = arena_strdup(tasks->arena, key);
+			task->source_sql = mapped(tasks, selection, arena_strdup(tasks->arena, key), err);
+			if (task->source_sql == NULL)
+				return false;
 		}
 		table = table_of(archive, e);
 		if (table == NULL)
@@ -255,6 +275,7 @@ plan_single(CopyTasks *tasks, CopyStage stage, const Archive *archive,
 		task->table = table->tag;
 		task->table_oid = table->oid;
 	}
+	return true;
 }
 
 bool
@@ -262,22 +283,17 @@ copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *s
                 CopyProgram *program, PgSession *source, WorkerOrder *order, Error *err)
 {
 	PgRows *keys = pg_session_query(source, err, keys_query, 0, NULL);
+	bool ok;
 
 	*order = ORDER_GO_ON;
 	if (keys == NULL)
 		return false;
-	if (!plan_serial(tasks, STAGE_PRE_DATA, archive, selection, program, order, err))
-	{
-		pg_rows_free(keys);
-		return false;
-	}
-	plan_grants(tasks, STAGE_PRIVILEGES, STAGE_PRIVILEGES, archive, selection);
-	plan_single(tasks, STAGE_INDEX, archive, selection, keys);
-	plan_single(tasks, STAGE_ATTACH, archive, selection, keys);
-	plan_single(tasks, STAGE_FOREIGN_KEY, archive, selection, keys);
+	ok = plan_serial(tasks, STAGE_PRE_DATA, archive, selection, program, order, err) &&
+	     plan_grants(tasks, STAGE_PRIVILEGES, STAGE_PRIVILEGES, archive, selection, err) &&
+	     plan_single(tasks, STAGE_INDEX, archive, selection, keys, err) &&
+	     plan_single(tasks, STAGE_ATTACH, archive, selection, keys, err) &&
+	     plan_single(tasks, STAGE_FOREIGN_KEY, archive, selection, keys, err);
 	pg_rows_free(keys);
-	if (!plan_serial(tasks, STAGE_POST_DATA, archive, selection, program, order, err))
-		return false;
-	plan_grants(tasks, STAGE_POST_DATA, STAGE_POST_DATA, archive, selection);
-	return true;
+	return ok && plan_serial(tasks, STAGE_POST_DATA, archive, selection, program, order, err) &&
+	       plan_grants(tasks, STAGE_POST_DATA, STAGE_POST_DATA, archive, selection, err);
 }

@@ -250,6 +250,31 @@ merges(const LoadPlan *plan, int i)
 	        plan->catalog.tables[i].config);
 }
 
+/* "(SELECT ... )": with the options' expressions, on some pages only, or under a condition. */
+static void
+source_query(StrBuf *sql, const CatalogTable *t, const PlanPart *part)
+{
+	const char *and = " WHERE ";
+
+	strbuf_printf(sql, "(SELECT %s%s FROM ", t->shaped ? COPY_SHAPED : "", t->columns);
+	if (t->condition[0] != '\0')
+		strbuf_puts(sql, "(SELECT * FROM ");
+	strbuf_puts(sql, "ONLY ");
+	strbuf_qualified(sql, t->schema, t->name);
+	if (t->condition[0] != '\0')
+		strbuf_printf(sql, " %s) AS config", t->condition);
+	if (!part->only)
+	{
+		strbuf_printf(sql, "%sctid >= '(%" PRId64 ",0)'", and, part->from_page);
+		and = " AND ";
+	}
+	if (!part->only && part->to_page != PLAN_OPEN_END)
+		strbuf_printf(sql, "%sctid < '(%" PRId64 ",0)'", and, part->to_page);
+	if (t->where[0] != '\0')
+		strbuf_printf(sql, "%s(%s)", and, t->where);
+	strbuf_puts(sql, ")");
+}
+
 static const char *
 source_sql(LoadPlan *plan, const CatalogTable *t, const PlanPart *part)
 {
@@ -259,23 +284,14 @@ source_sql(LoadPlan *plan, const CatalogTable *t, const PlanPart *part)
 
 	strbuf_init(&sql);
 	strbuf_puts(&sql, "COPY ");
-	if (part->only && t->condition[0] == '\0')
+	if (part->only && t->condition[0] == '\0' && !t->shaped)
 	{
 		strbuf_qualified(&sql, t->schema, t->name);
 		if (t->columns[0] != '\0')
 			strbuf_printf(&sql, " (%s)", t->columns);
 	}
 	else
-	{
-		strbuf_printf(&sql, "(SELECT %s FROM ONLY ", t->columns);
-		strbuf_qualified(&sql, t->schema, t->name);
-		strbuf_printf(&sql, " %s", t->condition);
-		if (!part->only)
-			strbuf_printf(&sql, "WHERE ctid >= '(%" PRId64 ",0)'", part->from_page);
-		if (!part->only && part->to_page != PLAN_OPEN_END)
-			strbuf_printf(&sql, " AND ctid < '(%" PRId64 ",0)'", part->to_page);
-		strbuf_puts(&sql, ")");
-	}
+		source_query(&sql, t, part);
 	strbuf_printf(&sql, " TO STDOUT (FORMAT %s)", format);
 	text = arena_strdup(plan->arena, sql.data);
 	strbuf_free(&sql);
@@ -401,7 +417,7 @@ store_tables(LoadPlan *plan, Error *err)
 		strbuf_reset(&sql);
 		strbuf_reset(&list);
 		strbuf_puts(&sql, "INSERT INTO dts.target_table (slot_name, table_oid, schema_name, "
-		                  "table_name, state) VALUES ");
+		                  "table_name, state, target_schema, target_table) VALUES ");
 		for (int i = from; i < catalog->count && i < from + LOOK_BATCH; i++)
 		{
 			const CatalogTable *t = &catalog->tables[i];
@@ -412,11 +428,16 @@ store_tables(LoadPlan *plan, Error *err)
 			strbuf_literal(&sql, t->schema);
 			strbuf_puts(&sql, ", ");
 			strbuf_literal(&sql, t->name);
-			strbuf_puts(&sql, ", 'waiting')");
+			strbuf_puts(&sql, ", 'waiting', ");
+			strbuf_literal(&sql, t->target_schema);
+			strbuf_puts(&sql, ", ");
+			strbuf_literal(&sql, t->target_name);
+			strbuf_puts(&sql, ")");
 			strbuf_printf(&list, "%s%" PRIu32, i > from ? ", " : "", t->oid);
 		}
 		strbuf_puts(&sql, " ON CONFLICT (slot_name, table_oid) DO UPDATE SET schema_name = "
-		                  "excluded.schema_name, table_name = excluded.table_name");
+		                  "excluded.schema_name, table_name = excluded.table_name, target_schema = "
+		                  "excluded.target_schema, target_table = excluded.target_table");
 		ok = pg_session_exec(plan->target, err, sql.data, 0, NULL) &&
 		     copy_tables_begin(plan->target, plan->job, list.data, err);
 	}
@@ -482,7 +503,7 @@ store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 	     copy_queue_add(plan->target, plan->job, schema->tasks, schema->count, err)) &&
 	    copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) &&
 	    weigh(plan, err) && store_tables(plan, err) && take_places(plan, err) &&
-	    forget_others(plan, err) &&
+	    forget_others(plan, err) && copy_queue_analyze(plan->target, err) &&
 	    (plan->beside || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
 		return copy_queue_commit(plan->target, err);
 	copy_queue_rollback(plan->target);

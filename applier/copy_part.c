@@ -32,6 +32,33 @@ table_changed(Error *err, CopyPartEnd *end, const CopyTask *task, const char *de
 	return false;
 }
 
+/*
+ * Whether the error is that of a row filter or expression.  The table was found unchanged, so a column
+ * that does not exist is theirs as well.
+ */
+static bool
+expression_failed(Error *err, const CopyTask *task)
+{
+	static const char *const others[] = {"08", "40", "53", "55", "57", "58", "XX"};
+	Error told;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+	{
+		if (strncmp(err->sqlstate, others[i], 2) == 0)
+			return false;
+	}
+	if (task->source_sql == NULL || strstr(task->source_sql, COPY_SHAPED) == NULL)
+		return false;
+	error_set(&told, err->sqlstate, "row filter or expression of table \"%s\".\"%s\" fails: %.800s",
+	          task->schema, task->table, err->message);
+	error_detail(&told, "%s", err->detail);
+	*err = told;
+	error_hint(err,
+	           "Take the table out with dts_remove_tables, or change what the options say of it "
+	           "with dts_modify_objects; then dts_retry_job.");
+	return true;
+}
+
 /* What the source's error means for the part. */
 static bool
 source_failed(Error *err, CopyPartEnd *end, const CopyTask *task)
@@ -287,7 +314,7 @@ transfer(const CopyPart *part, PgSession *source, PgSession *target, int64_t *ro
 	{
 		if (!cut_off(target, &second))
 			error_clear(&second); /* what it says is what we told it */
-		return source_failed(err, end, part->task);
+		return !expression_failed(err, part->task) && source_failed(err, end, part->task);
 	}
 	if (!pump(part, source, target, bytes, &whole, err))
 		return false;
@@ -302,7 +329,7 @@ transfer(const CopyPart *part, PgSession *source, PgSession *target, int64_t *ro
 	{
 		if (!cut_off(target, &second))
 			error_clear(&second);
-		return source_failed(err, end, part->task);
+		return !expression_failed(err, part->task) && source_failed(err, end, part->task);
 	}
 	if (PQputCopyEnd(pg_session_conn(target), NULL) != 1)
 	{

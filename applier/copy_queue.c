@@ -143,7 +143,14 @@ copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int count, Er
 }
 
 bool
-copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last, int64_t *left,
+copy_queue_analyze(PgSession *target, Error *err)
+{
+	/* somebody else's table is passed over with a warning */
+	return pg_session_exec(target, err, "ANALYZE dts.target_part", 0, NULL);
+}
+
+bool
+copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last, bool *left,
                 Error *err)
 {
 	char numbers[2][16];
@@ -153,12 +160,12 @@ copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage la
 	snprintf(numbers[0], sizeof(numbers[0]), "%d", (int) first);
 	snprintf(numbers[1], sizeof(numbers[1]), "%d", (int) last);
 	rows = pg_session_query(target, err,
-	                        "SELECT count(*) FROM dts.target_part WHERE slot_name = $1 AND state = "
-	                        "'todo' AND stage BETWEEN CAST($2 AS int) AND CAST($3 AS int)",
+	                        "SELECT EXISTS (SELECT FROM dts.target_part WHERE slot_name = $1 AND "
+	                        "state = 'todo' AND stage BETWEEN CAST($2 AS int) AND CAST($3 AS int))",
 	                        3, params);
 	if (rows == NULL)
 		return false;
-	*left = pg_rows_int(rows, 0, 0);
+	*left = pg_rows_bool(rows, 0, 0);
 	pg_rows_free(rows);
 	return true;
 }

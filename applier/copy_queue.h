@@ -83,6 +83,9 @@ typedef enum CopyKind
 #define COPY_SMALL_BYTES (1024 * 1024)
 
 /* Where rows of a merge pass through, on the target. */
+/* Stands in the source's statement when expressions of the options do. */
+#define COPY_SHAPED        "/* as the options say */ "
+
 #define COPY_STAGING_TABLE "pg_temp.\"dts_staging\""
 
 typedef struct CopyTask
@@ -112,9 +115,15 @@ void copy_queue_rollback(PgSession *target);
 bool copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int count,
                     Error *err) must_check;
 
-/* How many tasks of the stages first..last wait or are being worked on. */
-bool copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last,
-                     int64_t *left, Error *err) must_check;
+/*
+ * After many were added, inside the caller's transaction: without statistics of the queue, every take
+ * may sort all that is left of it.
+ */
+bool copy_queue_analyze(PgSession *target, Error *err) must_check;
+
+/* Whether tasks of the stages first..last wait or are being worked on. */
+bool copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last, bool *left,
+                     Error *err) must_check;
 
 /* A table of the load and its size on the source. */
 typedef struct CopyWeight

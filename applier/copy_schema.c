@@ -24,6 +24,7 @@
 #include "copy_select.h"
 #include "fault.h"
 #include "object_map.h"
+#include "source_computed.h"
 #include "strbuf.h"
 
 #define SEQUENCES_PER_TASK 100
@@ -110,7 +111,7 @@ store_plan(PgSession *target, const Job *job, CopyTasks *tasks, Error *err)
 	if (!copy_queue_begin(target, job, err))
 		return false;
 	if (!copy_queue_add(target, job, tasks->tasks, tasks->count, err) ||
-	    !copy_step_write(target, job, STEP_SCHEMA_PLANNED, err))
+	    !copy_queue_analyze(target, err) || !copy_step_write(target, job, STEP_SCHEMA_PLANNED, err))
 	{
 		copy_queue_rollback(target);
 		return false;
@@ -140,6 +141,7 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	     (roles = copy_roles_read(job, target, arena, err)) != NULL &&
 	     (job->options.object_count > 0 ||
 	      (database = copy_database_sql(source, target, roles, arena, err)) != NULL) &&
+	     source_computed_types(source, job, err) &&
 	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
 	     copy_index_plan(&tasks, &archive, &selection, program, source, order, err) &&
 	     (!job->options.phases[PHASE_FULL] ||

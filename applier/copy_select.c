@@ -16,6 +16,7 @@
 
 #include "copy_catalog.h"
 #include "copy_existing.h"
+#include "copy_mapped.h"
 #include "copy_roles.h"
 #include "strbuf.h"
 
@@ -29,7 +30,8 @@ typedef struct Chooser
 	CopySelection *out;
 	const CopyExisting *existing;
 	CopyRoles *roles;
-	int *attached_to; /* by entry id: of a partition, its parent's */
+	int *attached_to;         /* by entry id: of a partition, its parent's */
+	const CopyMapped *mapped; /* by entry id; NULL: nothing is renamed */
 } Chooser;
 
 static void
@@ -251,6 +253,11 @@ judge_parts(Chooser *c, bool last_time)
 
 		if (!is_part(c, e) || never_copied(e))
 			continue;
+		if (c->mapped != NULL && c->mapped[e->id].left_out)
+		{
+			verdict[e->id] = ENTRY_DROP;
+			continue;
+		}
 		for (int k = 0; k < e->depend_count; k++)
 		{
 			const ArchiveEntry *d = depends_on(c, e, k);
@@ -271,6 +278,49 @@ judge_parts(Chooser *c, bool last_time)
 			warn(c, arena_printf(c->arena, "%s \"%s\" is left out: it needs %s \"%s\".\"%s\"",
 			                     e->desc, e->tag, missing->desc, missing->schema, missing->tag));
 	}
+}
+
+/*
+ * What needs a column that the job leaves out stays behind as well; what is only about that column
+ * does so without a word.
+ */
+static bool
+judge_mapped(Chooser *c, Error *err)
+{
+	EntryVerdict *verdict = c->out->verdict;
+
+	for (int i = 0; c->mapped != NULL && i < c->archive->count; i++)
+	{
+		const ArchiveEntry *e = &c->archive->entries[i];
+		const CopyMapped *m = &c->mapped[e->id];
+
+		if (verdict[e->id] == ENTRY_DROP)
+			continue;
+		if (m->needs != NULL && strcmp(e->desc, "TABLE") == 0)
+		{
+			error_set(err, ERR_CONFIG, "table \"%s\".\"%s\" cannot be made on the target",
+			          e->schema, e->tag);
+			error_detail(err,
+			             "It needs the column %s, which it does not have or which the job leaves "
+			             "out.",
+			             m->needs);
+			error_hint(err, "Correct the table's \"columns\" with dts_configure_job.");
+			return false;
+		}
+		if (m->needs != NULL)
+			warn(c, arena_printf(c->arena,
+			                     "%s \"%s\" of schema \"%s\" is left out: it needs the column %s, "
+			                     "which the job leaves out",
+			                     e->desc, e->tag, e->schema, m->needs));
+		if (m->unread != NULL)
+			warn(c, arena_printf(c->arena,
+			                     "%s \"%s\".\"%s\" keeps its text, which names \"%s\": that has "
+			                     "another name on the target",
+			                     e->desc, e->schema, e->tag, m->unread));
+		if (m->left_out)
+			verdict[e->id] = ENTRY_DROP;
+	}
+	return true;
 }
 
 /*
@@ -372,7 +422,7 @@ judge_existing(Chooser *c, Error *err)
 			{
 				if (found++ > 0)
 					strbuf_puts(&names, ", ");
-				strbuf_qualified(&names, e->schema, e->tag);
+				object_map_put(c->job->options.map, &names, e->schema, e->tag);
 			}
 			c->out->verdict[e->id] = ENTRY_EXISTS;
 		}
@@ -513,10 +563,14 @@ copy_select(CopySelection *selection, const Archive *archive, const Job *job, Pg
 	selection->verdict = arena_zalloc(arena, sizeof(EntryVerdict) * ids);
 	selection->changes = arena_zalloc(arena, sizeof(ArchiveChange) * ids);
 	selection->warnings = arena_zalloc(arena, sizeof(char *) * WARNINGS_MAX);
-	c.existing = copy_existing_read(target, arena, err);
+	c.existing = copy_existing_read(target, job->options.map, arena, err);
 	if (c.existing == NULL)
 		return false;
 	find_partitions(&c);
+	if (!copy_mapped_open(&selection->map, archive, job, c.attached_to, arena, err))
+		return false;
+	if (selection->map != NULL)
+		c.mapped = copy_mapped_look(selection->map, archive, arena);
 	for (int i = 0; i < archive->count; i++)
 	{
 		const ArchiveEntry *e = &archive->entries[i];
@@ -533,6 +587,8 @@ copy_select(CopySelection *selection, const Archive *archive, const Job *job, Pg
 	}
 	judge_parts(&c, false);
 	drop_unneeded(&c);
+	if (!judge_mapped(&c, err))
+		return false;
 	/* again for the comments and privileges of what was pulled in, and without what is broken */
 	if (!judge_broken(&c, err))
 		return false;

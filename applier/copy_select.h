@@ -26,6 +26,7 @@ typedef struct CopySelection
 {
 	EntryVerdict *verdict;  /* by entry id */
 	ArchiveChange *changes; /* by entry id: owners and definitions with the target's roles */
+	struct SqlMap *map;     /* rewrites the SQL of all entries; NULL: nothing is renamed */
 	char **warnings;
 	int warning_count;
 } CopySelection;

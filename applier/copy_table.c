@@ -133,7 +133,7 @@ copy_tables_finish(PgSession *target, const Job *job, Error *err)
 	         "UPDATE dts.target_table t SET state = 'copied', copied_at = clock_timestamp(), since "
 	         "= clock_timestamp() WHERE slot_name = $1 AND state = 'copying' AND NOT EXISTS ("
 	         "SELECT FROM dts.target_part p WHERE p.slot_name = t.slot_name AND p.table_oid = "
-	         "t.table_oid AND p.state = 'todo' AND p.stage <= %d)",
+	         "t.table_oid AND p.state = 'todo' AND p.stage + 0 <= %d)",
 	         STAGE_INDEX);
 	return pg_session_exec(target, err, sql, 1, params);
 }
@@ -161,7 +161,7 @@ copy_tables_restart(PgSession *target, const Job *job, Error *err)
 	         "UPDATE dts.target_table t SET state = 'waiting', start_lsn = NULL, start_snapshot = "
 	         "NULL, since = clock_timestamp() WHERE slot_name = $1 AND state = 'copying' AND EXISTS"
 	         " (SELECT FROM dts.target_part p WHERE p.slot_name = t.slot_name AND p.table_oid = "
-	         "t.table_oid AND p.state = 'todo' AND p.stage <= %d)",
+	         "t.table_oid AND p.state = 'todo' AND p.stage + 0 <= %d)",
 	         STAGE_DATA);
 	if (!pg_session_exec(target, err, sql, 1, params))
 		return false;

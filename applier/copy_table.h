@@ -27,6 +27,8 @@
 	" since timestamptz NOT NULL DEFAULT clock_timestamp(), copied_at timestamptz,"                \
 	" joined_at timestamptz, to_empty boolean NOT NULL DEFAULT false, PRIMARY KEY (slot_name, "    \
 	"table_oid));"                                                                                 \
+	"ALTER TABLE dts.target_table ADD COLUMN IF NOT EXISTS target_schema text,"                    \
+	" ADD COLUMN IF NOT EXISTS target_table text;"                                                 \
 	"COMMENT ON TABLE dts.target_table IS "                                                        \
 	"'tables of a job: state, and from where on the stream is for them';"
 

@@ -112,12 +112,13 @@ take_where(PgSession *target, const Job *job, const char *condition, const char 
 /*
  * Indexes of tables that are whole, and statistics of those that have their indexes, too.  A
  * statistics task without OID waits for its stage.  The scalar subquery is one look into an index
- * for each row; as NOT EXISTS it may become a join of the whole queue.
+ * for each row; as NOT EXISTS it may become a join of the whole queue.  "stage + 0" keeps the planner,
+ * which knows little of a table that has just been filled, from the indexes that begin with the stage.
  */
 #define NOTHING_BEFORE                                                                             \
 	" AND (table_oid = 0 OR (SELECT 1 FROM dts.target_part d WHERE d.slot_name = $1"               \
 	" AND d.table_oid = t.table_oid AND d.state = 'todo'"                                          \
-	" AND d.stage < CASE t.stage WHEN 4 THEN 4 ELSE 5 END LIMIT 1) IS NULL)"
+	" AND d.stage + 0 < CASE t.stage WHEN 4 THEN 4 ELSE 5 END LIMIT 1) IS NULL)"
 static const char index_ready[] = "stage = 4" NOTHING_BEFORE;
 static const char ready[] = "stage IN (4, 9) AND (stage = 4 OR table_oid <> 0)" NOTHING_BEFORE;
 #define IS_FREE_PART  "kind <> 'changed'"
@@ -140,16 +141,18 @@ complete_tables(PgSession *target, const Job *job, CopyStage last, Arena *arena,
 	if (last < STAGE_INDEX)
 		return TAKE_TASK;
 	strbuf_init(&condition);
-	strbuf_puts(&condition, data && last >= STAGE_ANALYZE ? "stage IN (4, 9)" : "stage = 4");
+	strbuf_puts(&condition,
+	            data && last >= STAGE_ANALYZE ? "stage + 0 IN (4, 9)" : "stage + 0 = 4");
 	strbuf_puts(&condition, " AND table_oid IN (");
 	for (int i = 0; i < batch->count; i++)
 		strbuf_printf(&condition, "%s%" PRIu32, i > 0 ? "," : "", batch->tasks[i].table_oid);
 	strbuf_puts(&condition, ") AND part_id NOT IN (");
 	for (int i = 0; i < batch->count; i++)
 		strbuf_printf(&condition, "%s%" PRId64, i > 0 ? "," : "", batch->tasks[i].id);
-	strbuf_puts(&condition, ") AND (SELECT 1 FROM dts.target_part d WHERE d.slot_name = $1 AND "
-	                        "d.table_oid = t.table_oid AND d.state = 'todo' AND d.stage < 4 AND "
-	                        "d.part_id NOT IN (");
+	strbuf_puts(&condition,
+	            ") AND (SELECT 1 FROM dts.target_part d WHERE d.slot_name = $1 AND "
+	            "d.table_oid = t.table_oid AND d.state = 'todo' AND d.stage + 0 < 4 AND "
+	            "d.part_id NOT IN (");
 	for (int i = 0; i < batch->count; i++)
 		strbuf_printf(&condition, "%s%" PRId64, i > 0 ? "," : "", batch->tasks[i].id);
 	strbuf_puts(&condition, ") LIMIT 1) IS NULL");

@@ -173,14 +173,36 @@ change_identity(const ColumnContext *c, const json_t *was, const json_t *now, co
 		               identity_kind(now));
 }
 
+/*
+ * What USING says on the target, where it is not told what it said on the source.  The rows of a
+ * table that is written anew come after it: it is empty now.  A partitioned table has no rows of its
+ * own; with partitions that are not written anew the old values are good as they are, and without
+ * any there are none.
+ */
+static const char *
+new_values(const ColumnContext *c, const json_t *was, const json_t *now, const char *type)
+{
+	Arena *arena = c->script->arena;
+	const char *kind = ddl_text(c->object->after, "kind");
+	const char *name = ddl_ident(arena, ddl_text(now, "name"));
+
+	if (ddl_script_rewritten(c->script, c->object->oid))
+		return arena_printf(arena, " USING NULL::%s", type);
+	if (kind == NULL || kind[0] != 'p')
+		return "";
+	if (c->script->rewritten_count > 0)
+		return arena_printf(arena, " USING NULL::%s", type);
+	if (ddl_same(was, now, "type_oid"))
+		return arena_printf(arena, " USING %s::%s", name, type);
+	return arena_printf(arena, " USING %s::pg_catalog.text::%s", name, type);
+}
+
 static void
 change_type(const ColumnContext *c, const json_t *was, const json_t *now, const char *column)
 {
-	Arena *arena = c->script->arena;
 	const char *type = ddl_text(now, "type");
 	const char *collation = ddl_text(now, "collation");
-	/* its rows come after it: the table is empty now */
-	bool rewritten = ddl_script_rewritten(c->script, c->object->oid);
+	const char *using = new_values(c, was, now, type);
 
 	if (ddl_same(was, now, "type_oid") && ddl_same(was, now, "typmod") &&
 	    ddl_same(was, now, "collation"))
@@ -196,8 +218,7 @@ change_type(const ColumnContext *c, const json_t *was, const json_t *now, const 
 			               ddl_text(now, "default"));
 	}
 	ddl_script_add(c->script, DDL_STAGE_COLUMN, "%s TYPE %s%s%s%s", column, type,
-	               collation == NULL ? "" : " COLLATE ", collation == NULL ? "" : collation,
-	               rewritten ? arena_printf(arena, " USING NULL::%s", type) : "");
+	               collation == NULL ? "" : " COLLATE ", collation == NULL ? "" : collation, using);
 }
 
 static const char *

@@ -10,13 +10,25 @@
 
 #include "ddl_queue.h"
 #include "pg_session.h"
+#include "table_join.h"
 #include "worker.h"
 
 typedef struct DdlJob DdlJob;
 
 /* NULL: the job does not follow commands.  work_dir must outlive it. */
-DdlJob *ddl_job_create(Worker *w, const char *work_dir);
+DdlJob *ddl_job_create(Worker *w, TableJoin *join, const char *work_dir);
 void ddl_job_destroy(DdlJob *ddl); /* NULL is allowed */
+
+/*
+ * Before the stream begins: looks up the tables of a job that names its objects.  *oids: those that
+ * the decoder has to send whatever they are called then, or NULL; free() it.  *at_source: where it
+ * failed.
+ */
+bool
+ddl_job_open(DdlJob *ddl, PgSession *source, bool *at_source, char **oids, Error *err) must_check;
+
+/* The stream ended because it has to begin anew. */
+bool ddl_job_reopens(const DdlJob *ddl);
 
 DdlQueue *ddl_job_queue(const DdlJob *ddl); /* NULL for NULL */
 
@@ -40,5 +52,19 @@ bool ddl_job_join(const Job *job, void *arg, json_t *result, Error *err);
  */
 bool ddl_policy_decide(Worker *w, const TxnHeader *header, const DdlRecord *record,
                        const DdlPlan *plan, DdlDecision *decision, Error *err);
+
+/* The same for a command that was handed to the target, to be told of should it fail. */
+json_t *ddl_policy_handed(const Worker *w, const TxnHeader *header, const DdlRecord *record,
+                          const DdlPlan *plan) must_check;
+
+/*
+ * The capture tells, by a message that anybody could have written, that it has missed a command: so
+ * the source is looked at.  False: err names the tables in doubt.
+ */
+bool ddl_job_gap(DdlJob *ddl, PgSession *source, const TxnHeader *header, const char *tag,
+                 size_t len, Error *err) must_check;
+
+/* The target has refused the command that was handed over last. */
+void ddl_job_failed(DdlJob *ddl, const Error *err);
 
 #endif /* DTS_DDL_JOB_H */

@@ -4,6 +4,7 @@
  */
 #include "ddl_plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ddl_statement.h"
@@ -125,6 +126,80 @@ empty_rewritten(DdlScript *script, const DdlRecord *record, const DdlPlanOptions
 	}
 }
 
+static bool
+changes_type(const json_t *object)
+{
+	const json_t *was = json_object_get(json_object_get(object, "before"), "columns");
+	const json_t *now = json_object_get(json_object_get(object, "after"), "columns");
+
+	for (size_t i = 0; i < json_array_size(was); i++)
+	{
+		const json_t *column = json_array_get(was, i);
+		const json_t *after = ddl_find(now, "num", ddl_number(column, "num"));
+
+		if (after != NULL &&
+		    (!ddl_same(column, after, "type_oid") || !ddl_same(column, after, "typmod")))
+			return true;
+	}
+	return false;
+}
+
+/* Foreign keys of the object that go with the command. */
+static void
+add_gone(json_t *gone, const json_t *object)
+{
+	const json_t *was = json_object_get(json_object_get(object, "before"), "constraints");
+	const json_t *now = json_object_get(json_object_get(object, "after"), "constraints");
+
+	for (size_t i = 0; i < json_array_size(was); i++)
+	{
+		const json_t *constraint = json_array_get(was, i);
+		bool stays = false;
+
+		for (size_t k = 0; k < json_array_size(now); k++)
+			stays = stays || ddl_same(constraint, json_array_get(now, k), "name");
+		if (!stays && strcmp(ddl_text(constraint, "kind"), "f") == 0)
+			json_array_append_new(gone, json_string(ddl_text(constraint, "name")));
+	}
+}
+
+/*
+ * A new type makes the server look at foreign keys, while the table is empty that they go to or
+ * come from: they are taken off, and made again behind the rows.
+ */
+static void
+untie_rewritten(Arena *arena, const DdlRecord *record, const DdlPlanOptions *options, DdlPlan *plan)
+{
+	json_t *tables = json_array();
+	json_t *gone = json_array();
+	char *names;
+	char *left_out;
+
+	for (size_t i = 0; options->rewritten_count > 0 && i < json_array_size(record->objects); i++)
+	{
+		const json_t *object = json_array_get(record->objects, i);
+		const json_t *was = json_object_get(object, "before");
+
+		if (!changes_type(object) || ddl_text(was, "kind") == NULL ||
+		    strchr("rp", ddl_text(was, "kind")[0]) == NULL)
+			continue;
+		json_array_append_new(tables, json_string(ddl_object_name(arena, was)));
+		add_gone(gone, object);
+	}
+	if (json_array_size(tables) > 0)
+	{
+		names = json_dumps(tables, JSON_COMPACT);
+		left_out = json_dumps(gone, JSON_COMPACT);
+		plan->prepare = arena_printf(arena, "SELECT dts.target_untie(%s, %s)",
+		                             ddl_literal(arena, names), ddl_literal(arena, left_out));
+		plan->finish = "SELECT dts.target_tie()";
+		free(names);
+		free(left_out);
+	}
+	json_decref(tables);
+	json_decref(gone);
+}
+
 static void
 plan_by_state(Arena *arena, const DdlRecord *record, const DdlPlanOptions *options, DdlPlan *plan)
 {
@@ -139,6 +214,7 @@ plan_by_state(Arena *arena, const DdlRecord *record, const DdlPlanOptions *optio
 	else
 	{
 		empty_rewritten(&script, record, options);
+		untie_rewritten(arena, record, options, plan);
 		ddl_state_command(&script, record, options->scope);
 	}
 	take(plan, &script);

@@ -44,6 +44,12 @@ typedef struct DdlPlan
 	const char *role;
 	const char *search_path;
 	const json_t *settings;
+	/*
+	 * To be run as ourselves around the command and the rows that it wrote: what ties tables that
+	 * are empty meanwhile to others.  NULL: nothing.
+	 */
+	const char *prepare;
+	const char *finish;
 	bool commit_before_use; /* new labels of an enum: usable after the commit only */
 } DdlPlan;
 

@@ -22,6 +22,7 @@ typedef enum QueueStage
 	QUEUE_DECIDE,  /* the command is planned */
 	QUEUE_COMMAND, /* to be handed to the target */
 	QUEUE_ROWS,    /* the rows that were held for it follow */
+	QUEUE_FINISH,  /* and then what can only be made behind them */
 } QueueStage;
 
 struct DdlQueue
@@ -39,6 +40,8 @@ struct DdlQueue
 	int held_count;
 	int held_room;
 	Error held_error; /* of the first row */
+	uint32_t *discarded;
+	int discarded_count;
 	bool cut;
 
 	/* the command at hand */
@@ -80,6 +83,7 @@ ddl_queue_destroy(DdlQueue *queue)
 	arena_destroy(queue->arena);
 	free(queue->rewritten);
 	free(queue->held_oids);
+	free(queue->discarded);
 	free(queue);
 }
 
@@ -92,6 +96,25 @@ is_held(const DdlQueue *queue, uint32_t oid)
 			return true;
 	}
 	return false;
+}
+
+static bool
+is_discarded(const DdlQueue *queue, uint32_t oid)
+{
+	for (int i = 0; i < queue->discarded_count; i++)
+	{
+		if (queue->discarded[i] == oid)
+			return true;
+	}
+	return false;
+}
+
+void
+ddl_queue_discard(DdlQueue *queue, uint32_t oid)
+{
+	queue->discarded =
+	    xrealloc(queue->discarded, sizeof(uint32_t) * ((size_t) queue->discarded_count + 1));
+	queue->discarded[queue->discarded_count++] = oid;
 }
 
 static bool
@@ -115,7 +138,7 @@ ddl_queue_wants(const DdlQueue *queue, const Change *change)
 		return wants_truncate(queue, change);
 	return relation != NULL &&
 	       (relation->rewrite || (queue->held_count > 0 && is_held(queue, relation->oid)) ||
-	        ddl_row_kind(relation) != DDL_ROW_NONE);
+	        is_discarded(queue, relation->oid) || ddl_row_kind(relation) != DDL_ROW_NONE);
 }
 
 static DdlRewritten *
@@ -272,6 +295,7 @@ make_command(DdlQueue *queue)
 	                    .source = queue->record.query};
 	if (plan->verdict == DDL_APPLY)
 	{
+		queue->command.prepare = plan->prepare;
 		queue->command.sql = plan->sql;
 		queue->command.count = plan->count;
 		queue->command.settings =
@@ -281,18 +305,31 @@ make_command(DdlQueue *queue)
 	                                      options->slot_name, &queue->command.bookkeeping_count);
 }
 
-static void
-plan_command(DdlQueue *queue)
+static bool
+plan_command(DdlQueue *queue, const TxnHeader *header, Error *err)
 {
+	const char *doubt = NULL;
 	const DdlPlanOptions options = {.scope = &queue->options.scope,
-	                                .statements = queue->options.statements,
+	                                .statements =
+	                                    queue->options.statements && queue->options.map == NULL,
 	                                .rewritten = queue->rewritten,
 	                                .rewritten_count = queue->rewritten_count};
 
+	if (queue->options.look != NULL &&
+	    !queue->options.look(queue->options.arg, queue->arena, header, &queue->record, &doubt, err))
+		return false;
 	ddl_plan(queue->arena, &queue->record, &options, &queue->plan);
+	if (queue->options.map != NULL && queue->plan.verdict == DDL_APPLY)
+		queue->options.map(queue->options.arg, queue->arena, &queue->record, &queue->plan);
+	if (doubt != NULL)
+	{
+		queue->plan.verdict = DDL_REFUSED;
+		queue->plan.reason = doubt;
+	}
 	make_command(queue);
 	queue->without_rows = false;
 	queue->stage = QUEUE_DECIDE;
+	return true;
 }
 
 static void
@@ -307,7 +344,9 @@ refused(const DdlQueue *queue, const TxnHeader *header, Error *err)
 	             record->query == NULL ? "(not known)" : record->query,
 	             queue->plan.count > 0 ? "  Target: " : "",
 	             queue->plan.count > 0 ? queue->plan.sql[0] : "");
-	error_hint(err, "Load the job again with dts_reset_job.");
+	error_hint(err,
+	           "Make the target like the source and leave the command out with dts_skip_ddl, or "
+	           "load the job again with dts_reset_job.");
 	error_context(err, "source transaction committed at " LSN_FORMAT, LSN_ARGS(header->commit));
 }
 
@@ -326,6 +365,7 @@ decide(DdlQueue *queue, const TxnHeader *header, Error *err)
 			return TARGET_WAIT;
 		case DDL_LEAVE_OUT:
 			queue->command.count = queue->command.bookkeeping_count = 0;
+			queue->command.prepare = NULL;
 			queue->without_rows = true;
 			break;
 		case DDL_RUN:
@@ -363,7 +403,8 @@ read_command(DdlQueue *queue, const TxnHeader *header, const Change *change, boo
 			forget_command(queue);
 			return TARGET_OK;
 		}
-		plan_command(queue);
+		if (!plan_command(queue, header, err))
+			return TARGET_FAILED;
 	}
 	if (queue->stage == QUEUE_DECIDE)
 	{
@@ -388,6 +429,8 @@ ddl_queue_read(DdlQueue *queue, const TxnHeader *header, const Change *change, b
 	{
 		/* somebody empties the capture's tables: their rows have come */
 		if (change->kind == CHANGE_TRUNCATE && ddl_row_kind(change->truncated[0]) != DDL_ROW_NONE)
+			return TARGET_OK;
+		if (change->relation != NULL && is_discarded(queue, change->relation->oid))
 			return TARGET_OK;
 		if (change->relation != NULL && change->relation->rewrite)
 			return hold_rewritten(queue, header, change, err);
@@ -468,7 +511,19 @@ ddl_queue_run(DdlQueue *queue, Target *target, const TxnHeader *header, Error *e
 			return result;
 		handed_over(queue, header);
 	}
-	result = release(queue, target, err);
+	if (queue->stage == QUEUE_ROWS)
+	{
+		result = release(queue, target, err);
+		if (result != TARGET_OK)
+			return result;
+		queue->stage = QUEUE_FINISH;
+	}
+	if (queue->plan.finish != NULL && !queue->without_rows)
+	{
+		const TargetCommand finish = {.bookkeeping = &queue->plan.finish, .bookkeeping_count = 1};
+
+		result = target->ops->command(target, header, &finish, err);
+	}
 	if (result == TARGET_OK)
 		forget_command(queue);
 	return result;
@@ -480,6 +535,7 @@ ddl_queue_end(DdlQueue *queue, bool *cut, Error *err)
 	*cut = queue->cut;
 	queue->cut = false;
 	queue->rewritten_count = 0;
+	queue->discarded_count = 0;
 	if (queue->held == NULL)
 		return true;
 	*err = queue->held_error;

@@ -29,9 +29,21 @@ typedef struct DdlQueueOptions
 	DdlScope scope;
 	bool statements;       /* the statement way may be taken */
 	const char *slot_name; /* in the job's bookkeeping on the target */
+	/*
+	 * Told of each command before it is planned.  *reason, in the arena: why it cannot be followed
+	 * though it could be planned.  False: err, and the stream ends.  NULL: nobody.
+	 */
+	bool (*look)(void *arg, Arena *arena, const TxnHeader *header, const DdlRecord *record,
+	             const char **reason, Error *err);
 	/* a role's name on the target, and whether it is an error when the target lacks it */
 	const char *(*role)(void *arg, const char *role);
 	bool role_needed;
+	/*
+	 * Gives the planned SQL the names that objects have on the target: changes plan->sql, its count
+	 * and its verdict.  NULL: they are the source's; otherwise the statement way, whose names are
+	 * those of a session, is not taken.
+	 */
+	void (*map)(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan);
 	/*
 	 * Asked once for each planned command before it runs (and again after DDL_WAIT), and for those
 	 * that cannot be planned (plan->verdict is DDL_REFUSED; then DDL_RUN stops the stream with
@@ -65,6 +77,9 @@ bool ddl_queue_wants(const DdlQueue *queue, const Change *change);
 TargetResult ddl_queue_read(DdlQueue *queue, const TxnHeader *header, const Change *change,
                             bool *work, Error *err);
 TargetResult ddl_queue_run(DdlQueue *queue, Target *target, const TxnHeader *header, Error *err);
+
+/* Until the transaction ends, changes of this table are not for the target. */
+void ddl_queue_discard(DdlQueue *queue, uint32_t oid);
 
 /* The target does not know the table of this change: it is held, or is an error (err stands). */
 bool ddl_queue_hold(DdlQueue *queue, const TxnHeader *header, const Change *change, Error *err);

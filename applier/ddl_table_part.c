@@ -155,6 +155,24 @@ change_index_options(DdlScript *script, const DdlObject *object, const char *nam
 		               json_string_value(json_array_get(options, i)));
 }
 
+/*
+ * A partitioned table's index is described as if made on it alone.  So it is only while it is not
+ * valid; otherwise the partitions' indexes come with it.
+ */
+static const char *
+index_definition(Arena *arena, const DdlObject *object, const json_t *index)
+{
+	const char *definition = ddl_text(index, "definition");
+	const char *only = arena_printf(arena, " ON ONLY %s USING ", ddl_text(index, "table_name"));
+	const char *at = strstr(definition, only);
+
+	if (strcmp(ddl_text(object->after, "kind"), "I") != 0 || ddl_flag(index, "invalid") ||
+	    at == NULL)
+		return definition;
+	return arena_printf(arena, "%.*s ON %s", (int) (at - definition), definition,
+	                    at + strlen(" ON ONLY "));
+}
+
 void
 ddl_index(DdlScript *script, const DdlObject *object)
 {
@@ -169,7 +187,8 @@ ddl_index(DdlScript *script, const DdlObject *object)
 	{
 		if (ddl_flag(index, "invalid") && strcmp(ddl_text(object->after, "kind"), "I") != 0)
 			return; /* a concurrent build that has not ended: it will be valid, or dropped */
-		ddl_script_add(script, DDL_STAGE_INDEX, "%s", ddl_text(index, "definition"));
+		ddl_script_add(script, DDL_STAGE_INDEX, "%s",
+		               index_definition(script->arena, object, index));
 	}
 	/* a concurrent build that came to its end */
 	if (object->before != NULL && ddl_flag(old, "invalid") && !ddl_flag(index, "invalid") &&

@@ -183,8 +183,8 @@ decoder_options(Arena *arena, const JobOptions *job, SourceOption *options, Erro
 	    {"exclude_tables", object_list(arena, job->exclude, job->exclude_count, true)},
 	    {"messages", "on"},
 	    {"on_no_identity", "emit"},
-	    {"ddl", job->ddl == JOB_DDL_APPLY ? "on" : NULL},
-	    {"rewrites", job->ddl == JOB_DDL_APPLY ? "on" : NULL},
+	    {"ddl", job->ddl.captured ? "on" : NULL},
+	    {"rewrites", job->ddl.captured ? "on" : NULL},
 	};
 	int count = 0;
 

@@ -9,7 +9,7 @@
 #include "job.h"
 #include "source_stream.h"
 
-#define DECODER_OPTIONS_MAX 10
+#define DECODER_OPTIONS_MAX 12
 
 /*
  * Fills options, with texts allocated in arena, and returns how many there are; -1: an expression of

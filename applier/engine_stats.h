@@ -31,11 +31,15 @@
 	X(updates, "updates")                                                                          \
 	X(deletes, "deletes")                                                                          \
 	X(truncates, "truncates")                                                                      \
-	X(rows_net, "rows_net")               /* net rows sent in the batch path */                    \
-	X(rows_single, "rows_single")         /* of these by a statement of their own */               \
-	X(rows_ordered, "rows_ordered")       /* changes sent in order */                              \
-	X(units, "units")                     /* pieces of transactions, repeated as a whole */        \
-	X(units_repeated, "units_repeated")   /* failed as a batch and were repeated in order */       \
+	X(rows_net, "rows_net")             /* net rows sent in the batch path */                      \
+	X(rows_single, "rows_single")       /* of these by a statement of their own */                 \
+	X(rows_ordered, "rows_ordered")     /* changes sent in order */                                \
+	X(units, "units")                   /* pieces of transactions, repeated as a whole */          \
+	X(units_repeated, "units_repeated") /* failed as a batch and were repeated in order */         \
+	X(transactions_parallel, "transactions_parallel") /* begun before their turn on a lane */      \
+	X(rows_early, "rows_early")           /* net rows of these that were sent before the turn */   \
+	X(order_waits, "order_waits")         /* of these had to wait for their turn in the server */  \
+	X(mispredictions, "mispredictions")   /* of these failed, and went anew one after another */   \
 	X(statements, "statements")           /* sent to the target */                                 \
 	X(bytes_in_flight, "bytes_in_flight") /* now: sent and not answered */                         \
 	X(bytes_held, "bytes_held")           /* now: of units kept until they are answered */         \

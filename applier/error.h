@@ -43,6 +43,7 @@ typedef struct Error
 #define ERR_RELATION_MISMATCH "DTS06" /* the target's table cannot take the source's rows */
 #define ERR_DDL               "DTS08" /* a command of the source cannot be followed */
 #define ERR_REFUSED           "DTS09" /* a row filter or expression cannot be compiled or evaluated */
+#define ERR_OUT_OF_TURN       "DTS10" /* the transaction before has not committed */
 #define ERR_KILLED            "DTS07" /* a process of ours was ended by a signal: worth another try */
 
 void error_clear(Error *err);

@@ -126,16 +126,35 @@ take_message(Flow *flow, const Change *change, Error *err)
 
 	if (flow->batch.skipping)
 		return TARGET_OK;
+	if (flow->gap != NULL && strcmp(change->prefix, FLOW_GAP_PREFIX) == 0)
+		return flow->gap(flow->gap_arg, &flow->batch.header, change->content, change->content_len,
+		                 err)
+		           ? TARGET_OK
+		           : TARGET_FAILED;
 	marker = is_marker(flow, change, &number);
 	if (!marker && !is_beat(flow, change, &number))
 		return TARGET_OK;
 	/* nothing to apply, but its position is to be stored like that of any change */
 	result = open_batch(flow, err);
+	flow->touched = flow->touched || result == TARGET_OK;
 	if (result == TARGET_OK && marker)
 		progress_marker(&flow->progress, number, flow->batch.header.end);
 	else if (result == TARGET_OK)
 		progress_beat(&flow->progress, number, flow->batch.header.end);
 	return result;
+}
+
+/*
+ * The stream stands still before a command.  What came in transactions before its own is committed
+ * meanwhile, so that nobody on the target waits for locks of ours.
+ */
+static TargetResult
+stand_still(Flow *flow, Error *err)
+{
+	if (flow->batch.open && !flow->touched && flow->batch.transactions > 0 &&
+	    commit_batch(flow, err) == TARGET_FAILED)
+		return TARGET_FAILED;
+	return TARGET_WAIT;
 }
 
 /* A command of the source's, or a row that has to wait for one. */
@@ -147,9 +166,12 @@ take_ddl(Flow *flow, const Change *change, Error *err)
 
 	if (!flow->ddl_works)
 		result = ddl_queue_read(flow->ddl, header, change, &flow->ddl_works, err);
+	if (result == TARGET_WAIT)
+		return stand_still(flow, err);
 	if (result != TARGET_OK || !flow->ddl_works)
 		return result;
 	result = open_batch(flow, err);
+	flow->touched = flow->touched || result == TARGET_OK;
 	if (result == TARGET_OK)
 		result = ddl_queue_run(flow->ddl, flow->target, header, err);
 	if (result == TARGET_OK)
@@ -165,7 +187,11 @@ take_row(Flow *flow, const Change *change, Error *err)
 
 	if (flow->ddl != NULL && ddl_queue_wants(flow->ddl, change))
 		return take_ddl(flow, change, err);
+	if (flow->watch != NULL && change->relation != NULL &&
+	    !relation_watch_see(flow->watch, change->relation, header, err))
+		return TARGET_FAILED;
 	result = open_batch(flow, err);
+	flow->touched = flow->touched || result == TARGET_OK;
 	if (result == TARGET_OK)
 		result = flow->target->ops->apply(flow->target, header, change, err);
 	if (result == TARGET_UNKNOWN && flow->ddl != NULL)
@@ -226,6 +252,7 @@ take_event(Flow *flow, Error *err)
 			break;
 		case SOURCE_BEGIN:
 			ok = batch_begin(&flow->batch, event->header, err);
+			flow->touched = false;
 			break;
 		case SOURCE_CHANGE:
 			return take_change(flow, event, err);

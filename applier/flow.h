@@ -17,12 +17,14 @@
 #include "error.h"
 #include "latency.h"
 #include "progress.h"
+#include "relation_watch.h"
 #include "source.h"
 #include "table_join.h"
 #include "target.h"
 #include "throttle.h"
 
 #define FLOW_MARKER_PREFIX "dts.marker"
+#define FLOW_GAP_PREFIX    "dts.gap"
 
 /*
  * An idle source ends the batch at hand at once while nothing is in flight.  As many more as the way
@@ -48,6 +50,10 @@ typedef struct Flow
 	Target *target;       /* borrowed */
 	TableJoin *tables;    /* borrowed; NULL: every table is simply part of the stream */
 	DdlQueue *ddl;        /* borrowed; NULL: commands of the source are not followed */
+	RelationWatch *watch; /* borrowed; NULL: commands are captured, or not of interest */
+	/* the capture of DDL says that it has missed a command; false: err.  NULL: nobody is asked */
+	bool (*gap)(void *arg, const TxnHeader *header, const char *tag, size_t len, Error *err);
+	void *gap_arg;
 	const Latency *beats; /* borrowed; NULL: there are no beats */
 	const char *marker;   /* "<slot>/<token>/": what comes before a marker's number */
 	Batch batch;
@@ -66,6 +72,7 @@ typedef struct Flow
 	bool finishing;   /* take no new transaction */
 	bool asked;       /* the source waits for an answer since its last keepalive */
 	bool synchronous; /* commits on the source wait for us, also those that carry nothing for us */
+	bool touched;     /* something of the transaction at hand is in the open batch */
 	bool paused;      /* for the owner to set: take no event, only move tables */
 	Throttle *throttle;   /* borrowed; NULL: none */
 	bool slowed;          /* there was such a wait since the last batch */

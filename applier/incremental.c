@@ -20,11 +20,12 @@
 #include "decoder_options.h"
 #include "flow.h"
 #include "pg_session.h"
+#include "source_capture.h"
 #include "source_heartbeat.h"
 #include "source_slot.h"
 #include "source_stream.h"
 #include "table_load.h"
-#include "target_pg.h"
+#include "target_pg_parallel.h"
 
 #define BATCH_ROWS         20000
 #define BATCH_BYTES        (4 << 20)
@@ -51,8 +52,11 @@ typedef struct Incremental
 	SourceHeartbeat heartbeat; /* in the same session */
 	Flow flow;
 	TableJoin *join;
-	TableLoad *load; /* the phase's */
-	DdlJob *ddl;     /* NULL: commands are not followed */
+	TableLoad *load;      /* the phase's */
+	RelationWatch *watch; /* NULL: the capture of DDL tells of commands, or nobody is to know */
+	bool captured;
+	int lanes_wanted;
+	DdlJob *ddl; /* NULL: commands are not followed */
 	int64_t deletes_reported;
 	int64_t report_not_before_us;
 	int64_t look_not_before_us;
@@ -91,9 +95,10 @@ work_dir(void)
 }
 
 static bool
-open_source(Incremental *inc, SourceLsn start, Error *err)
+open_source(Incremental *inc, SourceLsn start, const char *oids, Error *err)
 {
 	Arena *arena = arena_create(4096);
+	JobOptions wanted = inc->job->options;
 	SourceOption options[DECODER_OPTIONS_MAX];
 	SourceStreamOptions stream = {
 	    .conninfo = inc->job->source_conninfo,
@@ -103,7 +108,10 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 	    .work_dir = work_dir(),
 	};
 
-	stream.decoder_option_count = decoder_options(arena, &inc->job->options, options, err);
+	wanted.ddl.captured = inc->captured;
+	stream.decoder_option_count = decoder_options(arena, &wanted, options, err);
+	if (oids != NULL && stream.decoder_option_count >= 0)
+		options[stream.decoder_option_count++] = (SourceOption){"table_oids", oids};
 	stream.streaming = inc->job->options.streaming &&
 	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
 	/* what is sent as it comes needs no memory there */
@@ -118,10 +126,29 @@ open_source(Incremental *inc, SourceLsn start, Error *err)
 static bool
 trim_capture(Incremental *inc, int64_t now_us, Error *err)
 {
-	if (ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
+	if (source_heartbeat_settle(&inc->heartbeat, now_us, err) &&
+	    ddl_job_trim(inc->ddl, inc->marker_session, now_us, err))
 		return true;
 	inc->flow.source_failed = true;
 	return false;
+}
+
+/* The source's stream, with the tables that the job follows whatever they are called. */
+static bool
+open_ddl(Incremental *inc, bool *at_source, SourceLsn start, Error *err)
+{
+	char *oids = NULL;
+	bool ok;
+
+	inc->ddl = inc->captured ? ddl_job_create(inc->w, inc->join, work_dir()) : NULL;
+	ok = inc->ddl == NULL || ddl_job_open(inc->ddl, inc->marker_session, at_source, &oids, err);
+	if (ok)
+	{
+		*at_source = true;
+		ok = open_source(inc, start, oids, err);
+	}
+	free(oids);
+	return ok;
 }
 
 /* What our markers begin with: nobody who does not read our memory can make one. */
@@ -143,6 +170,60 @@ make_marker_token(Incremental *inc, Error *err)
 	return true;
 }
 
+/* As the options are now, which a running stream follows. */
+static int
+apply_workers(const Incremental *inc)
+{
+	int wanted = worker_apply_workers(inc->w);
+
+	return wanted > 0 ? wanted : 1;
+}
+
+static void
+tell_lanes(Incremental *inc, int wanted)
+{
+	const Error *trouble = target_parallel_trouble(inc->target);
+
+	inc->lanes_wanted = wanted;
+	if (trouble != NULL)
+		worker_event(inc->w, "warning", "apply_workers",
+		             "the stream is applied by %d of %d sessions on the target: %s",
+		             target_parallel_lanes(inc->target), wanted, trouble->message);
+}
+
+/* The number of sessions follows the options while the stream runs. */
+static void
+resize(Incremental *inc)
+{
+	int wanted = apply_workers(inc);
+
+	if (wanted == inc->lanes_wanted)
+		return;
+	target_parallel_resize(inc->target, wanted);
+	worker_event(inc->w, "info", "apply_workers",
+	             "the stream is applied by %d sessions on the target",
+	             target_parallel_lanes(inc->target));
+	tell_lanes(inc, wanted);
+}
+
+/* Without the capture what the stream shows of commands is all there is. */
+static bool
+begin_watch(Incremental *inc, Error *err)
+{
+	if (!inc->job->options.ddl.captured)
+		return true;
+	if (!source_capture_serves(inc->marker_session, inc->job->slot_name, &inc->captured, err))
+		return false;
+	if (inc->captured)
+		return true;
+	inc->watch = relation_watch_create();
+	worker_event(
+	    inc->w, "warning", "ddl_not_captured",
+	    "the source has no capture of DDL for this job: a table whose columns change there "
+	    "stops it");
+	return true;
+}
+
 static bool
 begin_heartbeat(Incremental *inc, Error *err)
 {
@@ -159,15 +240,32 @@ begin_heartbeat(Incremental *inc, Error *err)
 	return true;
 }
 
+/* The source answers within the session's statement_timeout. */
+static bool
+take_gap(void *arg, const TxnHeader *header, const char *tag, size_t len, Error *err)
+{
+	Incremental *inc = arg;
+
+	error_clear(err);
+	if (source_heartbeat_settle(&inc->heartbeat, worker_now_us(inc->w), err) &&
+	    ddl_job_gap(inc->ddl, inc->marker_session, header, tag, len, err))
+		return true;
+	inc->flow.source_failed = strcmp(err->sqlstate, ERR_DDL) != 0;
+	return false;
+}
+
 static bool
 open_sessions(Incremental *inc, bool *at_source, Error *err)
 {
-	const BatchLimits limits = {BATCH_ROWS, BATCH_BYTES};
+	const char *rows = getenv("DTS_APPLY_BATCH_ROWS"); /* for tests, which have few */
+	const BatchLimits limits = {rows ? atoll(rows) : BATCH_ROWS, BATCH_BYTES};
 	const TargetPgOptions options = {
 	    .conninfo = inc->job->target_conninfo,
 	    .slot_name = inc->job->slot_name,
 	    .epoch = inc->job->epoch,
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
+	    .lanes = apply_workers(inc),
+	    .lane_rows = rows ? limits.rows / 2 : 0,
 	    .synchronous = getenv("DTS_APPLY_SYNCHRONOUS") != NULL,
 	    .map = inc->job->options.map,
 	};
@@ -176,9 +274,10 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	SourceLsn start;
 
 	*at_source = false;
-	inc->target = target_pg_open(&options, &stored, err);
+	inc->target = target_parallel_open(&options, &stored, err);
 	if (inc->target == NULL)
 		return false;
+	tell_lanes(inc, options.lanes);
 	if (stored.position.value == 0)
 	{
 		error_set(err, ERR_LOST, "the target holds no position of this job");
@@ -197,14 +296,16 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	if (inc->marker_session == NULL ||
 	    !pg_session_exec(inc->marker_session, err,
 	                     "SET statement_timeout = 2500; SET lock_timeout = 500", 0, NULL) ||
-	    !make_marker_token(inc, err) || !begin_heartbeat(inc, err) ||
-	    !verify_slot(inc, &stored, err) || !open_source(inc, start, err))
+	    !make_marker_token(inc, err) || !begin_heartbeat(inc, err) || !begin_watch(inc, err) ||
+	    !verify_slot(inc, &stored, err) || !open_ddl(inc, at_source, start, err))
 		return false;
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
-	inc->ddl = ddl_job_create(inc->w, work_dir());
 	inc->flow.ddl = ddl_job_queue(inc->ddl);
+	inc->flow.watch = inc->watch;
+	inc->flow.gap = take_gap;
+	inc->flow.gap_arg = inc;
 	inc->flow.throttle = worker_throttle(inc->w, PHASE_INCREMENTAL);
 	inc->flow.beats = &inc->heartbeat.latency;
 	return true;
@@ -216,6 +317,7 @@ close_sessions(Incremental *inc)
 	table_load_detach(inc->load);
 	table_join_destroy(inc->join);
 	ddl_job_destroy(inc->ddl);
+	relation_watch_destroy(inc->watch);
 	if (inc->source != NULL)
 		inc->source->ops->close(inc->source);
 	if (inc->target != NULL)
@@ -439,8 +541,6 @@ put_aside(Incremental *inc, PhaseResult result, Error *err)
 	const Relation *relation;
 	Error reason = *err;
 
-	if (inc->target != NULL)
-		inc->target->ops->status(inc->target, &inc->flow.status);
 	relation = inc->flow.status.failed;
 	if (result != PHASE_TROUBLE || relation == NULL || !inc->job->options.quarantine)
 		return false;
@@ -484,10 +584,16 @@ stream(Incremental *inc, StreamEnd *end, Error *err)
 			yield_since_us = now_us;
 		}
 		settle(inc, since_us, now_us);
+		resize(inc);
 		if (!flow_step(&inc->flow, now_us, err))
 		{
 			result = incremental_classify(err, inc->flow.source_failed);
-			if (put_aside(inc, result, err))
+			inc->target->ops->status(inc->target, &inc->flow.status);
+			if (ddl_job_reopens(inc->ddl))
+				error_clear(err);
+			if (err->set && result == PHASE_TROUBLE && inc->flow.status.command_failed)
+				ddl_job_failed(inc->ddl, err);
+			if (!err->set || put_aside(inc, result, err))
 				*end = STREAM_REOPEN;
 			return result;
 		}

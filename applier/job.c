@@ -6,6 +6,7 @@
  *mistakes have been refused before; the path of the member is named all the same.
  */
 #include "job.h"
+#include "job_ddl.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -13,13 +14,14 @@
 #include "object_map.h"
 
 #define WORKERS_MAX       64
+#define APPLY_WORKERS_MAX 8
 #define MINUTES_MAX       1440
 #define DECODING_MB_MAX   65536
 #define HEARTBEAT_MAX     3600
 #define OPTION_PATH_ERROR "option %s is not what this daemon understands"
 
-static bool
-bad_option(Error *err, const char *path, const char *cause)
+bool
+job_bad_option(Error *err, const char *path, const char *cause)
 {
 	error_set(err, ERR_CONFIG, OPTION_PATH_ERROR, path);
 	error_detail(err, "%s", cause);
@@ -36,7 +38,7 @@ parse_phases(JobOptions *options, const json_t *root, Error *err)
 	const json_t *phases = json_object_get(root, "phases");
 
 	if (!json_is_array(phases) || json_array_size(phases) == 0)
-		return bad_option(err, "$.phases", "It must be an array with at least one phase.");
+		return job_bad_option(err, "$.phases", "It must be an array with at least one phase.");
 	for (size_t i = 0; i < json_array_size(phases); i++)
 	{
 		const char *name = json_string_value(json_array_get(phases, i));
@@ -48,7 +50,7 @@ parse_phases(JobOptions *options, const json_t *root, Error *err)
 				options->phases[p] = known = true;
 		}
 		if (!known)
-			return bad_option(err, "$.phases", "It names an unknown phase.");
+			return job_bad_option(err, "$.phases", "It names an unknown phase.");
 	}
 	return true;
 }
@@ -63,8 +65,8 @@ parse_text(Arena *arena, const json_t *object, const char *member, const char *p
 	if (value == NULL || json_is_null(value))
 		return true;
 	if (!json_is_string(value) || json_string_length(value) == 0)
-		return bad_option(err, arena_printf(arena, "%s.%s", path, member),
-		                  "It must be a text that is not empty.");
+		return job_bad_option(err, arena_printf(arena, "%s.%s", path, member),
+		                      "It must be a text that is not empty.");
 	*text = arena_strdup(arena, json_string_value(value));
 	return true;
 }
@@ -75,7 +77,7 @@ parse_columns(Arena *arena, const json_t *columns, JobTable *table, const char *
 	if (columns == NULL || json_is_null(columns))
 		return true;
 	if (!json_is_array(columns) || json_array_size(columns) == 0)
-		return bad_option(err, path, "\"columns\" must be an array that is not empty.");
+		return job_bad_option(err, path, "\"columns\" must be an array that is not empty.");
 	table->column_count = (int) json_array_size(columns);
 	table->columns = arena_zalloc(arena, sizeof(JobColumn) * (size_t) table->column_count);
 	for (int i = 0; i < table->column_count; i++)
@@ -86,7 +88,7 @@ parse_columns(Arena *arena, const json_t *columns, JobTable *table, const char *
 		JobColumn *column = &table->columns[i];
 
 		if (name == NULL || name[0] == '\0')
-			return bad_option(err, path, "A column has no name.");
+			return job_bad_option(err, path, "A column has no name.");
 		column->name = arena_strdup(arena, name);
 		if (!parse_text(arena, item, "rename", path, &column->rename, err) ||
 		    !parse_text(arena, item, "expr", path, &column->expr, err))
@@ -106,7 +108,7 @@ parse_operations(const json_t *operations, JobTable *table, const char *path, Er
 	if (operations == NULL || json_is_null(operations))
 		return true;
 	if (!json_is_array(operations))
-		return bad_option(err, path, "\"operations\" must be an array.");
+		return job_bad_option(err, path, "\"operations\" must be an array.");
 	table->operations = 0;
 	for (size_t i = 0; i < json_array_size(operations); i++)
 	{
@@ -121,7 +123,7 @@ parse_operations(const json_t *operations, JobTable *table, const char *path, Er
 			known = true;
 		}
 		if (!known)
-			return bad_option(err, path, "It names an unknown operation.");
+			return job_bad_option(err, path, "It names an unknown operation.");
 	}
 	return true;
 }
@@ -132,7 +134,7 @@ parse_tables(Arena *arena, const json_t *tables, JobObject *object, const char *
 	if (tables == NULL || json_is_null(tables))
 		return true;
 	if (!json_is_array(tables))
-		return bad_option(err, path, "\"tables\" must be an array.");
+		return job_bad_option(err, path, "\"tables\" must be an array.");
 	object->table_count = (int) json_array_size(tables);
 	object->tables = arena_zalloc(arena, sizeof(char *) * ((size_t) object->table_count + 1));
 	object->details = arena_zalloc(arena, sizeof(JobTable) * ((size_t) object->table_count + 1));
@@ -145,7 +147,7 @@ parse_tables(Arena *arena, const json_t *tables, JobObject *object, const char *
 		JobTable *table = &object->details[i];
 
 		if (name == NULL || name[0] == '\0')
-			return bad_option(err, path, "A table has no name.");
+			return job_bad_option(err, path, "A table has no name.");
 		object->tables[i] = arena_strdup(arena, name);
 		if (!parse_text(arena, item, "rename", at, &table->rename, err) ||
 		    !parse_text(arena, item, "where", at, &table->where, err) ||
@@ -168,7 +170,7 @@ parse_objects(Arena *arena, const json_t *root, const char *member, JobObject **
 	if (array == NULL || json_is_null(array))
 		return true;
 	if (!json_is_array(array))
-		return bad_option(err, path, "It must be an array.");
+		return job_bad_option(err, path, "It must be an array.");
 	*count = (int) json_array_size(array);
 	*objects = arena_zalloc(arena, sizeof(JobObject) * ((size_t) *count + 1));
 	for (int i = 0; i < *count; i++)
@@ -178,7 +180,7 @@ parse_objects(Arena *arena, const json_t *root, const char *member, JobObject **
 
 		path = arena_printf(arena, "$.%s[%d]", member, i);
 		if (schema == NULL || schema[0] == '\0')
-			return bad_option(err, path, "It has no \"schema\".");
+			return job_bad_option(err, path, "It has no \"schema\".");
 		(*objects)[i].schema = arena_strdup(arena, schema);
 		if (!parse_text(arena, item, "rename", path, &(*objects)[i].rename, err) ||
 		    !parse_tables(arena, json_object_get(item, "tables"), &(*objects)[i], path, err))
@@ -199,7 +201,7 @@ parse_policy(JobOptions *options, const json_t *root, Error *err)
 	else if (strcmp(policy, "truncate") == 0)
 		options->same_name_tables = SAME_NAME_TRUNCATE;
 	else
-		return bad_option(err, "$.same_name_tables", "It must be fail, keep or truncate.");
+		return job_bad_option(err, "$.same_name_tables", "It must be fail, keep or truncate.");
 	return true;
 }
 
@@ -211,20 +213,7 @@ parse_table_error(JobOptions *options, const json_t *root, Error *err)
 	options->quarantine = policy != NULL && strcmp(policy, "quarantine") == 0;
 	if (policy == NULL || options->quarantine || strcmp(policy, "stop") == 0)
 		return true;
-	return bad_option(err, "$.on_table_error", "It must be stop or quarantine.");
-}
-
-static bool
-parse_ddl(JobOptions *options, const json_t *root, Error *err)
-{
-	const json_t *option = json_object_get(root, "ddl");
-	const char *name = json_string_value(option);
-
-	options->ddl = name != NULL && strcmp(name, "skip") == 0 ? JOB_DDL_SKIP : JOB_DDL_APPLY;
-	if (option == NULL || json_is_null(option) ||
-	    (name != NULL && (options->ddl == JOB_DDL_SKIP || strcmp(name, "apply") == 0)))
-		return true;
-	return bad_option(err, "$.ddl", "It must be apply or skip.");
+	return job_bad_option(err, "$.on_table_error", "It must be stop or quarantine.");
 }
 
 /* A whole number between min and max; absent or null leaves *value alone. */
@@ -238,7 +227,7 @@ parse_int(const json_t *object, const char *member, const char *path, int min, i
 		return true;
 	if (!json_is_integer(number) || json_integer_value(number) < min ||
 	    json_integer_value(number) > max)
-		return bad_option(err, path, "It is not a whole number in the range allowed.");
+		return job_bad_option(err, path, "It is not a whole number in the range allowed.");
 	*value = (int) json_integer_value(number);
 	return true;
 }
@@ -252,12 +241,12 @@ parse_role_map(Arena *arena, JobOptions *options, const json_t *map, Error *err)
 	if (map == NULL || json_is_null(map))
 		return true;
 	if (!json_is_object(map))
-		return bad_option(err, "$.missing_roles.map", "It must be an object.");
+		return job_bad_option(err, "$.missing_roles.map", "It must be an object.");
 	options->roles = arena_zalloc(arena, sizeof(JobRole) * (json_object_size(map) + 1));
 	json_object_foreach((json_t *) map, key, value)
 	{
 		if (!json_is_string(value) || json_string_length(value) == 0)
-			return bad_option(err, "$.missing_roles.map", "A role must have a name.");
+			return job_bad_option(err, "$.missing_roles.map", "A role must have a name.");
 		options->roles[options->role_count++] =
 		    (JobRole){arena_strdup(arena, key), arena_strdup(arena, json_string_value(value))};
 	}
@@ -273,9 +262,9 @@ parse_missing_roles(Arena *arena, JobOptions *options, const json_t *root, Error
 
 	if (policy != NULL && !json_is_null(policy) &&
 	    (name == NULL || (strcmp(name, "skip") != 0 && strcmp(name, "fail") != 0)))
-		return bad_option(err,
-		                  json_is_object(option) ? "$.missing_roles.others" : "$.missing_roles",
-		                  "It must be skip or fail.");
+		return job_bad_option(err,
+		                      json_is_object(option) ? "$.missing_roles.others" : "$.missing_roles",
+		                      "It must be skip or fail.");
 	options->missing_roles_fail = name != NULL && strcmp(name, "fail") == 0;
 	return !json_is_object(option) ||
 	       parse_role_map(arena, options, json_object_get(option, "map"), err);
@@ -297,6 +286,8 @@ parse_rivals(Arena *arena, JobOptions *options, const json_t *root, Error *err)
 		if (!parse_objects(arena, item, "objects", &rival->objects, &rival->object_count, err) ||
 		    !parse_objects(arena, item, "exclude", &rival->exclude, &rival->exclude_count, err))
 			return false;
+		rival->map = object_map_create(
+		    arena, &(JobOptions){.objects = rival->objects, .object_count = rival->object_count});
 	}
 	return true;
 }
@@ -309,9 +300,9 @@ parse_root(Job *job, const json_t *root, Error *err)
 	const json_t *streaming = json_object_get(root, "streaming");
 
 	if (!json_is_object(root))
-		return bad_option(err, "$", "It must be an object.");
+		return job_bad_option(err, "$", "It must be an object.");
 	if (streaming != NULL && !json_is_null(streaming) && !json_is_boolean(streaming))
-		return bad_option(err, "$.streaming", "It must be true or false.");
+		return job_bad_option(err, "$.streaming", "It must be true or false.");
 	options->streaming = json_is_true(streaming);
 	options->force = json_is_true(json_object_get(root, "force"));
 	return parse_phases(options, root, err) &&
@@ -320,9 +311,12 @@ parse_root(Job *job, const json_t *root, Error *err)
 	       parse_objects(job->arena, root, "exclude", &options->exclude, &options->exclude_count,
 	                     err) &&
 	       parse_policy(options, root, err) && parse_table_error(options, root, err) &&
-	       parse_ddl(options, root, err) && parse_missing_roles(job->arena, options, root, err) &&
+	       job_ddl_parse(job->arena, &options->ddl, root, err) &&
+	       parse_missing_roles(job->arena, options, root, err) &&
 	       parse_rivals(job->arena, options, root, err) &&
 	       parse_int(root, "workers", "$.workers", 0, WORKERS_MAX, &options->workers, err) &&
+	       parse_int(root, "apply_workers", "$.apply_workers", 0, APPLY_WORKERS_MAX,
+	                 &options->apply_workers, err) &&
 	       parse_int(root, "decoding_memory_mb", "$.decoding_memory_mb", 0, DECODING_MB_MAX,
 	                 &options->decoding_memory_mb, err) &&
 	       parse_int(retry, "connection_minutes", "$.retry.connection_minutes", 0, MINUTES_MAX,
@@ -346,7 +340,7 @@ job_options_parse(Job *job, const char *json, Error *err)
 	job->options.decoding_memory_mb = 256;
 	job->options.heartbeat_seconds = 10;
 	if (root == NULL)
-		return bad_option(err, "$", problem.text);
+		return job_bad_option(err, "$", problem.text);
 	ok = parse_root(job, root, err);
 	json_decref(root);
 	if (ok)

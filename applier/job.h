@@ -44,6 +44,7 @@ typedef struct JobColumn
 	char *name;
 	char *rename; /* on the target; NULL: the same */
 	char *expr;   /* computed at the source; NULL: the column itself */
+	char *type;   /* of the expression, as SQL; NULL until the source was asked */
 } JobColumn;
 
 /* What the options say of one table beside its name. */
@@ -81,19 +82,64 @@ typedef struct JobRival
 	int object_count;
 	JobObject *exclude;
 	int exclude_count;
+	struct ObjectMap *map;
 } JobRival;
 
-/* What becomes of commands that change the source's schema while the stream runs. */
-typedef enum JobDdl
+/*
+ * X(symbol, name): classes of commands that change the source's schema.  "drop" is for every command
+ * that begins with DROP, when the options name it; else such a command is of its object's class.
+ */
+#define JOB_DDL_CLASSES(X)                                                                         \
+	X(TABLE, "table")                                                                              \
+	X(INDEX, "index")                                                                              \
+	X(VIEW, "view")                                                                                \
+	X(SEQUENCE, "sequence")                                                                        \
+	X(FUNCTION, "function")                                                                        \
+	X(TYPE, "type")                                                                                \
+	X(SCHEMA, "schema")                                                                            \
+	X(TRIGGER, "trigger")                                                                          \
+	X(POLICY, "policy")                                                                            \
+	X(COMMENT, "comment")                                                                          \
+	X(GRANT, "grant")                                                                              \
+	X(DROP, "drop")                                                                                \
+	X(OTHER, "other")
+
+#define JOB_DDL_ENUM(sym, name) JOB_DDL_CLASS_##sym,
+typedef enum JobDdlClass
+{
+	JOB_DDL_CLASSES(JOB_DDL_ENUM) JOB_DDL_CLASS_COUNT
+} JobDdlClass;
+#undef JOB_DDL_ENUM
+
+/* What becomes of such commands while the stream runs. */
+typedef enum JobDdlPolicy
 {
 	JOB_DDL_APPLY,
-	JOB_DDL_SKIP, /* they are not captured */
+	JOB_DDL_SKIP,    /* left out on the target, and written down */
+	JOB_DDL_APPROVE, /* the stream waits for an operator */
+} JobDdlPolicy;
+
+/* A command of the source that an operator has left out. */
+typedef struct JobDdlSkip
+{
+	uint64_t commit;
+	int64_t number;
+} JobDdlSkip;
+
+typedef struct JobDdl
+{
+	bool captured;
+	JobDdlPolicy policies[JOB_DDL_CLASS_COUNT];
+	bool drops;        /* the options name a policy for "drop" */
+	JobDdlSkip *skips; /* told by the control database, no option */
+	int skip_count;
 } JobDdl;
 
 typedef struct JobOptions
 {
 	bool phases[JOB_PHASE_COUNT];
-	int workers; /* copy and index processes, 1-64; 0: as many as the daemon thinks right */
+	int workers;       /* copy and index processes, 1-64; 0: as many as the daemon thinks right */
+	int apply_workers; /* sessions that apply the stream, 1-8 */
 	SameNamePolicy same_name_tables;
 	JobObject *objects; /* none: the whole database */
 	int object_count;
@@ -152,6 +198,13 @@ char *job_objects_json(const JobObject *objects, int count) must_check;
 
 /* Whether another job does. */
 bool job_rival_selects(const JobRival *rival, const char *schema, const char *table);
+
+/* The class of a command by its tag, and what the options want of it. */
+JobDdlClass job_ddl_class(const JobDdl *ddl, const char *tag);
+const char *job_ddl_class_name(JobDdlClass class);
+
+/* Whether an operator has left this command out. */
+bool job_ddl_left_out(const JobDdl *ddl, uint64_t commit, int64_t number);
 
 /* The name that stands for this role on the target: the map's, or its own. */
 const char *job_role(const Job *job, const char *role);

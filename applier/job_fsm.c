@@ -61,6 +61,7 @@ job_fsm_work(JobState state)
 			return WORK_START;
 		case JOB_RUNNING:
 		case JOB_READY:
+		case JOB_MODIFYING:
 			return WORK_PHASE;
 		case JOB_PAUSING:
 			return WORK_HALT;
@@ -123,6 +124,7 @@ job_fsm_wish(JobAction wish, JobEvent *event)
 		case ACTION_UNSCHEDULE:
 		case ACTION_IGNORE_CHECK:
 		case ACTION_RESIZE:
+		case ACTION_MODIFY:
 		case ACTION_THROTTLE:
 		case ACTION_ISOLATE:
 		case ACTION_RECOVER:
@@ -268,7 +270,7 @@ job_action_allowed(JobState state, JobAction action)
 bool
 job_state_runs(JobState state)
 {
-	return state == JOB_RUNNING || state == JOB_READY;
+	return state == JOB_RUNNING || state == JOB_READY || state == JOB_MODIFYING;
 }
 
 bool
@@ -290,6 +292,7 @@ job_state_keeps_error(JobState state)
 		case JOB_STARTING:
 		case JOB_RUNNING:
 		case JOB_READY:
+		case JOB_MODIFYING:
 		case JOB_PAUSING:
 		case JOB_PAUSED:
 		case JOB_RESUMING:

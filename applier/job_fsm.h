@@ -32,6 +32,7 @@
 	X(ALL_DONE, "last phase done")                                                                 \
 	X(IN_STEP, "the stream is in step")                                                            \
 	X(BEHIND, "the stream is behind")                                                              \
+	X(CHANGED, "the objects are changed")                                                          \
 	X(TRANSIENT, "an end is away")                                                                 \
 	X(TROUBLE, "a person must mend something")                                                     \
 	X(LOST, "slot, history or position lost")                                                      \

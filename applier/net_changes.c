@@ -194,6 +194,7 @@ append(NetRun *run, NetTable *table, NetKind kind, const Value *values, SourceLs
 	row->kind = kind;
 	row->commit = commit;
 	row->merged = false;
+	row->waits = false;
 	*table->rows_end = row;
 	table->rows_end = &row->next;
 	table->row_count++;
@@ -395,6 +396,15 @@ net_run_truncate(NetRun *run, const Change *change, SourceLsn commit)
 	kept->kind = CHANGE_TRUNCATE;
 	kept->truncate = copy;
 	kept->commit = commit;
+}
+
+bool
+net_row_key(const NetTable *table, const NetRow *row, uint64_t *hash)
+{
+	if (table->subject->key_count == 0 || !whole_key(table->subject, row->values))
+		return false;
+	*hash = table->buckets != NULL ? row->hash : hash_key(table->subject, row->values);
+	return true;
 }
 
 void

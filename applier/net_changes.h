@@ -51,6 +51,7 @@ typedef struct NetRow
 	SourceLsn commit; /* of the newest change */
 	NetKind kind;
 	bool merged; /* out of several changes */
+	bool waits;  /* the owner's: sent only when its transaction's turn has come */
 	int shape;   /* the grouping's */
 } NetRow;
 
@@ -113,6 +114,9 @@ void net_run_add(NetRun *run, NetTable *table, const Change *change, SourceLsn c
 
 /* Keeps a truncate, which no net row knows of: whoever keeps one applies the run in order. */
 void net_run_truncate(NetRun *run, const Change *change, SourceLsn commit);
+
+/* A hash of the key of a net row that has one. */
+bool net_row_key(const NetTable *table, const NetRow *row, uint64_t *hash);
 
 /* The change as it was handed in. */
 void net_change_restore(const NetChange *kept, Change *change);

@@ -123,6 +123,19 @@ find(const ObjectMap *map, const char *schema, const char *name)
 	                     compare_source);
 }
 
+const JobObject *
+object_map_objects(const ObjectMap *map, int *count)
+{
+	*count = map->object_count;
+	return map->objects;
+}
+
+bool
+object_map_lists(const ObjectMap *map, const char *schema, const char *name)
+{
+	return find(map, schema, name) != NULL;
+}
+
 static void
 take_details(ObjectTable *table, const Listed *listed)
 {
@@ -225,6 +238,31 @@ object_map_source(const ObjectMap *map, const char *target_schema, const char *t
 	listed = find(map, *schema, *name);
 	return (listed == NULL || strcmp(target_name_of(listed), target_name) == 0) &&
 	       strcmp(object_map_schema(map, *schema), target_schema) == 0;
+}
+
+bool
+object_map_mentions(const ObjectMap *map, const char *word)
+{
+	for (int i = 0; map != NULL && i < map->object_count; i++)
+	{
+		const JobObject *object = &map->objects[i];
+
+		if (object->rename != NULL && strcmp(object->schema, word) == 0)
+			return true;
+		for (int t = 0; t < object->table_count && object->details != NULL; t++)
+		{
+			const JobTable *table = &object->details[t];
+
+			if (table->rename != NULL && strcmp(object->tables[t], word) == 0)
+				return true;
+			for (int c = 0; c < table->column_count; c++)
+			{
+				if (table->columns[c].rename != NULL && strcmp(table->columns[c].name, word) == 0)
+					return true;
+			}
+		}
+	}
+	return false;
 }
 
 /* NULL when the two are the same. */

@@ -39,6 +39,9 @@ bool object_map_changes(const ObjectMap *map);
 
 const char *object_map_schema(const ObjectMap *map, const char *schema);
 
+/* Whether the options list this table by name. */
+bool object_map_lists(const ObjectMap *map, const char *schema, const char *name);
+
 /* A table or any other relation of that name; the names given must outlive *table. */
 void
 object_map_table(const ObjectMap *map, const char *schema, const char *name, ObjectTable *table);
@@ -53,6 +56,9 @@ void object_map_leaf(const ObjectMap *map, const char *schema, const char *name,
 /* "schema"."name" of that relation on the target; appended to `to`. */
 void object_map_put(const ObjectMap *map, StrBuf *to, const char *schema, const char *name);
 
+/* The list that the map was made from. */
+const JobObject *object_map_objects(const ObjectMap *map, int *count);
+
 /* The entry of a column; NULL: it is not listed, which matters when columns are listed at all. */
 const JobColumn *object_table_column(const ObjectTable *table, const char *name);
 
@@ -61,6 +67,9 @@ const char *object_table_target(const ObjectTable *table, const char *name);
 
 /* Whether the table's columns on the target are not those of the source. */
 bool object_table_columns_change(const ObjectTable *table);
+
+/* Whether the word is the name of a schema, table or column of the source that gets another name, or is left out. */
+bool object_map_mentions(const ObjectMap *map, const char *word);
 
 /*
  * Which relation of the source has this name on the target, as far as the options tell.  False: none

@@ -193,7 +193,9 @@ plan_refused(const Change *change, Error *err)
 		strbuf_printf(&detail, " %s", refused->detail);
 	error_detail(err, "%s", detail.data);
 	strbuf_free(&detail);
-	error_hint(err, "Change the table's options with dts_configure_job and resume.%s%s",
+	error_hint(err,
+	           "Take the table out with dts_remove_tables, or change what the options say of "
+	           "it with dts_modify_objects; then dts_retry_job.%s%s",
 	           refused->hint[0] ? " " : "", refused->hint);
 }
 

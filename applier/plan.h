@@ -47,8 +47,9 @@ typedef struct TargetTable
 	const char *schema;
 	const char *name;
 	bool partitioned;
-	bool is_root;  /* stands in for a leaf that does not exist on the target */
-	bool triggers; /* triggers or rules fire for replicated rows */
+	bool is_root;        /* stands in for a leaf that does not exist on the target */
+	bool triggers;       /* triggers or rules fire for replicated rows */
+	int exclusive_count; /* unique indexes of every kind, and exclusion constraints */
 	int column_count;
 	TargetColumn *columns;
 	int unique_count;

@@ -194,6 +194,32 @@ precheck_run(const Job *job, void *arg, json_t *result, Error *err)
 	return true;
 }
 
+bool
+precheck_selection(const Job *job, PgSession *source, Error *err)
+{
+	Precheck p = {
+	    .job = job, .source = source, .checks = json_array(), .arena = arena_create(64 * 1024)};
+
+	source_check_selection(&p);
+	pg_rows_free(p.tables);
+	arena_destroy(p.arena);
+	for (size_t i = 0; p.failed && i < json_array_size(p.checks); i++)
+	{
+		const json_t *check = json_array_get(p.checks, i);
+
+		if (strcmp(json_string_value(json_object_get(check, "result")), "fail") != 0)
+			continue;
+		error_set(err, ERR_OBJECT_STATE, "%.400s",
+		          json_string_value(json_object_get(check, "detail")));
+		error_detail(err, "It is what the precheck \"%s\" looks at.",
+		             json_string_value(json_object_get(check, "item")));
+		error_hint(err, "%s", json_string_value(json_object_get(check, "remedy")));
+		break;
+	}
+	json_decref(p.checks);
+	return !p.failed;
+}
+
 void
 precheck_failed_itself(const Error *err, json_t **result)
 {

@@ -37,13 +37,16 @@
 	  "the WAL that the load retains is within the source's limit")                                \
 	X(SOURCE_PRIVILEGES, "source_privileges", "the role may read and replicate")                   \
 	X(HEARTBEAT, "heartbeat", "the lag can be measured from end to end")                           \
+	X(DDL_CAPTURE, "ddl_capture", "commands that change the schema can be followed")               \
 	X(TARGET_PRIVILEGES, "target_privileges", "the role may create and write")                     \
 	X(OBJECTS, "objects", "what the options name exists on the source")                            \
+	X(MAPPING, "mapping", "names on the target and lists of columns fit the source")               \
 	X(OTHER_JOBS, "other_jobs", "no other job writes the same tables")                             \
 	X(DEPENDENCIES, "dependencies", "what the selected objects need is selected or comes along")   \
 	X(FOREIGN_KEYS, "foreign_keys", "no foreign key leaves the selection")                         \
 	X(TABLE_KINDS, "table_kinds", "which tables are not carried over")                             \
 	X(TABLE_IDENTITY, "table_identity", "changes of every table can be told apart by row")         \
+	X(FILTERS, "filters", "row filters, columns and expressions compile at the source")            \
 	X(SAME_NAME_TABLES, "same_name_tables", "nothing is in the way on the target")                 \
 	X(TARGET_TABLES, "target_tables", "the tables exist when the schema is not copied")            \
 	X(COLUMNS, "columns", "existing target tables take the source's columns")                      \
@@ -97,7 +100,9 @@ enum
 	TABLE_COL_IDENTITY,    /* 'ok', or what is wrong with the row identity */
 	TABLE_COL_READABLE,
 	TABLE_COL_ROW_SECURITY, /* it would hide rows from this role */
-	TABLE_COL_PARTITION     /* is one */
+	TABLE_COL_PARTITION,    /* is one */
+	TABLE_COL_ROOT_SCHEMA,  /* of the topmost table above a partition */
+	TABLE_COL_ROOT
 };
 
 const char *precheck_item_name(PrecheckItem item);
@@ -130,6 +135,12 @@ const char *precheck_oids(const Precheck *p, bool carried);
  * remedy}]}.
  */
 bool precheck_run(const Job *job, void *arg, json_t *result, Error *err) must_check;
+
+/*
+ * Whether the source can follow what the options say of objects: those that are named exist, rows can
+ * be told apart, names and columns fit.  The first failure becomes the error.
+ */
+bool precheck_selection(const Job *job, PgSession *source, Error *err) must_check;
 
 /* Stands in for a result when the precheck itself could not run. */
 void precheck_failed_itself(const Error *err, json_t **result);

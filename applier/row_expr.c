@@ -57,6 +57,14 @@ characters(const char *text, int bytes)
 	return count;
 }
 
+static const char *
+function_part(const SqlNode *node, size_t i)
+{
+	const char *part = sql_tree_text(node->func_call->funcname[i]);
+
+	return part != NULL ? part : "";
+}
+
 /* What is wrong with a node by its kind alone, and where it stands in the parsed text; or NULL. */
 static const char *
 judge_node(const SqlNode *node, int *location)
@@ -86,6 +94,10 @@ judge_node(const SqlNode *node, int *location)
 			    node->func_call->agg_within_group || node->func_call->n_agg_order > 0 ||
 			    node->func_call->agg_filter != NULL)
 				return "an aggregate function is not allowed here";
+			if (node->func_call->n_funcname > 1 &&
+			    (node->func_call->n_funcname > 2 ||
+			     strcmp(function_part(node, 0), "pg_catalog") != 0))
+				return "a function that is not built in is not allowed here";
 			return NULL;
 		case KIND(COLUMN_REF):
 			*location = node->column_ref->location;
@@ -154,6 +166,14 @@ syntax_error(Arena *arena, const char *text, const char *sql, Error *err)
 	refused(arena, text, position, message, err);
 }
 
+static bool
+ends_in_remark(const char *text)
+{
+	size_t len = strlen(text);
+
+	return strstr(text, "--") != NULL && text[len - 1] != '\n';
+}
+
 const char *
 row_expr_canonical(Arena *arena, const char *text, Error *err)
 {
@@ -179,16 +199,61 @@ row_expr_canonical(Arena *arena, const char *text, Error *err)
 	else
 	{
 		written = sql_tree_write(arena, tree);
-		if (written != NULL && strncmp(written, PREFIX, strlen(PREFIX)) != 0)
-			written = NULL;
-		if (written == NULL)
-			refused(arena, text, 0, "the expression cannot be written as it was read", err);
+		/* what the writer cannot do stays as it is: it was read as one expression; a remark ends */
+		if (written == NULL || strncmp(written, PREFIX, strlen(PREFIX)) != 0)
+			written = arena_printf(arena, "%s%s", sql, ends_in_remark(text) ? "\n" : "");
 	}
 	sql_tree_free(tree);
-	return why != NULL || written == NULL ? NULL : written + strlen(PREFIX);
+	return written != NULL ? written + strlen(PREFIX) : NULL;
+}
+
+typedef struct TakeFunctions
+{
+	void (*take)(void *arg, const char *name);
+	void *arg;
+} TakeFunctions;
+
+static void
+take_functions(ProtobufCMessage *message, const TakeFunctions *t)
+{
+	const SqlNode *node = (const SqlNode *) (const void *) message;
+
+	if (message->descriptor == &pg_query__node__descriptor && node->node_case == KIND(FUNC_CALL) &&
+	    node->func_call->n_funcname > 0)
+		t->take(t->arg, function_part(node, node->func_call->n_funcname - 1));
+	for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+	{
+		ProtobufCMessage **items;
+		size_t count = sql_tree_children(message, i, &items);
+
+		for (size_t k = 0; k < count; k++)
+			take_functions(items[k], t);
+	}
+}
+
+void
+row_expr_functions(Arena *arena, const char *text, void (*take)(void *arg, const char *name),
+                   void *arg)
+{
+	SqlTree *tree = sql_tree_parse(arena, arena_printf(arena, PREFIX "%s", text), NULL);
+	const TakeFunctions t = {take, arg};
+
+	if (tree != NULL)
+		take_functions(&tree->base, &t);
+	sql_tree_free(tree);
 }
 
 #else
+
+void
+row_expr_functions(Arena *arena, const char *text, void (*take)(void *arg, const char *name),
+                   void *arg)
+{
+	(void) arena;
+	(void) text;
+	(void) take;
+	(void) arg;
+}
 
 const char *
 row_expr_canonical(Arena *arena, const char *text, Error *err)

@@ -11,6 +11,7 @@
 #define DTS_SOURCE_CAPTURE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -21,8 +22,8 @@ typedef struct SourceCapture
 	bool stands;      /* its objects are there */
 	bool whole;       /* all of them, and the event triggers fire */
 	bool may_install; /* this role may create event triggers */
-	bool may_leave;   /* and join: the tables are this role's */
-	int jobs;         /* 0 unless may_leave */
+	bool may_use;     /* it may join and leave the one that stands */
+	int jobs;         /* 0 unless may_use */
 } SourceCapture;
 
 bool source_capture_inspect(PgSession *session, SourceCapture *state, Error *err) must_check;
@@ -40,8 +41,22 @@ bool source_capture_leave(PgSession *session, const char *slot, Error *err) must
 /* Removes from the queue what every job has applied.  *left: something stays for the next time. */
 bool source_capture_trim(PgSession *session, bool *left, Error *err) must_check;
 
+/* Whether a capture stands, be it damaged, and this slot's job is one of those that it serves. */
+bool
+source_capture_serves(PgSession *session, const char *slot, bool *serves, Error *err) must_check;
+
+/*
+ * Names of tables that are not as the capture knows them once that transaction is over, so that a
+ * command of theirs was missed; "" when there are none.
+ */
+bool source_capture_doubt(PgSession *session, uint32_t xid, char *tables, size_t size,
+                          Error *err) must_check;
+
 /* The SQL that sets the capture up and that removes it, for a person to run; NULL ends each. */
 extern const char *const capture_install_sql[];
 extern const char *const capture_remove_sql[];
+
+/* The same for the heartbeat's table. */
+extern const char *const capture_heartbeat_sql[];
 
 #endif /* DTS_SOURCE_CAPTURE_H */

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "source_check_mapping.h"
 #include "source_check_objects.h"
+#include "source_check_shapes.h"
 #include "source_check_own.h"
 #include "source_check_tables.h"
 #include "source_check_wal.h"
@@ -259,6 +261,14 @@ check_long_transactions(Precheck *p)
 		             "the slot's creation waits for these transactions: %s", name_list_end(&list));
 }
 
+/* What concerns the selected tables alone. */
+void
+source_check_selection(Precheck *p)
+{
+	source_check_tables(p);
+	source_check_mapping(p);
+}
+
 void
 source_check_run(Precheck *p)
 {
@@ -272,6 +282,8 @@ source_check_run(Precheck *p)
 		check_long_transactions(p);
 	}
 	source_check_tables(p);
+	source_check_mapping(p);
+	source_check_shapes(p);
 	source_check_objects(p);
 	if (wants_incremental(p))
 	{

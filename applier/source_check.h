@@ -8,6 +8,7 @@
 #include "precheck.h"
 
 /* Also fills p->tables. */
+void source_check_selection(Precheck *p);
 void source_check_run(Precheck *p);
 
 #endif /* DTS_SOURCE_CHECK_H */

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "source_capture.h"
 #include "source_heartbeat.h"
 
 /* role, whether it may make the table, whether it is there, whether it may write it */
@@ -28,7 +29,7 @@ heartbeat_refused(Precheck *p, const char *role, bool there)
 	snprintf(remedy, sizeof(remedy),
 	         "As a role that may, on the source: %s%sGRANT SELECT, INSERT, UPDATE, DELETE ON "
 	         "public.dts_postgres_heartbeat TO %s;",
-	         there ? "" : source_heartbeat_sql, there ? "" : "; ", role);
+	         there ? "" : capture_heartbeat_sql[0], there ? "" : " ", role);
 	precheck_add(
 	    p, CHECK_HEARTBEAT, PRECHECK_WARN, remedy,
 	    "role %s may not %s public.dts_postgres_heartbeat: the lag is known less well, and "
@@ -58,8 +59,69 @@ check_heartbeat(Precheck *p)
 	pg_rows_free(rows);
 }
 
+/* What the stream does without the capture. */
+#define DEGRADED                                                                                   \
+	"a table whose columns change on the source stops the job, which then names it; other "        \
+	"commands "                                                                                    \
+	"do not reach the target"
+
+static void
+capture_is_missing(Precheck *p, const SourceCapture *state)
+{
+	char remedy[512];
+
+	snprintf(remedy, sizeof(remedy),
+	         "Let a superuser run on the source what SELECT dts_setup_script('%.200s', 'source') "
+	         "prints; or set the option \"ddl\" to \"off\".",
+	         p->job->name);
+	precheck_add(p, CHECK_DDL_CAPTURE, PRECHECK_WARN, remedy,
+	             state->stands ? "the capture of DDL belongs to another role: " DEGRADED
+	                           : "event triggers need a superuser: " DEGRADED);
+}
+
+static void
+capture_is_damaged(Precheck *p, const SourceCapture *state)
+{
+	if (state->jobs > 0 || !state->may_install)
+		precheck_add(
+		    p, CHECK_DDL_CAPTURE, PRECHECK_FAIL,
+		    "Stop the jobs of this source that follow DDL and start them anew; as a role that "
+		    "is no superuser, let one run what dts_setup_script prints for the source.",
+		    "the capture of DDL is damaged: tables, functions or event triggers of it are "
+		    "gone or disabled; %d jobs use it",
+		    state->jobs);
+	else
+		precheck_add(
+		    p, CHECK_DDL_CAPTURE, PRECHECK_WARN,
+		    "Nothing needs to be done; DROP what is called dts_capture_* and public.dts_* to "
+		    "be rid of it before.",
+		    "an earlier job has left parts of the capture of DDL behind; they are made anew");
+}
+
+static void
+check_capture(Precheck *p)
+{
+	SourceCapture state;
+	Error err;
+
+	if (!p->job->options.ddl.captured)
+		return;
+	if (!source_capture_inspect(p->source, &state, &err))
+		precheck_add_error(p, CHECK_DDL_CAPTURE, &err);
+	else if (state.stands ? !state.may_use : !state.may_install)
+		capture_is_missing(p, &state);
+	else if (state.stands && !state.whole)
+		capture_is_damaged(p, &state);
+	else if (state.stands)
+		precheck_add(p, CHECK_DDL_CAPTURE, PRECHECK_PASS, "", "it is there, for %d jobs",
+		             state.jobs);
+	else
+		precheck_add(p, CHECK_DDL_CAPTURE, PRECHECK_PASS, "", "it will be set up");
+}
+
 void
 source_check_own(Precheck *p)
 {
 	check_heartbeat(p);
+	check_capture(p);
 }

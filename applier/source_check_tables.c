@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object_map.h"
 #include "strbuf.h"
 
 /*
@@ -43,8 +44,11 @@ static const char tables_sql[] =
     "   i.indisprimary) THEN 'primary key is deferrable' ELSE 'no primary key' END, "
     " pg_catalog.has_table_privilege(n.oid, 'SELECT') AND "
     " pg_catalog.has_schema_privilege(n.nspname, 'USAGE'), "
-    " pg_catalog.row_security_active(n.oid), n.relispartition "
-    "FROM named n JOIN lists s ON s.oid = n.oid WHERE CASE WHEN n.relispartition THEN (SELECT "
+    " pg_catalog.row_security_active(n.oid), n.relispartition, "
+    " rn.nspname, r.relname "
+    "FROM named n JOIN lists s ON s.oid = n.oid LEFT JOIN (pg_catalog.pg_class r JOIN "
+    " pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace) ON n.relispartition AND r.oid = "
+    " pg_catalog.pg_partition_root(n.oid) WHERE CASE WHEN n.relispartition THEN (SELECT "
     "pg_catalog.bool_or(l.wanted) AND NOT pg_catalog.bool_or(l.excluded) FROM "
     "pg_catalog.pg_partition_ancestors(n.oid) a JOIN lists l ON l.oid = a.relid) ELSE s.wanted AND "
     "NOT s.excluded END ORDER BY 1, 2";
@@ -176,6 +180,20 @@ identity_remedy(StrBuf *remedy, const char *schema, const char *name, int count)
 	strbuf_puts(remedy, " REPLICA IDENTITY FULL;");
 }
 
+/* Whether the options want no operation of the table that needs to tell rows apart. */
+static bool
+only_inserts(const Precheck *p, int row)
+{
+	ObjectTable table;
+
+	object_map_leaf(p->job->options.map, pg_rows_get(p->tables, row, TABLE_COL_SCHEMA),
+	                pg_rows_get(p->tables, row, TABLE_COL_NAME),
+	                pg_rows_get(p->tables, row, TABLE_COL_ROOT_SCHEMA),
+	                pg_rows_get(p->tables, row, TABLE_COL_ROOT), &table);
+	return (table.operations &
+	        (OPERATION_BIT(OPERATION_UPDATE) | OPERATION_BIT(OPERATION_DELETE))) == 0;
+}
+
 static void
 check_identity(Precheck *p)
 {
@@ -189,7 +207,7 @@ check_identity(Precheck *p)
 		const char *name = pg_rows_get(p->tables, i, TABLE_COL_NAME);
 		const char *identity = pg_rows_get(p->tables, i, TABLE_COL_IDENTITY);
 
-		if (!precheck_carried(p, i) || strcmp(identity, "ok") == 0)
+		if (!precheck_carried(p, i) || strcmp(identity, "ok") == 0 || only_inserts(p, i))
 			continue;
 		name_list_add(&list, "\"%s\".\"%s\" (%s)", schema, name, identity);
 		identity_remedy(&remedy, schema, name, list.count);

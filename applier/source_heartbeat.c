@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source_capture.h"
+
 #define CLOCK_EVERY_US (10 * 1000000LL)
 #define AGAIN_US       (60 * 1000000LL) /* after a beat that was refused */
 
@@ -25,16 +27,6 @@
 #define LOCK_SQL                                                                                   \
 	"BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL client_min_messages = warning; "              \
 	"SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('dts.capture'))"
-
-const char source_heartbeat_sql[] = "CREATE TABLE IF NOT EXISTS public.dts_postgres_heartbeat ("
-                                    "slot_name pg_catalog.text PRIMARY KEY, "
-                                    "beat pg_catalog.int8 NOT NULL DEFAULT 0, "
-                                    "written_at pg_catalog.timestamptz, "
-                                    "receive_lsn pg_catalog.pg_lsn, "
-                                    "flush_lsn pg_catalog.pg_lsn, "
-                                    "flush_time pg_catalog.timestamptz) WITH (fillfactor = 20); "
-                                    "COMMENT ON TABLE public.dts_postgres_heartbeat IS "
-                                    "'dts: beats of its jobs, and how far each had come'";
 
 static const char row_sql[] =
     "INSERT INTO public.dts_postgres_heartbeat (slot_name) VALUES ($1) ON CONFLICT DO NOTHING";
@@ -92,7 +84,7 @@ source_heartbeat_create(PgSession *session, const char *slot, Error *err)
 	const char *params[] = {slot};
 	bool there = false;
 	bool ok = pg_session_exec(session, err, LOCK_SQL, 0, NULL) && look(session, &there, err) &&
-	          (there || pg_session_exec(session, err, source_heartbeat_sql, 0, NULL)) &&
+	          (there || pg_session_exec(session, err, capture_heartbeat_sql[0], 0, NULL)) &&
 	          pg_session_exec(session, err, row_sql, 1, params);
 
 	return finish(session, ok, "making the heartbeat's table", err);

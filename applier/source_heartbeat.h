@@ -28,9 +28,6 @@ bool source_heartbeat_create(PgSession *session, const char *slot, Error *err) m
 /* The job's row, and the table with its last one.  Nothing there is fine. */
 bool source_heartbeat_remove(PgSession *session, const char *slot, Error *err) must_check;
 
-/* The SQL that makes the table, for a person to run. */
-extern const char source_heartbeat_sql[];
-
 /* What a beat tells about the job. */
 typedef struct HeartbeatNews
 {

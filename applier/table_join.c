@@ -48,6 +48,7 @@ table_join_destroy(TableJoin *join)
 		join->first = t->next;
 		backlog_destroy(t->backlog);
 		arena_destroy(t->arena);
+		free(t->before);
 		free(t);
 	}
 	spool_set_destroy(join->spools);
@@ -178,6 +179,15 @@ table_join_remove(TableJoin *join, uint32_t oid, const char *schema, const char 
 	named(join, oid, schema, name)->wish = WISH_REMOVE;
 }
 
+void
+table_join_before(TableJoin *join, uint32_t oid, const char *sql)
+{
+	JoinTable *t = find_or_add(join, oid);
+
+	free(t->before);
+	t->before = xstrdup(sql);
+}
+
 const GateTable *
 table_join_changed(TableJoin *join)
 {
@@ -209,6 +219,20 @@ table_join_waiting(const TableJoin *join)
 	for (const JoinTable *t = join->first; t != NULL; t = t->next)
 		changes += t->backlog != NULL ? backlog_changes(t->backlog) : 0;
 	return changes;
+}
+
+bool
+table_join_in_copy(const TableJoin *join, const TxnHeader *header, const char *schema,
+                   const char *name)
+{
+	for (const JoinTable *t = join->first; t != NULL; t = t->next)
+	{
+		if (t->gate.start.value != 0 && t->gate.state != GATE_QUARANTINED &&
+		    t->gate.state != GATE_REMOVED && strcmp(t->gate.name, name) == 0 &&
+		    strcmp(t->gate.schema, schema) == 0 && gate_in_copy(&t->gate, header))
+			return true;
+	}
+	return false;
 }
 
 SourceLsn
@@ -288,6 +312,12 @@ write_wish(const TableJoin *join, const JoinTable *t, Target *target, Error *err
 	TargetResult result;
 	StrBuf sql;
 
+	if (t->before != NULL)
+	{
+		result = target->ops->run(target, t->before, err);
+		if (result != TARGET_OK)
+			return result;
+	}
 	strbuf_init(&sql);
 	if (t->doing == WISH_HOLD)
 	{
@@ -407,6 +437,8 @@ wishes_answered(TableJoin *join)
 		t->gate.snapshot.set = false;
 		t->gate.hold = join->position;
 		drop_backlog(t);
+		free(t->before);
+		t->before = NULL;
 		t->doing = WISH_NONE;
 		t->told = false;
 	}

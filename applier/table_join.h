@@ -64,8 +64,15 @@ const GateTable *table_join_changed(TableJoin *join);
 int table_join_holding(const TableJoin *join);
 int64_t table_join_waiting(const TableJoin *join);
 
+/* Whether the copy of the table that has this name on the target holds the transaction. */
+bool table_join_in_copy(const TableJoin *join, const TxnHeader *header, const char *schema,
+                        const char *name);
+
 /* From where the source has to send, or may forget, given the target's durable position. */
 SourceLsn table_join_ack(const TableJoin *join, SourceLsn durable);
+
+/* SQL of the target's that is to run where that wish is carried out, in its transaction, before it. */
+void table_join_before(TableJoin *join, uint32_t oid, const char *sql);
 
 /*
  * For the flow.

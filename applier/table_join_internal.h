@@ -26,6 +26,7 @@ typedef struct JoinTable
 	Wish wish;     /* for the next boundary */
 	bool empty;    /* with WISH_HOLD: its rows on the target go */
 	bool replaces; /* the wish is ours: it took the place of one that is being loaded */
+	char *before;  /* SQL that precedes the wish; NULL: none */
 	Wish doing;    /* the wish that is being carried out */
 	bool told;     /* its standing has been told of */
 	/* read from the backlog and not yet taken by the target */

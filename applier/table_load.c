@@ -90,7 +90,7 @@ load_look(TableLoad *load, Error *err)
 	const Job *job = worker_job(load->w);
 	Arena *old = load->arena;
 	CopyTables before = load->rows;
-	int64_t left = 0;
+	bool left = false;
 	bool ok;
 
 	load->arena = arena_create(64 * 1024);
@@ -110,7 +110,7 @@ load_look(TableLoad *load, Error *err)
 	forget_gone(load, &before);
 	arena_destroy(old);
 	load->look = false;
-	load->ending_left = left > 0;
+	load->ending_left = left;
 	return true;
 }
 

@@ -62,7 +62,7 @@ static bool
 heard(void *arg, const CopyMessage *message, Error *err)
 {
 	TableLoad *load = arg;
-	int64_t left;
+	bool left;
 
 	if (message != NULL && message->kind == COPY_FAILED)
 		load->failed_oid = message->table_oid;
@@ -73,8 +73,8 @@ heard(void *arg, const CopyMessage *message, Error *err)
 		return false;
 	if (!copy_queue_left(load->target, worker_job(load->w), STAGE_PRE_DATA, STAGE_DATA, &left, err))
 		return load_target_failed(load);
-	load->released = left == 0;
-	return left > 0 || load_in_transaction(load, let_snapshot_go, err);
+	load->released = !left;
+	return left || load_in_transaction(load, let_snapshot_go, err);
 }
 
 TableLoadStep
@@ -112,12 +112,12 @@ static bool
 finish_copies(TableLoad *load, Error *err)
 {
 	const Job *job = worker_job(load->w);
-	int64_t left;
+	bool left;
 
 	if (!copy_tables_finish(load->target, job, err) ||
 	    !copy_queue_left(load->target, job, STAGE_DATA, STAGE_DATA, &left, err))
 		return false;
-	if (left > 0 && !copy_tables_restart(load->target, job, err))
+	if (left && !copy_tables_restart(load->target, job, err))
 		return false;
 	return let_snapshot_go(load, err);
 }

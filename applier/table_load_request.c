@@ -64,11 +64,18 @@ move_tables(TableLoad *load)
 		uint32_t oid = (uint32_t) json_integer_value(json_object_get(item, "oid"));
 		const char *schema = json_string_value(json_object_get(item, "schema"));
 		const char *name = json_string_value(json_object_get(item, "name"));
+		const char *how = json_string_value(json_object_get(item, "move"));
+		const char *sql = json_string_value(json_object_get(item, "sql"));
+		TableAction action = load->action;
 
-		if (load->action == TABLES_REMOVE)
+		if (how != NULL && !table_action_parse(how, &action))
+			continue;
+		if (sql != NULL)
+			table_join_before(load->join, oid, sql);
+		if (action == TABLES_REMOVE)
 			table_join_remove(load->join, oid, schema, name);
 		else
-			table_join_hold(load->join, oid, schema, name, load->action == TABLES_RELOAD);
+			table_join_hold(load->join, oid, schema, name, action == TABLES_RELOAD);
 	}
 	load->request = REQUEST_MOVING;
 	load->moved = 0;

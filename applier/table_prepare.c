@@ -19,14 +19,15 @@
 #include "copy_table.h"
 #include "fault.h"
 #include "strbuf.h"
+#include "table_modify.h"
 #include "table_schema.h"
 
 bool
 table_action_parse(const char *name, TableAction *action)
 {
-	static const char *const names[] = {"add", "remove", "reload"};
+	static const char *const names[] = {"add", "remove", "reload", "modify"};
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 	{
 		if (strcmp(name, names[i]) != 0)
 			continue;
@@ -131,6 +132,8 @@ take_leaf(Resolver *r, int64_t oid, const char *schema, const char *name, Error 
 				return refuse(err, "42704", schema, name, "is not in the job",
 				              "The job's options do not select it.",
 				              "dts_job_tables lists the tables; dts_add_tables adds one.");
+			break;
+		case TABLES_MODIFY:
 			break;
 	}
 	json_array_append_new(r->tables, json_pack("{s:I, s:s, s:s}", "oid", (json_int_t) oid, "schema",
@@ -238,8 +241,12 @@ resolve_all(Resolver *r, const json_t *tables, Error *err)
 
 	if (!check_synchronous(r, err))
 		return false;
-	if (!copy_catalog_read(&r->selected, r->source, r->job, r->arena, err) ||
-	    !copy_tables_read(&r->known, r->target, r->job, r->arena, err))
+	if (!copy_tables_read(&r->known, r->target, r->job, r->arena, err))
+		return false;
+	if (r->action == TABLES_MODIFY)
+		return table_modify_resolve(r->job, tables, &r->known, r->source, r->target, r->arena,
+		                            r->tables, err);
+	if (!copy_catalog_read(&r->selected, r->source, r->job, r->arena, err))
 		return false;
 	json_array_foreach(tables, i, item)
 	{

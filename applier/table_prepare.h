@@ -17,6 +17,7 @@ typedef enum TableAction
 	TABLES_ADD,
 	TABLES_REMOVE,
 	TABLES_RELOAD,
+	TABLES_MODIFY, /* another list of objects */
 } TableAction;
 
 bool table_action_parse(const char *name, TableAction *action);
@@ -24,11 +25,12 @@ bool table_action_parse(const char *name, TableAction *action);
 typedef struct TableResolve
 {
 	TableAction action;
-	const json_t *tables; /* [{"schema", "name"}] */
+	const json_t *tables; /* [{"schema", "name"}]; of TABLES_MODIFY all options as they are to be */
 } TableResolve;
 
 /*
- * Which tables with rows of their own are meant: result gets "tables": [{"oid", "schema", "name"}].
+ * Which tables with rows of their own are meant: result gets "tables": [{"oid", "schema", "name"}],
+ * of TABLES_MODIFY with "move": "add", "remove" or "reload".
  * An error that is not transient says why the job cannot follow the request.
  */
 bool table_resolve(const Job *job, void *resolve, json_t *result, Error *err);

@@ -19,6 +19,8 @@
 #include "copy_program.h"
 #include "copy_roles.h"
 #include "copy_select.h"
+#include "object_map.h"
+#include "source_computed.h"
 #include "strbuf.h"
 
 typedef struct Missing
@@ -62,7 +64,7 @@ find_missing(Missing *missing, const Job *job, PgSession *source, PgSession *tar
 		JobObject *object = &missing->objects[missing->count];
 
 		strbuf_reset(&name);
-		strbuf_qualified(&name, pg_rows_get(names, i, 0), pg_rows_get(names, i, 1));
+		object_map_put(job->options.map, &name, pg_rows_get(names, i, 0), pg_rows_get(names, i, 1));
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "SELECT pg_catalog.to_regclass(");
 		strbuf_literal(&sql, name.data);
@@ -197,6 +199,7 @@ table_schema_plan(Worker *w, PgSession *source, PgSession *target, const char *s
 		return false;
 	ok = copy_program_dump(program, source, snapshot, encoding, &order, err) &&
 	     copy_archive_read(&archive, copy_program_archive(program), tasks->arena, err) &&
+	     source_computed_types(source, worker_job(w), err) &&
 	     choose(w, &missing, &archive, &selection, target, tasks->arena, err) &&
 	     copy_index_plan(tasks, &archive, &selection, program, source, &order, err);
 	copy_program_close(program);

@@ -34,8 +34,9 @@ typedef struct TargetCommand
 {
 	const char *const *settings; /* SQL that sets what the commands run under */
 	int setting_count;
-	const char *role; /* as whom; NULL: as ourselves */
-	bool role_needed; /* when the target lacks it, that is an error; else: as ourselves */
+	const char *role;    /* as whom; NULL: as ourselves */
+	bool role_needed;    /* when the target lacks it, that is an error; else: as ourselves */
+	const char *prepare; /* as ourselves, in front of all; or NULL */
 	const char *const *sql;
 	int count;
 	const char *const *bookkeeping; /* of the job's own, under its own settings */
@@ -60,6 +61,7 @@ typedef struct TargetStatus
 	int64_t answers;          /* grows with every answer: what was refused before may go now */
 	int64_t deletes_missed;   /* deletes that found no row */
 	const Relation *missed;   /* the relation of the newest of them */
+	bool command_failed;      /* after a failure: it was a command of the source */
 	const Relation *failed;   /* after a failure that concerns one relation alone: that one */
 	SourceLsn missed_lsn;     /* and the commit of its transaction on the source */
 	EngineStats stats;

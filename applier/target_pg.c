@@ -11,6 +11,7 @@
 
 #include "fault.h"
 #include "target_pg_internal.h"
+#include "target_pg_lane.h"
 
 static bool
 send_prepared(TargetPg *t, RequestKind kind, const char *name, Error *err)
@@ -88,16 +89,17 @@ settle_for_fault(TargetPg *t)
 
 /* The new position as $1, the source's commit time or the position before it as $2. */
 static bool
-send_position(TargetPg *t, const TargetPosition *position, Error *err)
+send_position(TargetPg *t, const Unit *unit, Error *err)
 {
 	char binary[2][8];
 	const char *values[] = {binary[0], binary[1]};
 	const int lengths[] = {8, 8};
 	const int formats[] = {1, 1};
-	Request request = {.kind = REQUEST_POSITION, .lsn = position->end};
+	Request request = {.kind = REQUEST_POSITION, .lsn = unit->position.end};
 
-	put_int64(binary[0], position->end.value);
-	put_int64(binary[1], t->use_origin ? (uint64_t) position->commit_time : t->position.value);
+	put_int64(binary[0], unit->position.end.value);
+	put_int64(binary[1],
+	          t->use_origin ? (uint64_t) unit->position.commit_time : unit->before.value);
 	return pipeline_sent(
 	    &t->pipeline,
 	    PQsendQueryPrepared(t->conn, STATEMENT_POSITION, 2, values, lengths, formats, 0), &request,
@@ -108,15 +110,14 @@ send_position(TargetPg *t, const TargetPosition *position, Error *err)
 bool
 target_pg_send_end(TargetPg *t, Unit *unit, Error *err)
 {
-	const TargetPosition *position = &unit->position;
+	bool urgent = unit->position.urgent;
 
 	/* noted before, because sending may read the answer */
-	unit->durable = position->urgent || t->flush.synchronous;
-	if (!send_position(t, position, err) || !target_pg_flush_urgent(t, position->urgent, err))
+	unit->durable = urgent || t->flush.synchronous;
+	if (!send_position(t, unit, err) || !target_pg_flush_urgent(t, urgent, err))
 		return false;
 	settle_for_fault(t);
 	FAULT_POINT("apply.before_commit");
-	t->position = position->end;
 	return send_prepared(t, REQUEST_COMMIT, STATEMENT_COMMIT, err);
 }
 
@@ -151,6 +152,7 @@ committed(TargetPg *t, const PGresult *result, Error *err)
 	target_pg_flush_committed(t, &t->units->position, t->units->durable);
 	t->status.batches_in_flight--;
 	t->status.stats.transactions++;
+	target_pg_lane_committed(t, t->units);
 	target_pg_unit_answered(t);
 	return true;
 }
@@ -187,8 +189,11 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 	{
 		entry = request->relation;
 		t->status.failed = entry != NULL ? entry->relation : NULL;
+		t->status.command_failed = request->kind == REQUEST_COMMAND && request->plan != NULL;
 		target_pg_error(t, request, result, err);
-		t->repeat = target_pg_may_repeat(t, request, err);
+		t->anew = target_pg_lane_mispredicted(t, err);
+		t->out_of_turn = strcmp(err->sqlstate, ERR_OUT_OF_TURN) == 0;
+		t->repeat = t->anew || target_pg_may_repeat(t, request, err);
 		t->blamed = request->relation;
 		return false;
 	}
@@ -204,6 +209,9 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 			return target_pg_described(t, request, result, err);
 		case REQUEST_RELEASE:
 			target_pg_unit_answered(t);
+			return true;
+		case REQUEST_FOLLOW:
+			target_pg_lane_followed(t, result);
 			return true;
 		case REQUEST_FLUSHED:
 			target_pg_flush_answered(t, result);
@@ -296,13 +304,15 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->scratch = arena_create(64 * 1024);
 	snprintf(t->slot, sizeof(t->slot), "%s", options->slot_name);
 	t->keep_order = options->keep_order;
+	t->lane = options->lane;
+	t->lanes = options->lanes > 0 ? options->lanes : 1;
 	t->map = options->map;
 	if (!target_pg_start(t, options, stored, err))
 	{
 		target_pg_close(&t->base);
 		return NULL;
 	}
-	t->position = stored->position;
+	t->handed = stored->position;
 	t->status.durable.end = stored->position;
 	t->status.committed.end = stored->position;
 	t->use_origin = stored->use_origin;

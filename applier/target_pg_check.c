@@ -144,29 +144,31 @@ check_role(Precheck *p)
 	pg_rows_free(rows);
 }
 
-/* 18 has a setting of its own for origins; before, it is that of slots. */
+/* From 16 on none are used: target_pg_may_use_origin() says why. */
 static void
 check_origins(Precheck *p)
 {
+	int needed = p->job->options.apply_workers > 1 ? p->job->options.apply_workers : 1;
 	PgRows *rows = one_row(
 	    p, p->target, CHECK_ORIGINS,
-	    "SELECT coalesce(pg_catalog.current_setting('max_active_replication_origins', true), "
-	    "pg_catalog.current_setting('max_replication_slots')), (SELECT pg_catalog.count(*) FROM "
+	    "SELECT pg_catalog.current_setting('max_replication_slots'), (SELECT pg_catalog.count(*) "
+	    "FROM "
 	    "pg_catalog.pg_replication_origin), (SELECT pg_catalog.bool_and("
 	    "pg_catalog.has_function_privilege(f.oid, 'EXECUTE')) FROM pg_catalog.pg_proc f WHERE "
 	    "f.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND f.proname IN "
 	    "('pg_replication_origin_create', 'pg_replication_origin_drop', "
 	    "'pg_replication_origin_session_setup', 'pg_replication_origin_xact_setup', "
-	    "'pg_replication_origin_progress')), coalesce(pg_catalog.current_setting("
-	    "'max_active_replication_origins', true) IS NOT NULL, false), "
+	    "'pg_replication_origin_progress')), "
+	    "pg_catalog.current_setting('server_version_num')::int >= 160000, "
 	    "pg_catalog.quote_ident(current_user)");
 	char remedy[1024];
-	const char *setting;
 
 	if (rows == NULL)
 		return;
-	setting = pg_rows_bool(rows, 0, 3) ? "max_active_replication_origins" : "max_replication_slots";
-	if (!pg_rows_bool(rows, 0, 2))
+	if (pg_rows_bool(rows, 0, 3))
+		precheck_add(p, CHECK_ORIGINS, PRECHECK_PASS, "",
+		             "the position is kept in a row of dts.target_progress on this version");
+	else if (!pg_rows_bool(rows, 0, 2))
 	{
 		snprintf(remedy, sizeof(remedy),
 		         "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), "
@@ -180,18 +182,23 @@ check_origins(Precheck *p)
 		             "the role may not use replication origins; the position is kept in a row of "
 		             "dts.target_progress instead");
 	}
-	else if (pg_rows_int(rows, 0, 1) >= pg_rows_int(rows, 0, 0))
+	else if (pg_rows_int(rows, 0, 1) + needed > pg_rows_int(rows, 0, 0))
 	{
 		snprintf(remedy, sizeof(remedy),
-		         "ALTER SYSTEM SET %s = %d; then restart the target, or drop origins that nothing "
-		         "uses.",
-		         setting, (int) pg_rows_int(rows, 0, 1) + 10);
-		precheck_add(p, CHECK_ORIGINS, PRECHECK_FAIL, remedy, "%s is %s and %s origins exist",
-		             setting, pg_rows_get(rows, 0, 0), pg_rows_get(rows, 0, 1));
+		         "ALTER SYSTEM SET max_replication_slots = %d; then restart the target, or drop "
+		         "origins that nothing uses.",
+		         (int) pg_rows_int(rows, 0, 1) + needed + 9);
+		/* the stream goes on with fewer sessions, but not without any */
+		precheck_add(p, CHECK_ORIGINS,
+		             pg_rows_int(rows, 0, 1) >= pg_rows_int(rows, 0, 0) ? PRECHECK_FAIL
+		                                                                : PRECHECK_WARN,
+		             remedy, "max_replication_slots is %s, %s origins exist and the job needs %d",
+		             pg_rows_get(rows, 0, 0), pg_rows_get(rows, 0, 1), needed);
 	}
 	else
-		precheck_add(p, CHECK_ORIGINS, PRECHECK_PASS, "", "%s is %s, origins in use %s", setting,
-		             pg_rows_get(rows, 0, 0), pg_rows_get(rows, 0, 1));
+		precheck_add(p, CHECK_ORIGINS, PRECHECK_PASS, "",
+		             "max_replication_slots is %s, origins in use %s", pg_rows_get(rows, 0, 0),
+		             pg_rows_get(rows, 0, 1));
 	pg_rows_free(rows);
 }
 

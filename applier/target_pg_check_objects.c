@@ -261,10 +261,13 @@ static const char superuser_sql[] =
     "name) "
     "AS (SELECT 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, oid, 'event trigger ' || "
     "evtname "
-    " FROM pg_catalog.pg_event_trigger UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, "
+    " FROM pg_catalog.pg_event_trigger WHERE evtname !~ '^dts_capture_' UNION ALL SELECT "
+    "'pg_catalog.pg_proc'::pg_catalog.regclass, "
     " p.oid, 'function ' || p.oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc p JOIN "
     " pg_catalog.pg_language l ON l.oid = p.prolang WHERE NOT l.lanpltrusted AND l.lanname <> "
     "'sql' "
+    " AND p.pronamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = "
+    "'dts') "
     " AND p.prokind <> 'a' UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, 'type "
     "' "
     " || oid::pg_catalog.regtype FROM pg_catalog.pg_type WHERE typtype = 'b' AND typcategory <> "
@@ -386,7 +389,7 @@ static const char triggers_sql[] =
     " JOIN pg_catalog.pg_rewrite r ON r.ev_class = x.oid WHERE r.ev_enabled IN ('A', 'R') UNION "
     "ALL "
     "SELECT pg_catalog.format('event trigger %I', evtname) FROM pg_catalog.pg_event_trigger WHERE "
-    " evtenabled IN ('A', 'R') AND $2::boolean ORDER BY 1";
+    " evtenabled IN ('A', 'R') AND evtname !~ '^dts_capture_' AND $2::boolean ORDER BY 1";
 
 static bool
 list_triggers(PgSession *session, const char *tables, bool events, NameList *list,
@@ -456,6 +459,23 @@ check_triggers(Precheck *p)
 		    name_list_end(&list));
 }
 
+/* Whether another job writes to the table that is this one's on the target. */
+static bool
+rival_writes(const Job *job, const JobRival *rival, const char *schema, const char *name)
+{
+	const char *its_schema, *its_name;
+	ObjectTable table;
+
+	object_map_table(job->options.map, schema, name, &table);
+	if (!object_map_source(rival->map, table.target_schema, table.target_name, &its_schema,
+	                       &its_name) ||
+	    !job_rival_selects(rival, its_schema, its_name))
+		return false;
+	/* of a name of its own, it must be known to exist */
+	return (strcmp(its_schema, schema) == 0 && strcmp(its_name, name) == 0) ||
+	       object_map_lists(rival->map, its_schema, its_name);
+}
+
 static void
 check_other_jobs(Precheck *p)
 {
@@ -469,7 +489,7 @@ check_other_jobs(Precheck *p)
 			const char *schema = pg_rows_get(p->tables, i, TABLE_COL_SCHEMA);
 			const char *name = pg_rows_get(p->tables, i, TABLE_COL_NAME);
 
-			if (precheck_carried(p, i) && job_rival_selects(&o->rivals[k], schema, name))
+			if (precheck_carried(p, i) && rival_writes(p->job, &o->rivals[k], schema, name))
 				name_list_add(&list, "\"%s\".\"%s\" (job %s)", schema, name, o->rivals[k].name);
 		}
 	}

@@ -80,6 +80,8 @@ target_pg_command(Target *target, const TxnHeader *header, const TargetCommand *
 		target_pg_unit_close(t, NULL);
 	t->open->ordered = true;
 	t->open->commit = header->commit;
+	if (command->prepare != NULL)
+		add(t, COMMAND_OWN, command->prepare);
 	if (command->count > 0)
 	{
 		add(t, COMMAND_OWN,
@@ -135,7 +137,9 @@ target_pg_command_error(const UnitCommand *command, SourceLsn commit, Error *err
 	error_detail(err, "%s%sSource: %.350s  Target: %.350s", server.detail,
 	             server.detail[0] != '\0' ? "  " : "",
 	             command->source == NULL ? "(not known)" : command->source, command->target);
-	error_hint(err, "%s%sMake the target ready for the command, then retry the job.", server.hint,
-	           server.hint[0] != '\0' ? "  " : "");
+	error_hint(err,
+	           "%s%sMake the target ready for the command, then retry the job; or leave it out "
+	           "with dts_skip_ddl.",
+	           server.hint, server.hint[0] != '\0' ? "  " : "");
 	error_context(err, "source transaction committed at " LSN_FORMAT, LSN_ARGS(commit));
 }

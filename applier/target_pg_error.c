@@ -212,6 +212,7 @@ target_pg_error(const TargetPg *t, const Request *request, const PGresult *resul
 				target_pg_command_error(request->plan, request->lsn, err);
 			break;
 		case REQUEST_FENCE:
+		case REQUEST_FOLLOW:
 		case REQUEST_COMMIT:
 		case REQUEST_RELEASE:
 		case REQUEST_GROUP:

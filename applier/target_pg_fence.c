@@ -18,6 +18,7 @@
 #include "copy_queue.h"
 #include "copy_table.h"
 #include "strbuf.h"
+#include "target_pg_lane.h"
 
 #define SCHEMA_COMMENT "bookkeeping of dts_applier; goes with the last job that writes here"
 #define END_ROUNDS     50 /* of 200 ms each */
@@ -309,20 +310,22 @@ drop_schema(PgSession *target, Error *err)
 }
 
 static bool
-drop_origin(PgSession *target, const Job *job, Error *err)
+drop_origins(PgSession *target, const Job *job, Error *err)
 {
 	const char *params[] = {job->slot_name};
 
 	/* looked up in the catalog first: the functions may not be granted, and then it is not there */
 	int64_t found = query_number(target,
 	                             "SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_origin "
-	                             "WHERE roname = $1",
+	                             "WHERE " TARGET_PG_ORIGIN_OF("$1"),
 	                             1, params, err);
 
 	if (found <= 0)
 		return found == 0;
-	return pg_session_exec(target, err, "SELECT pg_catalog.pg_replication_origin_drop($1)", 1,
-	                       params);
+	return pg_session_exec(target, err,
+	                       "SELECT pg_catalog.pg_replication_origin_drop(roname) FROM "
+	                       "pg_catalog.pg_replication_origin WHERE " TARGET_PG_ORIGIN_OF("$1"),
+	                       1, params);
 }
 
 static bool
@@ -358,7 +361,7 @@ target_fence_remove(PgSession *target, const Job *job, Error *err)
 	if (!pg_session_exec(target, err, "BEGIN", 0, NULL))
 		return false;
 	ok = pg_session_exec(target, err, LOCK_BOOKKEEPING, 0, NULL) && remove_rows(target, job, err) &&
-	     drop_origin(target, job, err);
+	     drop_origins(target, job, err);
 	if (ok)
 	{
 		others = query_number(

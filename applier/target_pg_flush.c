@@ -3,9 +3,10 @@
  *		Which commits of the stream are durable on the target.
  *
  * Commits are asynchronous: the server answers, and others see the rows, without waiting for its
- * disk.  Measured, one-row transactions at 500 a second on a busy machine, to be seen on the target:
- * a synchronous commit of each batch took 8.7 ms at the median and 45 ms for the last percent, an
- * asynchronous one takes half of that, and less of the server's time.
+ * disk.  Measured with one-row transactions, 500 a second, from the source's commit to the row being
+ * seen, median and 99th percentile: where a flush takes 5 ms on either end, 18 and 38 ms, and 27 and
+ * 133 ms with a synchronous commit for each batch (native replication: 18 and 37 ms); where it takes a
+ * small part of a millisecond both come to the same, 1.4 and 6 to 8 ms.
  *
  * So an answered commit is not yet a durable one, and the source must not hear of it.  What says that
  * it is: the server's insert position, read after the commit, lies behind its record; when the flush
@@ -44,7 +45,9 @@ target_pg_flush_start(TargetPg *t, bool synchronous, Error *err)
 	const char *params[] = {t->slot};
 	PgRows *rows;
 
-	if (!pg_session_exec(t->session, err,
+	/* the first session of the job has done so for the others */
+	if (t->lane == 0 &&
+	    !pg_session_exec(t->session, err,
 	                     "UPDATE dts.target_progress SET updated_at = pg_catalog.now()"
 	                     " WHERE slot_name = $1",
 	                     1, params))
@@ -60,14 +63,15 @@ target_pg_flush_start(TargetPg *t, bool synchronous, Error *err)
 	t->flush.synchronous = synchronous || pg_rows_bool(rows, 0, 1);
 	snprintf(t->flush.urgent_sql, sizeof(t->flush.urgent_sql), "%s", pg_rows_get(rows, 0, 0));
 	pg_rows_free(rows);
-	return t->flush.synchronous ||
+	t->flush.off = !t->flush.synchronous;
+	return !t->flush.off ||
 	       pg_session_exec(t->session, err, "SET synchronous_commit = off", 0, NULL);
 }
 
 bool
 target_pg_flush_urgent(TargetPg *t, bool urgent, Error *err)
 {
-	if (!urgent && !t->flush.synchronous)
+	if (!t->flush.off || (!urgent && !t->flush.synchronous))
 		return true;
 	return pipeline_query(&t->pipeline, REQUEST_COMMAND, t->flush.urgent_sql, 0, NULL, err);
 }

@@ -33,6 +33,22 @@ plan_of(TargetPg *t, RelationEntry *entry, GroupKind kind, const NetRow *row)
 	return plan;
 }
 
+/* Whether the pass at hand sends this row. */
+static bool
+in_pass(const Unit *unit, const NetRow *row)
+{
+	switch (unit->pass)
+	{
+		case PASS_ALL:
+			return true;
+		case PASS_EARLY:
+			return !row->waits;
+		case PASS_LATE:
+			return row->waits;
+	}
+	return true;
+}
+
 /* The number of the unit's group for this row, which it counts. */
 static int
 group_of(TargetPg *t, Unit *unit, GroupKind kind, const NetRow *row)
@@ -60,7 +76,8 @@ group_of(TargetPg *t, Unit *unit, GroupKind kind, const NetRow *row)
 	}
 	group = &unit->groups[at];
 	group->count++;
-	group->needs_count |= kind == GROUP_ABSENT || (kind == GROUP_DELETE && row->merged);
+	group->needs_count |=
+	    kind == GROUP_ABSENT || (kind == GROUP_DELETE && (row->merged || unit->pass == PASS_EARLY));
 	return at;
 }
 
@@ -134,14 +151,22 @@ share_out(TargetPg *t, Unit *unit)
 	unit->group_at = 0;
 	unit->row_at = 0;
 	for (NetRow *row = unit->table->rows; row != NULL; row = row->next)
-		row->shape = group_of(t, unit, first_kind(row->kind), row);
+	{
+		if (in_pass(unit, row))
+			row->shape = group_of(t, unit, first_kind(row->kind), row);
+	}
 	for (NetRow *row = unit->table->rows; row != NULL; row = row->next)
+	{
+		if (!in_pass(unit, row))
+			continue;
 		put_row(unit, row->shape, row);
+		t->status.stats.rows_early += unit->pass == PASS_EARLY;
+	}
 	if (replaced > 0)
 	{
 		for (NetRow *row = unit->table->rows; row != NULL; row = row->next)
 		{
-			if (row->kind == NET_REPLACE)
+			if (row->kind == NET_REPLACE && in_pass(unit, row))
 				row->shape = group_of(t, unit, GROUP_INSERT, row);
 		}
 		/* the counts of inserts were complete and have grown: their lists are made anew */
@@ -152,7 +177,7 @@ share_out(TargetPg *t, Unit *unit)
 		}
 		for (NetRow *row = unit->table->rows; row != NULL; row = row->next)
 		{
-			if (row->kind == NET_INSERT || row->kind == NET_REPLACE)
+			if ((row->kind == NET_INSERT || row->kind == NET_REPLACE) && in_pass(unit, row))
 				put_row(unit, row->shape, row);
 		}
 	}
@@ -279,7 +304,8 @@ target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err)
 	if (unit->groups == NULL)
 	{
 		share_out(t, unit);
-		t->status.stats.rows_net += unit->table->row_count;
+		if (unit->pass != PASS_LATE)
+			t->status.stats.rows_net += unit->table->row_count;
 	}
 	while (unit->group_at < unit->group_count && unit->row_at == unit->groups[unit->group_at].count)
 	{

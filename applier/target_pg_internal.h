@@ -23,6 +23,7 @@
 #define STATEMENT_FLUSHED  "dts_flushed"
 
 typedef struct RelationEntry RelationEntry;
+typedef struct LaneGroup LaneGroup;
 typedef struct Unit Unit;
 
 /* A plan and its prepared statement.  Lives as long as the session. */
@@ -77,10 +78,19 @@ typedef enum UnitStage
 {
 	UNIT_BEGIN,
 	UNIT_NET,
+	UNIT_TURN, /* the transaction before on another lane is waited for */
 	UNIT_ORDER,
 	UNIT_END,
 	UNIT_SENT,
 } UnitStage;
+
+/* Which net rows are sent. */
+typedef enum UnitPass
+{
+	PASS_ALL,
+	PASS_EARLY, /* those that need not wait for the transaction's turn */
+	PASS_LATE,  /* the others */
+} UnitPass;
 
 typedef enum UnitCommandKind
 {
@@ -104,10 +114,13 @@ struct Unit
 	uint64_t number;
 	Arena *arena;
 	NetRun run;
-	bool begins;    /* the transaction */
-	bool ends;      /* the transaction, at this position */
-	bool savepoint; /* a failure rolls back to its own start only */
-	bool ordered;   /* all of it */
+	bool begins;      /* the transaction */
+	bool ends;        /* the transaction, at this position */
+	bool savepoint;   /* a failure rolls back to its own start only */
+	bool ordered;     /* all of it */
+	int64_t turn;     /* of its transaction among those of all lanes */
+	bool follows;     /* another lane, whose transaction comes before; as of its beginning */
+	SourceLsn before; /* the position in front of it */
 	TargetPosition position;
 	bool durable; /* its commit was sent as a synchronous one */
 	int64_t handed_us;
@@ -119,6 +132,7 @@ struct Unit
 
 	/* how far it is sent */
 	UnitStage stage;
+	UnitPass pass;
 	bool opened; /* the savepoint exists */
 	NetTable *table;
 	Group *groups;
@@ -141,7 +155,8 @@ typedef struct FlushMark
 /* What is committed and not durable; see target_pg_flush.c. */
 typedef struct TargetPgFlush
 {
-	bool synchronous; /* nothing is: every commit waits */
+	bool off;         /* the session's commits do not wait by themselves */
+	bool synchronous; /* every commit is to wait */
 	bool asked;       /* the server, how far it is */
 	int64_t look_not_before_us;
 	FlushMark marks[FLUSH_MARKS]; /* oldest first */
@@ -164,7 +179,11 @@ typedef struct TargetPg
 	const ObjectMap *map; /* borrowed */
 	char encoding[64];
 	char wanted_encoding[64];
-	SourceLsn position; /* of the newest commit sent */
+	SourceLsn handed; /* end of the newest transaction handed over */
+	LaneGroup *group; /* borrowed; NULL: the job's only session */
+	int lane;
+	int lanes;    /* the job's, as it begins */
+	int64_t turn; /* of the transaction that takes changes */
 	TargetStatus status;
 	int64_t busy_since_us; /* 0: nothing is under way */
 
@@ -177,6 +196,8 @@ typedef struct TargetPg
 	size_t held;           /* bytes of the closed ones */
 	bool repeat;           /* what failed may be repeated in order */
 	RelationEntry *blamed; /* for it, or NULL */
+	bool anew;             /* ... not in order, but when its turn has come */
+	bool out_of_turn;      /* ... because the transaction before had not committed */
 	bool repeating;        /* waiting for the server to come back from the failure */
 	uint64_t barrier;      /* what comes waits until this unit is answered; 0: none */
 	bool relations_stale;  /* a command was answered: what is known of relations holds no more */
@@ -227,6 +248,9 @@ bool target_pg_work(TargetPg *t, Error *err);
 
 /* Whether the request that failed belongs to a unit that can be repeated in order. */
 bool target_pg_may_repeat(const TargetPg *t, const Request *request, const Error *err);
+
+/* Gives up what is sent; the server rolls back. */
+bool target_pg_give_up(TargetPg *t, Error *err);
 
 /* A failure was just reported: true when it was met, and the caller has to wait. */
 bool target_pg_repeat(TargetPg *t, Error *err);

@@ -29,6 +29,7 @@ typedef enum RequestKind
 	REQUEST_PREPARE, /* of a change's statement */
 	REQUEST_GROUP,   /* net rows of a table */
 	REQUEST_TRUNCATE,
+	REQUEST_FOLLOW,   /* waits for the transaction before, on another connection */
 	REQUEST_POSITION, /* must return or touch a row */
 	REQUEST_COMMIT,   /* ends a unit and its transaction */
 	REQUEST_RELEASE,  /* ends a unit within a transaction */

@@ -41,7 +41,9 @@ const char target_relation_columns_sql[] = FIND_TABLE
     " EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid"
     "  AND g.tgenabled IN ('R', 'A'))"
     " OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid"
-    "  AND r.ev_enabled IN ('R', 'A'))"
+    "  AND r.ev_enabled IN ('R', 'A')),"
+    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid"
+    "  AND (i.indisunique OR i.indisexclusion))"
     " FROM found c LEFT JOIN (pg_catalog.pg_attribute a"
     "  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     "  JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace)"
@@ -105,6 +107,7 @@ target_relation_read_columns(Arena *arena, const PGresult *result, Error *err)
 	table->partitioned = PQgetvalue(result, 0, 2)[0] == 'p';
 	table->is_root = !is_true(result, 0, 3);
 	table->triggers = is_true(result, 0, 17);
+	table->exclusive_count = atoi(PQgetvalue(result, 0, 18));
 	table->columns = arena_zalloc(arena, sizeof(TargetColumn) * (size_t) count);
 	if (PQgetisnull(result, 0, 4))
 		return table; /* a table without columns */

@@ -34,6 +34,7 @@
 #include <string.h>
 
 #include "target_pg_internal.h"
+#include "target_pg_lane.h"
 
 #define UNIT_ROWS     32768
 #define UNIT_BYTES    ((size_t) 8 << 20)
@@ -62,6 +63,7 @@ target_pg_unit_open(TargetPg *t, bool begins)
 	unit->arena = arena;
 	unit->number = ++t->unit_number;
 	unit->begins = begins;
+	unit->turn = t->turn;
 	unit->commands_end = &unit->commands;
 	net_run_init(&unit->run, arena);
 	t->open = unit;
@@ -83,10 +85,14 @@ target_pg_unit_close(TargetPg *t, const TargetPosition *position)
 {
 	Unit *unit = t->open;
 
+	SourceLsn *handed = t->group != NULL ? &t->group->handed : &t->handed;
+
 	unit->ends = position != NULL;
+	unit->before = *handed;
 	if (unit->ends)
-		unit->position = *position;
+		*handed = (unit->position = *position).end;
 	unit->savepoint = !(unit->begins && unit->ends);
+	target_pg_lane_closed(t, unit);
 	unit->handed_us = target_pg_clock_us();
 	if (t->units == NULL)
 		t->busy_since_us = unit->handed_us;
@@ -332,6 +338,7 @@ stage_net(TargetPg *t, Unit *unit)
 		if (table->order != ORDER_NONE)
 			stats->ordered[table->order]++;
 	}
+	target_pg_lane_stage(t, unit);
 }
 
 static bool
@@ -349,7 +356,7 @@ send_begin(TargetPg *t, Unit *unit, Error *err)
 				return false;
 			memcpy(t->encoding, t->wanted_encoding, sizeof(t->encoding));
 		}
-		if (!target_pg_send_begin(t, err))
+		if (!target_pg_send_begin(t, err) || !target_pg_lane_announce(t, unit, err))
 			return false;
 	}
 	if (unit->savepoint && !unit->opened && !send_command(t, REQUEST_COMMAND, SAVEPOINT_SQL, err))
@@ -368,7 +375,7 @@ send_net(TargetPg *t, Unit *unit, Error *err)
 		unit->table = unit->table->next;
 	if (unit->table == NULL)
 	{
-		unit->stage = UNIT_ORDER;
+		unit->stage = unit->pass == PASS_EARLY ? UNIT_TURN : UNIT_ORDER;
 		return true;
 	}
 	if (!target_pg_send_group(t, unit, &done, err))
@@ -379,6 +386,17 @@ send_net(TargetPg *t, Unit *unit, Error *err)
 		unit->groups = NULL;
 	}
 	return true;
+}
+
+/* From here on everything before is there. */
+static bool
+send_turn(TargetPg *t, Unit *unit, Error *err)
+{
+	unit->pass = unit->pass == PASS_EARLY ? PASS_LATE : PASS_ALL;
+	unit->stage = UNIT_NET;
+	unit->table = unit->run.tables;
+	unit->groups = NULL;
+	return target_pg_lane_follow(t, unit, err);
 }
 
 /* One change whose table is applied in order. */
@@ -435,7 +453,7 @@ send_end(TargetPg *t, Unit *unit, Error *err)
 static bool
 send_some(TargetPg *t, Error *err)
 {
-	while (t->sending != NULL && !pipeline_full(&t->pipeline))
+	while (t->sending != NULL && !pipeline_full(&t->pipeline) && !target_pg_lane_held(t))
 	{
 		Unit *unit = t->sending;
 		bool ok = true;
@@ -448,6 +466,9 @@ send_some(TargetPg *t, Error *err)
 				break;
 			case UNIT_NET:
 				ok = send_net(t, unit, err);
+				break;
+			case UNIT_TURN:
+				ok = send_turn(t, unit, err);
 				break;
 			case UNIT_ORDER:
 				ok = send_ordered(t, unit, err);
@@ -490,6 +511,7 @@ target_pg_may_repeat(const TargetPg *t, const Request *request, const Error *err
 			return !unit->savepoint;
 		case REQUEST_COMMAND:
 		case REQUEST_FENCE:
+		case REQUEST_FOLLOW:
 		case REQUEST_TRUNCATE:
 		case REQUEST_POSITION:
 		case REQUEST_RELEASE:
@@ -534,6 +556,16 @@ remember(const Unit *unit, const RelationEntry *blamed)
 }
 
 bool
+target_pg_give_up(TargetPg *t, Error *err)
+{
+	t->stuck = false;
+	if (!pipeline_discard(&t->pipeline, lost, err))
+		return false;
+	t->repeating = true;
+	return true;
+}
+
+bool
 target_pg_repeat(TargetPg *t, Error *err)
 {
 	Error trouble;
@@ -541,13 +573,12 @@ target_pg_repeat(TargetPg *t, Error *err)
 	if (!t->repeat)
 		return false;
 	t->repeat = false;
-	t->stuck = false;
-	if (!pipeline_discard(&t->pipeline, lost, &trouble))
+	target_pg_lane_failed(t);
+	if (!target_pg_give_up(t, &trouble))
 	{
 		*err = trouble;
 		return false;
 	}
-	t->repeating = true;
 	error_clear(err);
 	return true;
 }
@@ -557,22 +588,27 @@ static bool
 repeat_units(TargetPg *t, Error *err)
 {
 	Unit *failed = t->units;
+	bool whole = t->anew || !failed->opened;
 
 	t->repeating = false;
-	if (!send_command(t, REQUEST_COMMAND,
-	                  failed->opened ? "ROLLBACK TO " SAVEPOINT_SQL : "ROLLBACK", err))
+	if (!send_command(t, REQUEST_COMMAND, whole ? "ROLLBACK" : "ROLLBACK TO " SAVEPOINT_SQL, err))
 		return false;
-	remember(failed, t->blamed);
-	failed->ordered = true;
-	t->status.stats.units_repeated++;
-	t->status.stats.ordered[ORDER_FAILED]++;
-	t->position = t->status.committed.end;
+	if (t->anew)
+		target_pg_lane_restarted(t);
+	else
+	{
+		remember(failed, t->blamed);
+		failed->ordered = true;
+		t->status.stats.units_repeated++;
+		t->status.stats.ordered[ORDER_FAILED]++;
+	}
+	t->anew = false;
 	/* set in front of BEGIN, and so undone with the transaction */
 	t->encoding[0] = '\0';
 	for (Unit *unit = failed; unit != NULL; unit = unit->next)
 	{
 		unit->stage = UNIT_BEGIN;
-		if (unit != failed)
+		if (unit != failed || whole)
 			unit->opened = false;
 	}
 	t->sending = failed;
@@ -612,7 +648,7 @@ target_pg_work(TargetPg *t, Error *err)
 			*err = t->stuck_error;
 			return false;
 		}
-		if (ok && (t->sending == NULL || pipeline_full(&t->pipeline)))
+		if (ok && (t->sending == NULL || pipeline_full(&t->pipeline) || target_pg_lane_held(t)))
 			return true;
 		if (ok)
 			ok = send_some(t, err) || (!t->repeat && get_stuck(t, err));

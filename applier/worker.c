@@ -359,6 +359,12 @@ worker_event(Worker *w, const char *severity, const char *event, const char *for
 		worker_control_send(w, "SELECT dts.daemon_event($1, $2, $3, $4, $5)", 5, params, true);
 }
 
+int
+worker_apply_workers(const Worker *w)
+{
+	return w->view.apply_workers > 0 ? w->view.apply_workers : w->job.options.apply_workers;
+}
+
 bool
 worker_marker_wanted(Worker *w, int64_t *marker)
 {

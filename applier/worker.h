@@ -27,6 +27,8 @@
 
 typedef struct Worker Worker;
 
+struct json_t; /* jansson's */
+
 /* What the worker wants of the phase. */
 typedef enum WorkerOrder
 {
@@ -92,6 +94,21 @@ bool worker_change_wanted(const Worker *w, WorkerChange *change);
 bool worker_change_answer(Worker *w, int64_t id, const char *tables, const Error *refusal);
 bool worker_reread(Worker *w) must_check;
 
+/*
+ * A command of the source that is not simply run (JSON as dts.daemon_ddl() has it).  state: "waiting"
+ * or "skipped"; the answer comes after a while, so it is asked again until it is known.
+ */
+typedef enum WorkerDdlAnswer
+{
+	WORKER_DDL_UNKNOWN, /* not heard yet, or an operator has not spoken */
+	WORKER_DDL_APPLY,
+	WORKER_DDL_SKIP,
+} WorkerDdlAnswer;
+WorkerDdlAnswer worker_ddl_ask(Worker *w, const char *state, struct json_t *command);
+
+/* One that failed; known to the control database before a state that follows is. */
+void worker_ddl_failed(Worker *w, struct json_t *command);
+
 /* Progress of one table; sent with the next report.  Estimates may be 0 when unknown. */
 typedef enum TablePhase
 {
@@ -136,6 +153,9 @@ typedef struct TableProgress
 	int listed_count;
 } TableProgress;
 void worker_report_table(Worker *w, const TableProgress *progress);
+
+/* Sessions that shall apply the stream, by the options as they are now. */
+int worker_apply_workers(const Worker *w);
 
 /* One line in dts_job_events and in the log. severity: "info", "warning", "error". */
 void worker_event(Worker *w, const char *severity, const char *event, const char *format, ...)

@@ -199,6 +199,8 @@ on_polled(void *arg, const ControlReply *reply)
 	    job_state_runs(w->job.state))
 		w->job.state = now;
 	w->view.workers = control_reply_get(reply, 0, 6) ? (int) control_reply_int(reply, 0, 6) : 0;
+	w->view.apply_workers =
+	    control_reply_get(reply, 0, 8) ? (int) control_reply_int(reply, 0, 8) : 0;
 	worker_change_take(w, control_reply_get(reply, 0, 4));
 	worker_throttle_take(w, control_reply_get(reply, 0, 7));
 	begin_marker(w);
@@ -314,7 +316,8 @@ worker_control_tick(Worker *w)
 		return;
 	w->poll_under_way = true;
 	control_link_send(w->link,
-	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers, throttle "
+	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers, throttle, "
+	                  "apply_workers "
 	                  "FROM dts.daemon_poll($1, $2, $3)",
 	                  3, params, false, on_polled, w);
 }

@@ -43,7 +43,8 @@ typedef struct WorkerView
 	JobAction wish;
 	bool waiters;
 	int64_t marker_begun;
-	int workers; /* as the options are now; 0: not heard yet */
+	int workers;       /* as the options are now; 0: not heard yet */
+	int apply_workers; /* the same */
 	/* the oldest request about tables; 0: none */
 	int64_t change_id;
 	char *change_action;
@@ -58,6 +59,16 @@ typedef enum MarkerState
 	MARKER_WANTED, /* to be picked up by the stream */
 	MARKER_FLYING, /* committed on the source, not yet back */
 } MarkerState;
+
+/* The command of the source that the stream stands before. */
+typedef struct WorkerDdl
+{
+	char lsn[LSN_TEXT_MAX];
+	int64_t number;
+	bool under_way;
+	int64_t ask_us; /* not before */
+	WorkerDdlAnswer answer;
+} WorkerDdl;
 
 struct Worker
 {
@@ -91,6 +102,8 @@ struct Worker
 	int64_t change_answered; /* the control database has it */
 	bool change_under_way;
 	int64_t change_again_us;
+
+	WorkerDdl ddl;
 
 	MarkerState marker_state;
 	int64_t marker;

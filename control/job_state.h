@@ -21,6 +21,7 @@
 	X(START_FAILED, "start_failed", 0, 0, "could not start; see the error")                        \
 	X(RUNNING, "running", 0, 1, "at work in the phase shown")                                      \
 	X(READY, "ready", 0, 1, "a migration that is in step; goes on until it is completed")          \
+	X(MODIFYING, "modifying", 0, 1, "its objects are being changed; the stream goes on")           \
 	X(PAUSING, "pausing", 0, 1, "finishes the work in hand")                                       \
 	X(PAUSED, "paused", 0, 0, "stands still; the slot is kept and holds WAL on the source")        \
 	X(RESUMING, "resuming", 0, 1, "checks positions and goes on")                                  \
@@ -48,6 +49,7 @@
 	X(RESUME, "resume", "dts_resume_job")                                                          \
 	X(RETRY, "retry", "dts_retry_job")                                                             \
 	X(RESIZE, "resize", "dts_resize_job")                                                          \
+	X(MODIFY, "modify", "dts_modify_objects")                                                      \
 	X(THROTTLE, "throttle", "dts_set_throttle")                                                    \
 	X(COMPLETE, "complete", "dts_complete_job")                                                    \
 	X(RESET, "reset", "dts_reset_job")                                                             \
@@ -94,13 +96,17 @@
 	X(START_FAILED, STOP, STOPPING)                                                                \
 	X(RUNNING, PAUSE, PAUSING)                                                                     \
 	X(RUNNING, RESIZE, RUNNING)                                                                    \
+	X(RUNNING, MODIFY, MODIFYING)                                                                  \
 	X(RUNNING, THROTTLE, RUNNING)                                                                  \
 	X(RUNNING, STOP, STOPPING)                                                                     \
 	X(READY, PAUSE, PAUSING)                                                                       \
 	X(READY, RESIZE, READY)                                                                        \
+	X(READY, MODIFY, MODIFYING)                                                                    \
 	X(READY, COMPLETE, COMPLETING)                                                                 \
 	X(READY, THROTTLE, READY)                                                                      \
 	X(READY, STOP, STOPPING)                                                                       \
+	X(MODIFYING, THROTTLE, MODIFYING)                                                              \
+	X(MODIFYING, STOP, STOPPING)                                                                   \
 	X(PAUSING, THROTTLE, PAUSING)                                                                  \
 	X(PAUSING, STOP, STOPPING)                                                                     \
 	X(PAUSED, RESUME, RESUMING)                                                                    \
@@ -157,6 +163,10 @@
 	X(READY, TRANSIENT, RETRYING, "wait and connect again")                                        \
 	X(READY, TROUBLE, ERROR, "report")                                                             \
 	X(READY, LOST, FAILED, "report")                                                               \
+	X(MODIFYING, CHANGED, RUNNING, "report; also when the change is refused")                      \
+	X(MODIFYING, TRANSIENT, RETRYING, "wait and connect again; the change is made then")           \
+	X(MODIFYING, TROUBLE, ERROR, "report")                                                         \
+	X(MODIFYING, LOST, FAILED, "report")                                                           \
 	X(PAUSING, HALTED, PAUSED, "disconnect")                                                       \
 	X(PAUSING, TROUBLE, ERROR, "report")                                                           \
 	X(PAUSING, LOST, FAILED, "report")                                                             \
@@ -186,6 +196,7 @@
 	X(START_FAILED, WISH_STOP, STOPPING, "clean up both ends")                                     \
 	X(RUNNING, WISH_STOP, STOPPING, "clean up both ends")                                          \
 	X(READY, WISH_STOP, STOPPING, "clean up both ends")                                            \
+	X(MODIFYING, WISH_STOP, STOPPING, "clean up both ends")                                        \
 	X(PAUSING, WISH_STOP, STOPPING, "clean up both ends")                                          \
 	X(PAUSED, WISH_STOP, STOPPING, "clean up both ends")                                           \
 	X(RESUMING, WISH_STOP, STOPPING, "clean up both ends")                                         \

@@ -357,7 +357,7 @@ ShapeResult
 shape_change(Decoder *decoder, RelationEntry *entry, Relation relation, ShapedChange *change)
 {
 	Shape *shape = entry->shape;
-	HeapTuple named = change->new ? change->new : change->old;
+	HeapTuple volatile named = change->new ? change->new : change->old;
 	volatile ShapeResult result = SHAPE_DROP;
 	MemoryContext outer;
 	int level;

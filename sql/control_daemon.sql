@@ -53,7 +53,7 @@ SELECT * FROM claim('d1', 2);
 SELECT * FROM lease;
 -- who has an older epoch is out, whoever asks
 SELECT * FROM dts.daemon_job(1, 0);
-SELECT name, kind, source, target, source_conninfo, target_conninfo, state, phase, step, wish, options::jsonb - 'force' = dts.options_complete('{}') || '{"rivals": []}' AS options, footprint
+SELECT name, kind, source, target, source_conninfo, target_conninfo, state, phase, step, wish, options::jsonb - 'force' = dts.options_complete('{}') || '{"rivals": [], "ddl_skips": []}' AS options, footprint
 	FROM dts.daemon_job(1, 1);
 SELECT * FROM dts.daemon_poll(1, 0, '15 s');
 SELECT * FROM dts.daemon_poll(1, 1, '15 s');

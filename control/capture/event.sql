@@ -241,11 +241,14 @@ DECLARE
 	said text;
 BEGIN
 	BEGIN
-		CASE TG_EVENT
-			WHEN 'ddl_command_end' THEN PERFORM dts.capture_commands(TG_TAG);
-			WHEN 'sql_drop' THEN PERFORM dts.capture_drops(TG_TAG);
-			ELSE PERFORM dts.capture_rewrite(TG_TAG);
-		END CASE;
+		-- a capture that a superuser has set up stands between jobs, too
+		IF EXISTS (SELECT FROM dts.capture_job) THEN
+			CASE TG_EVENT
+				WHEN 'ddl_command_end' THEN PERFORM dts.capture_commands(TG_TAG);
+				WHEN 'sql_drop' THEN PERFORM dts.capture_drops(TG_TAG);
+				ELSE PERFORM dts.capture_rewrite(TG_TAG);
+			END CASE;
+		END IF;
 	EXCEPTION WHEN OTHERS THEN
 		said := SQLSTATE || ': ' || SQLERRM;
 		BEGIN

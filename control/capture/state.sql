@@ -182,6 +182,8 @@ BEGIN
 	SELECT jsonb_strip_nulls(jsonb_build_object('type', i.type, 'schema', i.schema, 'name', i.name, 'identity', i.identity, 'comment', (SELECT m.description FROM pg_description m WHERE m.objoid = object AND m.classoid = class AND m.objsubid = 0),
 		'extension_schema', (SELECT e.extnamespace::regnamespace::text FROM pg_extension e WHERE class = 'pg_extension'::regclass AND e.oid = object)))
 	FROM pg_identify_object(class, object, 0) i WHERE i.identity IS NOT NULL);
+EXCEPTION WHEN internal_error THEN
+	RETURN NULL; -- before 14 an object that is gone is an error there
 END
 $$;
 

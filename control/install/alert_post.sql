@@ -37,7 +37,7 @@ BEGIN
 	LOOP
 		SELECT * INTO j FROM dts.job o WHERE o.id = a.job_id;
 		SELECT v.lag_seconds INTO lag FROM @extschema@.dts_jobs v WHERE v.job = j.name AND v.phase = 'incremental'
-			AND v.state IN ('running', 'ready', 'retrying', 'pausing', 'paused', 'resuming', 'error');
+			AND v.state IN ('running', 'ready', 'modifying', 'retrying', 'pausing', 'paused', 'resuming', 'error');
 		IF lag > a.latency_seconds THEN
 			IF a.latency_since IS NULL THEN
 				UPDATE dts.alert o SET latency_since = clock_timestamp() WHERE o.job_id = a.job_id;

@@ -121,11 +121,20 @@ COMMENT ON FUNCTION @extschema@.dts_complete_job(pg_catalog.text[], pg_catalog.t
 	'the same for each job of an array: one row per job, with accepted and message';
 
 CREATE FUNCTION @extschema@.dts_resize_job(jobs pg_catalog.text[], workers pg_catalog.int4,
+		apply_workers pg_catalog.int4 DEFAULT NULL,
 		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT * FROM dts.job_batch('dts_resize_job', jobs, ARRAY[workers::text]) $$;
-COMMENT ON FUNCTION @extschema@.dts_resize_job(pg_catalog.text[], pg_catalog.int4) IS
+	AS $$ SELECT * FROM dts.job_batch('dts_resize_job', jobs, ARRAY[workers::text, apply_workers::text]) $$;
+COMMENT ON FUNCTION @extschema@.dts_resize_job(pg_catalog.text[], pg_catalog.int4, pg_catalog.int4) IS
+	'the same for each job of an array: one row per job, with accepted and message';
+
+CREATE FUNCTION @extschema@.dts_modify_objects(jobs pg_catalog.text[], objects pg_catalog.jsonb,
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_modify_objects', jobs, ARRAY[objects::text]) $$;
+COMMENT ON FUNCTION @extschema@.dts_modify_objects(pg_catalog.text[], pg_catalog.jsonb) IS
 	'the same for each job of an array: one row per job, with accepted and message';
 
 CREATE FUNCTION @extschema@.dts_ignore_check(jobs pg_catalog.text[], item pg_catalog.text,

@@ -133,7 +133,7 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
 			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
-				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'ddl_skips', dts.ddl_skips(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
 			dts.throttle_now(j.options)::text
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
@@ -144,17 +144,18 @@ COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
 CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
 		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
 		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text,
-		OUT workers pg_catalog.int4, OUT throttle pg_catalog.text)
+		OUT workers pg_catalog.int4, OUT throttle pg_catalog.text, OUT apply_workers pg_catalog.int4)
 	RETURNS pg_catalog.record
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	ends timestamptz;
 BEGIN
-	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (dts.options_complete(j.options) ->> 'workers')::int4,
+	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (o.complete ->> 'workers')::int4, (o.complete ->> 'apply_workers')::int4,
 			j.complete_after IS NOT NULL, CASE WHEN j.options ? 'throttle' THEN dts.throttle_now(j.options)::text END
-		INTO ends, state, wish, marker_begun, workers, waiters, throttle
+		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters, throttle
 		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
+			CROSS JOIN LATERAL (SELECT dts.options_complete(j.options) AS complete OFFSET 0) o
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 	ours := FOUND;
 	IF ours AND ends < clock_timestamp() + lease * (2.0 / 3) THEN
@@ -345,10 +346,19 @@ BEGIN
 		DELETE FROM dts.job_table d USING jsonb_array_elements(coalesce(daemon_change.tables, '[]')) e(t)
 			WHERE d.job_id = j.id AND d.schema_name = e.t ->> 'schema' AND d.table_name = e.t ->> 'name';
 	END IF;
+	IF refusal IS NULL AND c.action = 'modify' THEN
+		UPDATE dts.job SET options = jsonb_strip_nulls(options || c.tables) WHERE id = j.id;
+		DELETE FROM dts.job_table d USING jsonb_array_elements(coalesce(daemon_change.tables, '[]')) e(t)
+			WHERE d.job_id = j.id AND d.schema_name = e.t ->> 'schema' AND d.table_name = e.t ->> 'name'
+				AND e.t ->> 'move' = 'remove';
+	END IF;
+	IF j.state = 'modifying' THEN
+		PERFORM dts.job_set_state(j.id, j.state, 'running', 'CHANGED', dts.lease_owner(job_id), NULL, NULL, NULL, NULL);
+	END IF;
 	PERFORM dts.job_log(j, CASE WHEN refusal IS NULL THEN 'info' ELSE 'warning' END,
 		'tables_' || c.action || CASE WHEN refusal IS NULL THEN '' ELSE '_refused' END, NULL, NULL,
 		dts.lease_owner(job_id), CASE WHEN refusal IS NULL THEN coalesce('done: ' || (
-				SELECT string_agg(format('%I.%I', e.t ->> 'schema', e.t ->> 'name'), ', ')
+				SELECT string_agg(concat_ws(' ', e.t ->> 'move', format('%I.%I', e.t ->> 'schema', e.t ->> 'name')), ', ')
 					FROM jsonb_array_elements(daemon_change.tables) e(t)), 'done')
 			ELSE concat_ws(' ', (refusal ->> 'message') || '.', refusal ->> 'detail', refusal ->> 'hint') END);
 	RETURN true;

@@ -16,10 +16,11 @@ END
 $revoke$;
 
 GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dts_job_parts, @extschema@.dts_job_events,
-	@extschema@.dts_job_changes,
+	@extschema@.dts_job_changes, @extschema@.dts_pending_ddl, @extschema@.dts_skipped_ddl,
 	@extschema@.dts_state_names TO dts_viewer;
 -- Functions in views run as whoever looks.
 GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(), dts.progress_lag(dts.job_progress, pg_catalog.bool),
+	dts.objects_tables(pg_catalog.jsonb), dts.options_objects(pg_catalog.jsonb),
 	dts.action_leads_to(pg_catalog.text, pg_catalog.text),
 	dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),
 	dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8,
@@ -35,6 +36,8 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_retry_job(pg_catalog.text), @extschema@.dts_stop_job(pg_catalog.text, pg_catalog.bool),
 	@extschema@.dts_isolate_job(pg_catalog.text), @extschema@.dts_recover_job(pg_catalog.text),
 	@extschema@.dts_destroy_job(pg_catalog.text, pg_catalog.bool),
+	@extschema@.dts_setup_script(pg_catalog.text, pg_catalog.text), @extschema@.dts_approve_ddl(pg_catalog.text), @extschema@.dts_skip_ddl(pg_catalog.text),
+	@extschema@.dts_modify_objects(pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_add_tables(pg_catalog.text, pg_catalog.text[]),
 	@extschema@.dts_remove_tables(pg_catalog.text, pg_catalog.text[]),
 	@extschema@.dts_reload_table(pg_catalog.text, pg_catalog.text), @extschema@.dts_test_endpoint(pg_catalog.text)
@@ -58,6 +61,7 @@ GRANT EXECUTE ON FUNCTION dts.daemon_hello(pg_catalog.text),
 	dts.daemon_progress(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
 	dts.daemon_tables(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
 	dts.daemon_change(pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb, pg_catalog.jsonb),
+	dts.daemon_ddl(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
 	dts.daemon_checks(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
 	dts.daemon_event(pg_catalog.int8, pg_catalog.int8, pg_catalog.text, pg_catalog.text, pg_catalog.text),
 	dts.daemon_marker(pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),

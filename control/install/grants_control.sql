@@ -21,7 +21,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.dts_metrics_text(),
 
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_unschedule_job(pg_catalog.text), @extschema@.dts_ignore_check(pg_catalog.text, pg_catalog.text),
-	@extschema@.dts_resize_job(pg_catalog.text, pg_catalog.int4),
+	@extschema@.dts_resize_job(pg_catalog.text, pg_catalog.int4, pg_catalog.int4),
 	@extschema@.dts_set_throttle(pg_catalog.text, pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_complete_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_reset_job(pg_catalog.text),
 	@extschema@.dts_clone_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_forget_leftovers(pg_catalog.text),

@@ -34,7 +34,7 @@ CREATE VIEW @extschema@.dts_health AS
 		UNION ALL
 		SELECT 'warning', j.job, pg_catalog.format('lags %s s behind its source', pg_catalog.round(j.lag_seconds)),
 				'Look at dts_jobs and dts_slots: is the target slow, or a long transaction open on the source?', NULL
-			FROM j WHERE j.state IN ('running', 'ready') AND j.phase = 'incremental' AND j.lag_seconds > 300
+			FROM j WHERE j.state IN ('running', 'ready', 'modifying') AND j.phase = 'incremental' AND j.lag_seconds > 300
 		UNION ALL
 		SELECT 'warning', j.job, 'stands still, and its slot retains WAL', pg_catalog.format('SELECT dts_resume_job(%L); or stop the job.', j.job), j.updated_at
 			FROM j WHERE j.state = 'paused' AND j.updated_at < pg_catalog.clock_timestamp() - pg_catalog.interval '1 hour'
@@ -51,6 +51,10 @@ CREATE VIEW @extschema@.dts_health AS
 				'Look at dts_job_tables and dts_job_events.', t.updated
 			FROM @extschema@.dts_job_tables t JOIN j ON j.job = t.job AND NOT j.state IN ('stopped', 'completed', 'isolated')
 			WHERE t.phase = 'error'
+		UNION ALL
+		SELECT 'warning', d.job, pg_catalog.format('waits with a command of the source: %s', pg_catalog."left"(COALESCE(d.source, d.tag), 200)),
+				pg_catalog.format('SELECT * FROM dts_pending_ddl WHERE job = %1$L; then SELECT dts_approve_ddl(%1$L); or SELECT dts_skip_ddl(%1$L);', d.job), d.seen_at
+			FROM @extschema@.dts_pending_ddl d WHERE d.state = 'waiting'
 		UNION ALL
 		SELECT 'warning', l.job, pg_catalog.format('left behind on the %s, endpoint "%s": %s', l.side, l.endpoint, l.object), l.remedy, l.at
 			FROM @extschema@.dts_leftovers l

@@ -117,7 +117,7 @@ COMMENT ON TABLE dts.job_check IS 'results of the last precheck of a job';
 CREATE TABLE dts.job_change (
 	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	job_id pg_catalog.int8 NOT NULL REFERENCES dts.job ON DELETE CASCADE,
-	action pg_catalog.text NOT NULL CHECK (action IN ('add', 'remove', 'reload')),
+	action pg_catalog.text NOT NULL CHECK (action IN ('add', 'remove', 'reload', 'modify')),
 	tables pg_catalog.jsonb NOT NULL,
 	state pg_catalog.text NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'done', 'refused', 'void')),
 	message pg_catalog.text,
@@ -127,7 +127,7 @@ CREATE TABLE dts.job_change (
 	answered_at pg_catalog.timestamptz
 );
 CREATE INDEX job_change_job ON dts.job_change (job_id, id);
-COMMENT ON TABLE dts.job_change IS 'requests to add, remove or reload tables of a running job, and what became of them';
+COMMENT ON TABLE dts.job_change IS 'requests to add, remove or reload tables of a running job or to change its objects, and what became of them';
 
 -- Not bound to dts.job: what happened to a destroyed job stays on record.
 CREATE TABLE dts.job_event (
@@ -283,6 +283,7 @@ BEGIN
 		DELETE FROM dts.job_check WHERE job_id = p_job;
 	ELSIF p_to = 'starting' THEN
 		DELETE FROM dts.job_table WHERE job_id = p_job;
+		DELETE FROM dts.job_ddl WHERE job_id = p_job;
 		UPDATE dts.job_progress SET source_end = NULL, received = NULL, durable = NULL, commit_time = NULL,
 				caught_up = false, lag_seconds = NULL, transactions = NULL, rows = NULL, bytes = NULL, rows_per_second = NULL,
 				stats = NULL, stats_before = NULL, reported_before_at = NULL

@@ -75,24 +75,31 @@ $$;
 COMMENT ON FUNCTION @extschema@.dts_ignore_check(pg_catalog.text, pg_catalog.text) IS
 	'accepts a warning of the precheck; it is remembered';
 
-CREATE FUNCTION @extschema@.dts_resize_job(job pg_catalog.text, workers pg_catalog.int4) RETURNS pg_catalog.text
+CREATE FUNCTION @extschema@.dts_resize_job(job pg_catalog.text, workers pg_catalog.int4,
+		apply_workers pg_catalog.int4 DEFAULT NULL) RETURNS pg_catalog.text
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	j dts.job := dts.job_find(job, true);
 	changed jsonb;
+	complete jsonb;
 BEGIN
 	PERFORM dts.job_require(j, 'resize');
-	changed := dts.options_check(j.options || jsonb_build_object('workers', workers), j.kind);
+	-- null: the default, or as it is when only the other number is given
+	changed := dts.options_check(j.options
+		|| CASE WHEN workers IS NULL AND apply_workers IS NOT NULL THEN '{}' ELSE jsonb_build_object('workers', workers) END
+		|| CASE WHEN apply_workers IS NULL THEN '{}' ELSE jsonb_build_object('apply_workers', apply_workers) END, j.kind);
+	complete := dts.options_complete(changed);
 	UPDATE dts.job SET options = changed, updated_at = clock_timestamp() WHERE id = j.id;
 	PERFORM dts.job_log(j, 'info', 'resize', NULL, NULL, dts.caller(),
-		format('workers: %s', dts.options_complete(changed) ->> 'workers'));
+		format('workers: %s, apply_workers: %s', complete ->> 'workers', complete ->> 'apply_workers'));
 	PERFORM pg_notify('dts_job', j.id::text);
-	RETURN format('job "%s" loads with %s workers', j.name, dts.options_complete(changed) ->> 'workers');
+	RETURN format('job "%s" loads with %s workers and applies with %s', j.name, complete ->> 'workers',
+		complete ->> 'apply_workers');
 END
 $$;
-COMMENT ON FUNCTION @extschema@.dts_resize_job(pg_catalog.text, pg_catalog.int4) IS
-	'changes the number of copying processes, also while the job loads';
+COMMENT ON FUNCTION @extschema@.dts_resize_job(pg_catalog.text, pg_catalog.int4, pg_catalog.int4) IS
+	'changes the number of copying processes and of sessions that apply the stream, also while the job runs';
 
 -- A completion that waits for the stream lies behind a marker: the daemon learns of the wish when a
 -- marker begun after the call is durable on the target, so that all that the source had committed

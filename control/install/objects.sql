@@ -100,22 +100,6 @@ BEGIN
 				DETAIL = 'Each may be named once for a table.',
 				HINT = 'Name it once, or give the column another name with "rename".';
 	END IF;
-	SELECT x.path, x.key INTO bad FROM (
-		SELECT t.path || '.' || k.key AS path, k.key
-			FROM dts.objects_tables(objects) t, unnest(ARRAY['rename', 'columns', 'where', 'operations']) k(key)
-			WHERE t.spec ? k.key
-		UNION ALL
-		SELECT format('$.objects[%s].rename', o.ord - 1), 'rename'
-			FROM jsonb_array_elements(nullif(objects, 'null')) WITH ORDINALITY o(obj, ord) WHERE o.obj ? 'rename'
-		UNION ALL
-		SELECT format('%s.columns[%s].expr', t.path, c.ord - 1), 'expr'
-			FROM dts.objects_tables(objects) t, jsonb_array_elements(t.spec -> 'columns') WITH ORDINALITY c(col, ord)
-			WHERE c.col ? 'expr') x LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'option % is not supported', bad.path
-			USING ERRCODE = 'feature_not_supported',
-				DETAIL = format('This version does not carry out "%s".', bad.key), HINT = 'Leave it out.';
-	END IF;
 END
 $$;
 COMMENT ON FUNCTION dts.objects_check(pg_catalog.jsonb) IS

@@ -29,6 +29,10 @@ INSERT INTO dts.stream_measure (measure, unit, gauge, meaning) VALUES
 	('rows_ordered', 'rows', false, 'changes sent one by one, in the order of the source'),
 	('units', 'units', false, 'pieces in which work was handed over'),
 	('units_repeated', 'units', false, 'of these, failed as a batch and repeated one by one'),
+	('transactions_parallel', 'transactions', false, 'of the target, begun on another session while the one before was under way'),
+	('rows_early', 'rows', false, 'net rows of these that did not have to wait for the one before'),
+	('order_waits', 'transactions', false, 'of these, had to wait for the one before'),
+	('mispredictions', 'transactions', false, 'of these, failed for not having waited, and were done again one after another'),
 	('bytes_in_flight', 'bytes', true, 'sent to the target and not answered'),
 	('bytes_held', 'bytes', true, 'kept until the target has answered, to be able to repeat it'),
 	('ordered_asked', 'tables', false, 'tables of units sent one by one: the session was told to keep to the order'),
@@ -101,7 +105,7 @@ BEGIN
 	SELECT * INTO p FROM dts.job_progress o WHERE o.job_id = j.id;
 	seconds := extract(epoch FROM p.reported_at - p.reported_before_at);
 	RETURN QUERY
-		SELECT 'held_up_by', NULL::numeric, NULL::numeric, NULL, dts.stream_held_up_by(p, j.state IN ('running', 'ready'))
+		SELECT 'held_up_by', NULL::numeric, NULL::numeric, NULL, dts.stream_held_up_by(p, j.state IN ('running', 'ready', 'modifying'))
 		UNION ALL
 		SELECT m.measure, v.now,
 				-- a new worker counts from 0 again

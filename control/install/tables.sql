@@ -224,7 +224,10 @@ COMMENT ON FUNCTION dts.options_without_tables(pg_catalog.jsonb, pg_catalog.json
 CREATE FUNCTION dts.change_next(p_job pg_catalog.int8) RETURNS pg_catalog.text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT jsonb_build_object('id', c.id, 'action', c.action, 'tables', c.tables)::text
-		FROM dts.job_change c WHERE c.job_id = p_job AND c.state = 'asked' ORDER BY c.id LIMIT 1
+	SELECT jsonb_build_object('id', c.id, 'action', c.action, 'tables', CASE WHEN c.action = 'modify'
+				-- all options, as they are to be
+				THEN dts.options_complete(jsonb_strip_nulls(j.options || c.tables)) ELSE c.tables END)::text
+		FROM dts.job_change c JOIN dts.job j ON j.id = c.job_id
+		WHERE c.job_id = p_job AND c.state = 'asked' ORDER BY c.id LIMIT 1
 $$;
 COMMENT ON FUNCTION dts.change_next(pg_catalog.int8) IS 'the oldest request about tables that is not yet answered';

@@ -4,7 +4,7 @@ CREATE VIEW @extschema@.dts_jobs AS
 			CASE WHEN p.source_end IS NOT NULL AND p.durable IS NOT NULL
 				THEN GREATEST(pg_catalog.pg_wal_lsn_diff(p.source_end, p.durable), 0)::pg_catalog.int8
 			END AS lag_bytes,
-			dts.progress_lag(p, j.state IN ('running', 'ready'))::pg_catalog.numeric(20, 3) AS lag_seconds,
+			dts.progress_lag(p, j.state IN ('running', 'ready', 'modifying'))::pg_catalog.numeric(20, 3) AS lag_seconds,
 			j.error_message AS error, j.error_detail, j.error_hint, j.error_sqlstate, j.error_at,
 			NULLIF(j.step, '') AS step, j.wish, j.wish_by, j.wish_at,
 			p.transactions, p.rows, p.bytes, p.rows_per_second, p.received AS received_lsn,
@@ -59,11 +59,18 @@ CREATE VIEW @extschema@.dts_job_tables AS
 			r.rows_per_second, r.bytes_per_second,
 			t.updated_at + dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
 				r.bytes_per_second) AS estimated_end,
-			t.error, t.started_at AS started, t.updated_at AS updated
-		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
+			t.error, t.started_at AS started, t.updated_at AS updated,
+			coalesce(s.rename, t.schema_name) AS target_schema, coalesce(m.target_name, t.table_name) AS target_table
+		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id
+		LEFT JOIN (SELECT o.id, x.e ->> 'schema' AS schema_name, x.e ->> 'rename' AS rename
+			FROM dts.job o, pg_catalog.jsonb_array_elements(nullif(o.options -> 'objects', 'null')) x(e)
+			WHERE x.e ? 'rename') s ON s.id = j.id AND s.schema_name = t.schema_name
+		LEFT JOIN (SELECT o.id, x.schema_name, x.table_name, x.target_name
+			FROM dts.job o, dts.objects_tables(o.options -> 'objects') x WHERE x.spec ? 'rename') m
+			ON m.id = j.id AND m.schema_name = t.schema_name AND m.table_name = t.table_name,
 		-- what a job that does not run was doing says nothing about now
-		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.rows_per_second END AS rows_per_second,
-			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready') THEN t.bytes_per_second END AS bytes_per_second) r;
+		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.rows_per_second END AS rows_per_second,
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.bytes_per_second END AS bytes_per_second) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_parts AS
@@ -83,15 +90,15 @@ CREATE VIEW @extschema@.dts_job_parts AS
 			-- a table in one piece
 			UNION ALL SELECT 1, t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done, t.rows_per_second,
 				t.bytes_per_second WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
-		LATERAL (SELECT CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready') THEN p.rows_per_second END AS rows_per_second,
-			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready') THEN p.bytes_per_second END AS bytes_per_second) r;
+		LATERAL (SELECT CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.rows_per_second END AS rows_per_second,
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.bytes_per_second END AS bytes_per_second) r;
 COMMENT ON VIEW @extschema@.dts_job_parts IS 'the parts in which the tables of the jobs are copied, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_changes AS
 	SELECT j.name AS job, c.id, c.action, c.tables, c.state, c.message, c.hint, c.asked_by, c.asked_at, c.answered_at
 		FROM dts.job_change c JOIN dts.job j ON j.id = c.job_id;
 COMMENT ON VIEW @extschema@.dts_job_changes IS
-	'requests to add, remove or reload tables: asked, done, refused (and why) or void';
+	'requests to add, remove or reload tables or to change all objects: asked, done, refused (and why) or void';
 
 CREATE VIEW @extschema@.dts_job_events AS
 	SELECT e.id, e.job, e.at, e.severity, e.event, e.from_state, e.to_state, e.phase, e.who, e.message
@@ -115,6 +122,7 @@ INSERT INTO dts.state_word VALUES
 	('starting', 'readyRun', 'starting', 'Running'),
 	('start_failed', 'readyRun', 'start failed', 'Failed'),
 	('running', 'running', 'full migration, incremental migration', 'Running'),
+	('modifying', 'modify flow', NULL, 'Modifying, Integrating'),
 	('ready', 'readyComplete', 'incremental migration', 'Running'),
 	('pausing', NULL, 'pausing', 'Stopped'),
 	('paused', NULL, 'pausing', 'Stopped'),

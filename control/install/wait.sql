@@ -109,7 +109,7 @@ DECLARE
 	reached bool;
 BEGIN
 	IF p_until = 'checked' THEN
-		reached := j.wish IS DISTINCT FROM 'check' AND j.state IN ('check_passed', 'scheduled', 'starting', 'running', 'ready', 'pausing',
+		reached := j.wish IS DISTINCT FROM 'check' AND j.state IN ('check_passed', 'scheduled', 'starting', 'running', 'ready', 'modifying', 'pausing',
 			'paused', 'resuming', 'retrying', 'completing', 'completed');
 	ELSIF p_until = 'incremental' THEN
 		reached := j.state IN ('running', 'ready') AND j.phase = 'incremental';

@@ -3,7 +3,7 @@
 #   bench_server NAME [setting...]   a throwaway server on the loopback; PORT[NAME], ROOT[NAME] (its postmaster)
 #   src, dst ARG...                  psql there; as user postgres, stops at the first error
 #   peer_create/_resume/_pause PEER  dts | native | pglogical, each into its own database b_PEER of the target
-#   catch_up PEER LSN TIMEOUT        resumes it and prints the seconds until its position is past LSN
+#   catch_up PEER LSN TIMEOUT        resumes it and prints the seconds until its position is past LSN, and before them those of its start
 #   sampler_start, sampler_stop      CPU seconds and private memory of every process of servers and daemon
 #   bench_tsv, median                results
 #
@@ -193,6 +193,8 @@ peer_resume() {
 	fi
 	wait_for "$1" "select active from pg_replication_slots where slot_name = '${SLOT[$1]}'" src
 }
+# "SECONDS START": catching up, counted from the moment that the peer's session holds its slot on the source, and what went before
+# that since it was told to (claim, checks, connections; both servers have this machine's clock).
 # It waits in a database of its own: the snapshot of a waiting session must not keep dead rows in the peer's.
 catch_up() {
 	local start=(dst -d "b_$1")
@@ -201,12 +203,26 @@ catch_up() {
 		select clock_timestamp() as begun \\gset
 		\\o /dev/null
 		$(peer_resume_sql "$1")
+		\\c "host=127.0.0.1 port=${PORT[src]} user=postgres dbname=postgres"
+		create procedure pg_temp.hold(inout held timestamptz) language plpgsql as \$\$
+		begin
+			for i in 1 .. 500 * $3 loop
+				if (select active from pg_replication_slots where slot_name = '${SLOT[$1]}') then
+					held := clock_timestamp();
+					return;
+				end if;
+				perform pg_sleep(0.002);
+			end loop;
+			raise exception '$1 did not start within $3 s';
+		end \$\$;
+		call pg_temp.hold(null) \\gset
 		\\c "host=127.0.0.1 port=${PORT[dst]} user=postgres dbname=postgres"
-		create procedure pg_temp.catch_up(begun timestamptz, inout seconds numeric) language plpgsql as \$\$
+		create procedure pg_temp.catch_up(held timestamptz, inout seconds numeric) language plpgsql as \$\$
 		begin
 			for i in 1 .. 200 * $3 loop
-				if pg_replication_origin_progress('${ORIGIN[$1]}', false) >= '$2' then
-					seconds := round(extract(epoch from clock_timestamp() - begun), 3);
+				if (select max(pg_replication_origin_progress(roname, false)) from pg_replication_origin
+					where roname = '${ORIGIN[$1]}' or starts_with(roname, '${ORIGIN[$1]}/')) >= '$2' then
+					seconds := round(extract(epoch from clock_timestamp() - held), 3);
 					return;
 				end if;
 				perform pg_sleep(0.005);
@@ -214,7 +230,8 @@ catch_up() {
 			raise exception '$1 did not catch up within $3 s';
 		end \$\$;
 		\\o
-		call pg_temp.catch_up(:'begun', null);
+		call pg_temp.catch_up(:'held', null) \\gset
+		select :'seconds', round(extract(epoch from :'held'::timestamptz - :'begun'::timestamptz), 3);
 	SQL
 }
 # Waits until a query answers true: wait_for WHAT QUERY PSQL...

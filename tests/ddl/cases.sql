@@ -239,3 +239,14 @@ CREATE EXTENSION pg_trgm;
 ALTER EXTENSION pg_trgm SET SCHEMA app;
 -- case: what only a person may decide (refused twice)
 CREATE FUNCTION c_function() RETURNS int LANGUAGE internal AS 'int4pl';
+-- case: indexes of partitioned tables, and their columns' types
+CREATE TABLE pq (r int, id int, v text, w varchar(20), PRIMARY KEY (r, id)) PARTITION BY RANGE (r);
+CREATE TABLE pq_0 PARTITION OF pq FOR VALUES FROM (0) TO (10);
+CREATE UNIQUE INDEX ON pq (r);
+CREATE INDEX ON pq (id);
+INSERT INTO pq VALUES (1, 1, 'x', 'y');
+ALTER TABLE pq ALTER v DROP DEFAULT, ALTER v TYPE bigint USING length(v::text);
+ALTER TABLE pq ALTER w TYPE varchar(40);
+ALTER TABLE pq ALTER id TYPE bigint;
+CREATE TABLE pz (r int, v text) PARTITION BY RANGE (r);
+ALTER TABLE pz ALTER v TYPE bigint USING length(v);

@@ -146,6 +146,18 @@ sub try
 	chomp $out;
 	return ($rc, $out, $err);
 }
+# Statements on the source of which some may fail, one after the other.
+sub run_script
+{
+	my ($self, $sql) = @_;
+	my $pid = open3(my $in, my $out, undef, 'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d', $self->conninfo('source'), '-f', '-');
+	local $SIG{PIPE} = 'IGNORE';
+	print $in $sql;
+	close $in;
+	my $said = do { local $/; <$out> };
+	waitpid $pid, 0;
+	return $said;
+}
 sub session
 {
 	my ($self, $end, $database) = @_;

@@ -9,11 +9,11 @@ SELECT dts_create_job('j', 'a', 'b');
 -- how each action is asked for
 CREATE FUNCTION pg_temp.call(action text, function text) RETURNS text LANGUAGE sql AS $$
 	SELECT format('SELECT %I(''j''%s)', function, CASE action WHEN 'configure' THEN ', ''{}''' WHEN 'schedule' THEN ', now() + ''1 day'''
-		WHEN 'ignore_check' THEN ', ''w''' WHEN 'resize' THEN ', 3' WHEN 'throttle' THEN ', ''full'', ''{}''' ELSE '' END) $$;
+		WHEN 'ignore_check' THEN ', ''w''' WHEN 'resize' THEN ', 3' WHEN 'throttle' THEN ', ''full'', ''{}''' WHEN 'modify' THEN ', ''[{"schema": "x"}]''' ELSE '' END) $$;
 INSERT INTO dts.job_check (job_id, ord, item, result) SELECT id, 1, 'w', 'warn' FROM dts.job;
 
 -- the table itself
-SELECT is(count(*), 21::bigint, 'states') FROM dts.job_states();
+SELECT is(count(*), 22::bigint, 'states') FROM dts.job_states();
 SELECT set_eq('SELECT phase FROM dts.job_phases() p(phase)', ARRAY['schema', 'full', 'incremental'], 'phases');
 SELECT has_function('public', function, 'the action "' || action || '" has its function') FROM dts.job_actions();
 SELECT is_empty($$SELECT state FROM dts.job_states() WHERE NOT dts.is_job_state(state)$$, 'every state can be stored');
@@ -45,7 +45,9 @@ BEGIN
 	FOR s IN SELECT * FROM dts.job_states() LOOP
 		FOR a IN SELECT * FROM dts.job_actions() LOOP
 			BEGIN
-				UPDATE dts.job SET state = s.state, wish = NULL, isolated_from = CASE s.state WHEN 'isolated' THEN 'completed' END WHERE name = 'j';
+				UPDATE dts.job SET state = s.state, wish = NULL, isolated_from = CASE s.state WHEN 'isolated' THEN 'completed' END,
+					phase = CASE a.action WHEN 'modify' THEN 'incremental' END WHERE name = 'j';
+				DELETE FROM dts.job_change;
 				BEGIN
 					EXECUTE pg_temp.call(a.action, a.function) INTO said;
 					said := 'accepted';
@@ -70,7 +72,7 @@ SELECT is(message, CASE WHEN allowed IS NOT NULL OR action = 'stop' AND state IN
 SELECT is(row(after, wish)::text, CASE
 		WHEN message <> 'accepted' OR action = 'stop' AND state IN ('stopping', 'completing') THEN row(state, NULL::text)::text
 		WHEN action = 'destroy' THEN row(NULL::text, NULL::text)::text
-		WHEN action IN ('configure', 'isolate', 'recover', 'schedule', 'unschedule', 'ignore_check', 'resize', 'throttle') THEN row(allowed, NULL::text)::text
+		WHEN action IN ('configure', 'isolate', 'recover', 'schedule', 'unschedule', 'ignore_check', 'resize', 'throttle', 'modify') THEN row(allowed, NULL::text)::text
 		ELSE row(state, action)::text END, format('and what %s does in state %s', action, state)) FROM outcome;
 
 -- with something asked for already, only stop replaces it, and a throttle changes beside it

@@ -116,6 +116,12 @@ SELECT is(pg_temp.is_now('s'), 'running', 'and the state stays');
 SELECT throws_ok($$SELECT dts_resize_job('s', 65)$$, '22023', NULL, 'the range is that of the option');
 SELECT dts_resize_job('s', NULL);
 SELECT is(workers, 4, 'null is the default') FROM dts.daemon_poll(pg_temp.id('s'), 1, '15 s');
+SELECT dts_resize_job('s', 9);
+SELECT matches(dts_resize_job('s', NULL, 3), 'loads with 9 workers and applies with 3', 'the sessions that apply are changed alone');
+SELECT is(apply_workers, 3, 'and the daemon hears of that') FROM dts.daemon_poll(pg_temp.id('s'), 1, '15 s');
+SELECT throws_ok($$SELECT dts_resize_job('s', NULL, 9)$$, '22023', NULL, 'their range is that of the option');
+SELECT dts_resize_job('s', NULL);
+SELECT is(apply_workers, 3, 'they stay when they are not named') FROM dts.daemon_poll(pg_temp.id('s'), 1, '15 s');
 
 -- warnings
 SELECT pg_temp.put('s', 'check_passed');

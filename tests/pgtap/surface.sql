@@ -31,7 +31,7 @@ INSERT INTO surface VALUES
 	('dts_start_job', 'job text, at timestamp with time zone DEFAULT NULL::timestamp with time zone', 'text', 'dts_operator'),
 	('dts_unschedule_job', 'job text', 'text', 'dts_operator'),
 	('dts_ignore_check', 'job text, item text', 'text', 'dts_operator'),
-	('dts_resize_job', 'job text, workers integer', 'text', 'dts_operator'),
+	('dts_resize_job', 'job text, workers integer, apply_workers integer DEFAULT NULL::integer', 'text', 'dts_operator'),
 	('dts_set_throttle', 'job text, phase text, limits jsonb', 'text', 'dts_operator'),
 	('dts_complete_job', 'job text, mode text DEFAULT ''wait_for_sync''::text', 'text', 'dts_operator'),
 	('dts_reset_job', 'job text', 'text', 'dts_operator'),
@@ -53,22 +53,26 @@ INSERT INTO surface VALUES
 	('dts_recover_job', 'job text', 'text', 'dts_operator'),
 	('dts_destroy_job', 'job text, force boolean DEFAULT false', 'text', 'dts_operator'),
 	('dts_job_stats', 'job text, OUT measure text, OUT total numeric, OUT per_second numeric, OUT unit text, OUT meaning text', 'SETOF record', 'dts_viewer'),
+	('dts_modify_objects', 'job text, objects jsonb', 'text', 'dts_operator'),
 	('dts_add_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_remove_tables', 'job text, tables text[]', 'text', 'dts_operator'),
 	('dts_reload_table', 'job text, table_name text', 'text', 'dts_operator'),
+	('dts_setup_script', 'job text, side text', 'text', 'dts_operator'),
+	('dts_approve_ddl', 'job text', 'text', 'dts_operator'),
+	('dts_skip_ddl', 'job text', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
 		('dts_destroy_job', 'force boolean DEFAULT false, '), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
 		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
-		('dts_resize_job', 'workers integer, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
+		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_modify_objects', 'objects jsonb, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
-	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_parts', 'dts_job_events', 'dts_job_changes', 'dts_state_names', 'dts_leftovers',
+	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_parts', 'dts_job_events', 'dts_job_changes', 'dts_pending_ddl', 'dts_skipped_ddl', 'dts_state_names', 'dts_leftovers',
 		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log', 'dts_throttles', 'dts_connection_limits'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
@@ -85,7 +89,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
 	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text, OUT throttle text'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer, OUT throttle text'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer, OUT throttle text, OUT apply_workers integer'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
@@ -94,6 +98,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_tables', 'job_id bigint, epoch bigint, tables jsonb'),
 	('daemon_checks', 'job_id bigint, epoch bigint, checks jsonb'),
 	('daemon_change', 'job_id bigint, epoch bigint, change_id bigint, tables jsonb, refusal jsonb'),
+	('daemon_ddl', 'job_id bigint, epoch bigint, command jsonb'),
 	('daemon_event', 'job_id bigint, epoch bigint, severity text, event text, message text'),
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
 	('daemon_slots_due', 'every interval, OUT job_id bigint, OUT slot_name text, OUT conninfo text'),
@@ -135,7 +140,7 @@ SELECT is_empty($$SELECT s.name, r.role, has_function_privilege(r.role, p.oid, '
 	'each function is for its role and those above it');
 SELECT is_empty($$SELECT oid::regprocedure, role FROM routine, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE nspname = 'dts' AND has_function_privilege(role, oid, 'EXECUTE') <> CASE WHEN proname LIKE 'daemon\_%' THEN role = 'dts_daemon'
-		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'server_use', 'job_waits_for', 'percent_done', 'time_left') THEN role <> 'dts_daemon' ELSE false END$$,
+		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'server_use', 'job_waits_for', 'percent_done', 'time_left', 'objects_tables', 'options_objects') THEN role <> 'dts_daemon' ELSE false END$$,
 	'the daemon''s functions are the daemon''s alone; of the others only those that views need are granted');
 SELECT is_empty($$SELECT oid::regclass, role FROM relation, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE has_table_privilege(role, oid, 'SELECT') <> (nspname <> 'dts' AND role <> 'dts_daemon')

@@ -8,6 +8,7 @@
  * came back, events and the end: "result N sqlstate message".  At the end: rows, peak memory and the
  * counters of the engine.
  */
+#include <jansson.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -98,6 +99,22 @@ worker_marker_wanted(Worker *w, int64_t *marker)
 	return true;
 }
 
+/* The number in a file, when there is one, so that a test can change it. */
+int
+worker_apply_workers(const Worker *w)
+{
+	const char *path = getenv("DTS_TEST_APPLY_WORKERS");
+	FILE *file = path != NULL ? fopen(path, "r") : NULL;
+	int workers = w->job.options.apply_workers;
+
+	if (file == NULL)
+		return workers;
+	if (fscanf(file, "%d", &workers) != 1)
+		workers = 1;
+	fclose(file);
+	return workers;
+}
+
 void
 worker_marker_durable(Worker *w, int64_t marker)
 {
@@ -156,6 +173,22 @@ worker_change_wanted(const Worker *w, WorkerChange *change)
 	(void) w;
 	(void) change;
 	return false;
+}
+
+WorkerDdlAnswer
+worker_ddl_ask(Worker *w, const char *state, json_t *command)
+{
+	(void) w;
+	(void) state;
+	(void) command;
+	return WORKER_DDL_APPLY;
+}
+
+void
+worker_ddl_failed(Worker *w, json_t *command)
+{
+	(void) w;
+	(void) command;
 }
 
 bool

@@ -678,6 +678,7 @@ static void
 test_missing_table_is_named(void **state)
 {
 	Case *c = *state;
+	TargetResult result;
 	Table t;
 	const Change change = {
 	    .kind = CHANGE_INSERT, .relation = &t.relation, .new_values = values("1")};
@@ -685,9 +686,10 @@ test_missing_table_is_named(void **state)
 	table_make(c, &t, "nowhere", 'd', "*id:23");
 	connect_target(c);
 	begin(c);
-	while (c->target->ops->apply(c->target, &c->header, &change, &c->err) == TARGET_WAIT &&
-	       c->target->ops->pump(c->target, &c->err))
-		wait_target(c);
+	/* the pump may have read the answer, so that there is nothing to poll for */
+	while ((result = c->target->ops->apply(c->target, &c->header, &change, &c->err)) == TARGET_WAIT)
+		assert_true(c->target->ops->pump(c->target, &c->err));
+	assert_int_equal(result, TARGET_UNKNOWN);
 	assert_false(drain(c));
 	assert_string_equal(c->err.sqlstate, ERR_RELATION_MISMATCH);
 	assert_non_null(strstr(c->err.message, "\"s\".\"nowhere\""));

@@ -9,11 +9,10 @@ SET client_min_messages = warning;
 \i :capture/mirror.sql
 \i :capture/session.sql
 \i :capture/event.sql
-\i :capture/trim.sql
+\i :capture/calls.sql
 \o /dev/null
-\i :capture/join.sql
+SELECT dts.capture_join('dts_sync_test');
 \o
-INSERT INTO dts.capture_job VALUES ('dts_sync_test');
 \i :capture/triggers.sql
 -- The rows of the queue without what differs from run to run; emptied afterwards.
 \set shown 'SELECT event, tag, nested AS n, (SELECT string_agg(concat_ws('' '', d.doc ->> ''type'', coalesce(d.doc ->> ''identity'', ''?'')), '', '' ORDER BY pos) FROM jsonb_array_elements(commands) WITH ORDINALITY d(doc, pos)) AS commands, left(error, 70) AS error FROM public.dts_ddl_command ORDER BY id; DELETE FROM public.dts_ddl_command; DELETE FROM public.dts_args_session;'

@@ -36,11 +36,11 @@ SQL
 		{
 			for my $n (0 .. 2)
 			{
-				my $from = 3000000 + $n * 1000000 + $round * 20000;
+				my $from = 30000000 + $n * 1000000 + $round * 20000;
 				my $to = $from + 19999;
 				$s[$n]->do("INSERT INTO many SELECT i, repeat(md5(i::text), 4), $n FROM generate_series($from, $to) i; SAVEPOINT s$round");
 			}
-			$s[1]->do("DELETE FROM many WHERE id % 7 = 0 AND id > 4000000; ROLLBACK TO s$round") if $round == 2;
+			$s[1]->do("DELETE FROM many WHERE id % 7 = 0 AND id > 31000000; ROLLBACK TO s$round") if $round == 2;
 		}
 		$s[2]->do('ROLLBACK');
 		$s[1]->do('COMMIT');

@@ -56,20 +56,17 @@ for (
 is($t->sql_target("SELECT max(copies) FROM dts.target_table WHERE table_name IN ('parted_1', 'replaced')"), 1, 'no other table was');
 
 # Partitions that come with rows in them, and one without.
-sub add
+sub joined_as
 {
 	my ($name) = @_;
-	$t->sql_ctl("SELECT dts_add_tables('j', '{public.$name}')");
-	$t->wait_for('the answer', sub { $t->sql_ctl("SELECT count(*) FROM dts_job_changes WHERE state = 'asked'") == 0 });
-	is($t->sql_ctl("SELECT state || coalesce(message, '') FROM dts_job_changes WHERE job = 'j' ORDER BY id DESC LIMIT 1"), 'done', "partition $name is added");
-	joined();
-	is($t->sql_target("SELECT relispartition FROM pg_class WHERE relname = '$name'"), 't', 'it is a partition on the target, too');
+	$t->wait_for("$name to join", sub { $t->sql_target("SELECT count(*) FROM dts.target_table WHERE table_name = '$name' AND state = 'joined'") > 0 });
+	is($t->sql_target("SELECT relispartition FROM pg_class WHERE relname = '$name'"), 't', "$name joins by itself, as a partition");
 	return;
 }
 $t->sql_source("CREATE TABLE parted_2 (LIKE parted INCLUDING ALL); INSERT INTO parted_2 SELECT i, 'v' FROM generate_series(1000, 1999) i; ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES FROM (1000) TO (2000)");
-add('parted_2');
+joined_as('parted_2');
 $t->sql_source('CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (2000) TO (3000)');
-add('parted_3');
+joined_as('parted_3');
 $t->sql_source("UPDATE parted SET v = 'w' WHERE id % 500 = 0; INSERT INTO parted VALUES (2005, 'new'); UPDATE parted SET id = id + 1000 WHERE id = 1500; DELETE FROM parted WHERE id = 1001");
 $t->equal('j', 'equal with the new partitions');
 

@@ -145,6 +145,9 @@ bad_options_are_refused_with_their_path(void **state)
 	    {"{\"phases\": [\"full\"], \"decoding_memory_mb\": 65537}", "$.decoding_memory_mb"},
 	    {"{\"phases\": [\"full\"], \"workers\": \"2\"}", "$.workers"},
 	    {"{\"phases\": [\"full\"], \"streaming\": \"on\"}", "$.streaming"},
+	    {"{\"phases\": [\"full\"], \"ddl\": \"sometimes\"}", "$.ddl"},
+	    {"{\"phases\": [\"full\"], \"ddl\": {\"default\": \"off\"}}", "$.ddl"},
+	    {"{\"phases\": [\"full\"], \"ddl\": {\"table\": 1}}", "$.ddl"},
 	    {"{\"phases\": [\"full\"], \"retry\": {\"other_minutes\": 99999999999}}",
 	     "$.retry.other_minutes"},
 	};
@@ -163,6 +166,45 @@ bad_options_are_refused_with_their_path(void **state)
 	}
 }
 
+static JobDdlPolicy
+policy_of(const char *tag)
+{
+	return job.options.ddl.policies[job_ddl_class(&job.options.ddl, tag)];
+}
+
+static void
+commands_have_the_policy_of_their_class(void **state)
+{
+	static const char *const json =
+	    "{\"phases\": [\"full\"], \"ddl\": {\"default\": \"approve\", \"index\": \"skip\", "
+	    "\"table\": \"apply\", \"grant\": \"skip\"}, "
+	    "\"ddl_skips\": [{\"lsn\": \"1/2\", \"number\": 7}, {\"lsn\": \"nonsense\", \"number\": "
+	    "8}]}";
+	Error err;
+
+	(void) state;
+	assert_true(job_options_parse(&job, json, &err));
+	assert_true(job.options.ddl.captured);
+	assert_int_equal(policy_of("CREATE INDEX"), JOB_DDL_SKIP);
+	assert_int_equal(policy_of("DROP INDEX"), JOB_DDL_SKIP);
+	assert_int_equal(policy_of("CREATE TABLE AS"), JOB_DDL_APPLY);
+	assert_int_equal(policy_of("SELECT INTO"), JOB_DDL_APPLY);
+	assert_int_equal(policy_of("ALTER FOREIGN TABLE"), JOB_DDL_APPLY);
+	assert_int_equal(policy_of("CREATE TABLESPACE"), JOB_DDL_APPROVE);
+	assert_int_equal(policy_of("REVOKE"), JOB_DDL_SKIP);
+	assert_int_equal(policy_of("ALTER DEFAULT PRIVILEGES"), JOB_DDL_SKIP);
+	assert_int_equal(policy_of("CREATE VIEW"), JOB_DDL_APPROVE);
+	assert_int_equal(policy_of("nonsense"), JOB_DDL_APPROVE);
+	assert_true(job_ddl_left_out(&job.options.ddl, UINT64_C(0x100000002), 7));
+	assert_false(job_ddl_left_out(&job.options.ddl, UINT64_C(0x100000002), 8));
+	assert_true(job_options_parse(
+	    &job, "{\"phases\": [\"full\"], \"ddl\": {\"drop\": \"approve\"}}", &err));
+	assert_int_equal(policy_of("DROP INDEX"), JOB_DDL_APPROVE);
+	assert_int_equal(policy_of("CREATE INDEX"), JOB_DDL_APPLY);
+	assert_true(job_options_parse(&job, "{\"phases\": [\"full\"], \"ddl\": \"off\"}", &err));
+	assert_false(job.options.ddl.captured);
+}
+
 int
 main(void)
 {
@@ -173,6 +215,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(a_schema_without_tables_selects_all_of_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(exclusion_wins, setup, teardown),
 	    cmocka_unit_test_setup_teardown(empty_lists_select_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(commands_have_the_policy_of_their_class, setup, teardown),
 	    cmocka_unit_test_setup_teardown(bad_options_are_refused_with_their_path, setup, teardown),
 	};
 

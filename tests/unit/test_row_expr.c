@@ -55,6 +55,9 @@ test_written_from_the_tree(void **state)
 	written_as("id = 1 -- the end of the line", "id = 1");
 	written_as("/* a */ \"Odd \"\"name\" is not null", "\"Odd \"\"name\" IS NOT NULL");
 	written_as("v = 'it''s' and (a or b)", "v = 'it''s' AND (a OR b)");
+	/* the writer would leave out what has to stand */
+	written_as("(a IS DISTINCT FROM b) IS TRUE", "(a IS DISTINCT FROM b) IS TRUE");
+	written_as("(a IS DISTINCT FROM b) IS TRUE -- x", "(a IS DISTINCT FROM b) IS TRUE -- x\n");
 	written_as("v = e'a\\nb'", "v = 'a\nb'");
 }
 
@@ -86,6 +89,7 @@ test_refused_with_the_place(void **state)
 	refused("'\xc3\xa4' = v AND $1", "parameter",
 	        "Character 13 of the expression: '\xc3\xa4' = v AND <HERE>$1");
 	refused("sum(a) OVER () > 1", "window", "<HERE>sum");
+	refused("public.f(a) > 1", "not built in", "<HERE>public.f");
 	refused("count(*) > 1", "aggregate", "<HERE>count");
 	refused("ts > current_timestamp", "time", "ts > <HERE>current");
 	refused("", "not exactly one", "");

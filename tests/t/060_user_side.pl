@@ -1,0 +1,96 @@
+# Whatever becomes of the capture on the source, the users' own commands succeed, soon; and the job says what it has missed.
+use strict;
+use warnings;
+use DtsTest;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $t = DtsTest->new;
+$t->{$_}->safe_psql('postgres', 'CREATE ROLE anybody LOGIN') for qw(source target);
+$t->sql_source('CREATE SCHEMA mine AUTHORIZATION anybody; CREATE TABLE t (id int PRIMARY KEY); GRANT CREATE ON SCHEMA public TO anybody');
+my $daemon = $t->start_daemon;
+my ($job, $number, $user) = ('', 0, $t->conninfo('source') =~ s/user=\S+/user=anybody/r);
+
+# A command of a role without any right, timed.
+sub command
+{
+	my ($sql, $what) = @_;
+	my $s = DtsSession->new($user);
+	my $begun = time;
+	my $error = eval { $s->do($sql, 60); 1 } ? '' : $@;
+	my $took = time - $begun;
+	is($error, '', "$what: the user's command succeeds");
+	cmp_ok($took, '<', 3, sprintf('%s: in %.2f s', $what, $took));
+	return;
+}
+sub begin { $job = 'j' . ++$number; $t->run_job($job, options => { heartbeat_seconds => 1 }); return; }
+# The job stops and names what is in doubt; made like the source and told to go on, it does.
+sub doubt
+{
+	my ($named, $mend, $what) = @_;
+	$t->sql_source('INSERT INTO t SELECT coalesce(max(id), 0) + 1 FROM t');
+	$t->wait_state($job, 'error', 40);
+	my $said = $t->sql_ctl("SELECT error || ' ' || coalesce(error_detail, '') FROM dts_jobs WHERE job = '$job'");
+	like($said, $named, "$what: the job stops and names the doubt");
+	is($t->sql_ctl("SELECT state FROM dts_pending_ddl WHERE job = '$job'"), 'failed', "$what: it is listed");
+	$t->sql_target($mend) if $mend;
+	$t->sql_ctl("SELECT dts_skip_ddl('$job')");
+	$t->wait_state($job, 'running', 40);
+	$t->equal($job, "$what: mended, it goes on", '--schema');
+	return;
+}
+sub capture_lives
+{
+	my $what = shift;
+	command('CREATE TABLE mine.after_it (id int PRIMARY KEY); DROP TABLE mine.after_it; CREATE TABLE mine.seen_' . $number . ' (id int PRIMARY KEY)', "$what, afterwards");
+	$t->equal($job, "$what: what comes then is captured again", '--schema');
+	return;
+}
+
+# Locked: the mirror, and then the queue itself, so that not even the gap can be written down.
+begin();
+my $lock = $t->session('source');
+$lock->do('BEGIN; LOCK TABLE public.dts_pg_class IN ACCESS EXCLUSIVE MODE');
+command('CREATE TABLE mine.a (id int PRIMARY KEY)', 'mirror locked');
+$lock->do('ROLLBACK');
+doubt(qr/CREATE TABLE.*mine\.a/s, 'SET ROLE anybody; CREATE TABLE mine.a (id int PRIMARY KEY)', 'mirror locked');
+$lock->do('BEGIN; LOCK TABLE public.dts_ddl_command, public.dts_args_session IN ACCESS EXCLUSIVE MODE');
+command('ALTER TABLE mine.a ADD v text', 'queue locked');
+my @sessions = map { DtsSession->new($user) } 1 .. 4;
+my $begun = time;
+$sessions[$_]->send("CREATE TABLE mine.many_$_ (id int PRIMARY KEY)") for 0 .. 3;
+$_->result(60) for @sessions;
+cmp_ok(time - $begun, '<', 5, 'queue locked: four sessions at once do not wait for one another');
+$lock->do('ROLLBACK');
+$t->wait_state($job, 'error', 40);
+like($t->sql_ctl("SELECT error_detail FROM dts_jobs WHERE job = '$job'"), qr/Tables in doubt: mine\.a/, 'queue locked: a message tells, the job looks and names the tables');
+$t->stop_job($job);
+$t->sql_target('DROP SCHEMA mine CASCADE; DROP TABLE t');
+
+# Full, as far as that can be had: the queue takes no row of any kind.
+begin();
+$t->sql_source("ALTER TABLE public.dts_ddl_command ADD CONSTRAINT full_up CHECK (id < 0) NOT VALID");
+$t->caught_up($job); # which has looked in vain: nothing of the user's was missed yet
+command('CREATE TABLE mine.full_up (id int PRIMARY KEY)', 'queue full');
+$t->sql_source('ALTER TABLE public.dts_ddl_command DROP CONSTRAINT full_up');
+doubt(qr/Tables in doubt: mine\.full_up/, 'SET ROLE anybody; CREATE TABLE mine.full_up (id int PRIMARY KEY)', 'queue full');
+capture_lives('queue full');
+
+# Rights revoked from the owner, and from everybody.
+$t->sql_source("REVOKE ALL ON public.dts_ddl_command, public.dts_args_session, public.dts_pg_class, public.dts_pg_attribute FROM PUBLIC; REVOKE USAGE ON SCHEMA dts FROM PUBLIC");
+command('CREATE TABLE mine.revoked (id int PRIMARY KEY)', 'rights revoked');
+$t->equal($job, 'rights revoked: the superuser who owns it needs none', '--schema');
+
+# Dropped, the queue and then the rest.
+$t->sql_source('DROP TABLE public.dts_ddl_command');
+command('CREATE TABLE mine.dropped (id int PRIMARY KEY); INSERT INTO mine.dropped VALUES (1)', 'queue dropped');
+$t->wait_state($job, 'error', 40);
+like($t->sql_ctl("SELECT error || error_detail FROM dts_jobs WHERE job = '$job'"), qr/mine\W+dropped|damaged/, 'queue dropped: the job stops');
+$t->sql_source('DROP FUNCTION dts.capture_commands(text); DROP TABLE public.dts_pg_class, public.dts_pg_attribute, dts.capture_job');
+command('ALTER TABLE mine.dropped ADD v text', 'functions and tables dropped');
+$t->sql_source('DROP TABLE public.dts_postgres_heartbeat');
+command('DROP TABLE mine.dropped', 'heartbeat dropped');
+$t->stop_job($job);
+command('CREATE TABLE mine.at_the_end (id int)', 'without any job');
+$t->sql_source($_) for 'DROP SCHEMA IF EXISTS mine CASCADE', split /\n/, $t->sql_source("SELECT format('DROP EVENT TRIGGER %I', evtname) FROM pg_event_trigger");
+done_testing;
