@@ -24,6 +24,8 @@
 	X(SOURCE_VERSION, "source_version", "the source's version is supported")                       \
 	X(TARGET_VERSION, "target_version", "the target's version is supported, and not older")        \
 	X(ENCODING, "encoding", "the target can hold the source's text")                               \
+	X(COLLATIONS, "collations", "the target sorts text as the source does")                        \
+	X(CONNECTIONS, "connections", "both ends have room for the job's connections")                 \
 	X(SOURCE_ROLE, "source_role", "the source is a primary")                                       \
 	X(TARGET_ROLE, "target_role", "the target can be written to")                                  \
 	X(WAL_LEVEL, "wal_level", "the source writes what logical decoding needs")                     \

@@ -45,12 +45,14 @@ check_sender_timeout(Precheck *p)
 	if (timeout == 0)
 		precheck_add(
 		    p, CHECK_WAL_SENDER_TIMEOUT, PRECHECK_WARN,
-		    "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();",
+		    "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf(); -- on the "
+		    "source",
 		    "wal_sender_timeout is 0: when the daemon's host vanishes, the source holds its "
 		    "connection, and with it the slot, for ever, and no other daemon can go on");
 	else if (timeout < TIMEOUT_LEAST)
 		precheck_add(p, CHECK_WAL_SENDER_TIMEOUT, PRECHECK_WARN,
-		             "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();",
+		             "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf(); -- on "
+		             "the source",
 		             "wal_sender_timeout is %" PRId64
 		             " ms: the connection may be given up while the "
 		             "target is busy for a moment",
@@ -107,10 +109,11 @@ check_retention(Precheck *p)
 		return;
 	}
 	need = wal_forecast(bytes, rate) / MEGABYTE + 1;
-	snprintf(remedy, sizeof(remedy),
-	         "ALTER SYSTEM SET max_slot_wal_keep_size = '%" PRId64
-	         "MB'; SELECT pg_reload_conf(); and see that the disk of pg_wal has room for it.",
-	         need * 3 > bytes / MEGABYTE + 1 ? need * 3 : bytes / MEGABYTE + 1);
+	snprintf(
+	    remedy, sizeof(remedy),
+	    "ALTER SYSTEM SET max_slot_wal_keep_size = '%" PRId64
+	    "MB'; SELECT pg_reload_conf(); -- on the source, if the disk of pg_wal has room for it",
+	    need * 3 > bytes / MEGABYTE + 1 ? need * 3 : bytes / MEGABYTE + 1);
 	if (limit < 0)
 		precheck_add(p, CHECK_WAL_RETENTION, PRECHECK_PASS, "",
 		             "no limit is set; %" PRId64 " MB are to be copied, which retains %s%" PRId64

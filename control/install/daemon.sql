@@ -106,21 +106,45 @@ END
 $$;
 COMMENT ON FUNCTION dts.daemon_bind(pg_catalog.int8, pg_catalog.int8) IS 'makes the caller''s session the one that the lease lives with';
 
--- Jobs between the same two databases, as far as names of endpoints and their options tell, that have not ended.
+-- Endpoints that are the same database, as far as their names and options tell.
+CREATE FUNCTION dts.endpoint_twins() RETURNS TABLE (name pg_catalog.text, twin pg_catalog.text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.srvname::text, b.srvname::text FROM pg_foreign_server a JOIN pg_foreign_server b
+		ON b.srvname = a.srvname OR b.srvfdw = a.srvfdw
+			AND ARRAY(SELECT o FROM unnest(b.srvoptions) o ORDER BY 1) = ARRAY(SELECT o FROM unnest(a.srvoptions) o ORDER BY 1)
+$$;
+COMMENT ON FUNCTION dts.endpoint_twins() IS 'endpoints that are the same database: of the same name, or of the same options';
+
+-- Jobs between the same two databases, in either direction, that have not ended.
 CREATE FUNCTION dts.job_rivals(job_id pg_catalog.int8) RETURNS pg_catalog.jsonb
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH same(name, twin) AS (
-		SELECT a.srvname::text, b.srvname::text FROM pg_foreign_server a JOIN pg_foreign_server b
-			ON b.srvname = a.srvname OR b.srvfdw = a.srvfdw
-				AND ARRAY(SELECT o FROM unnest(b.srvoptions) o ORDER BY 1) = ARRAY(SELECT o FROM unnest(a.srvoptions) o ORDER BY 1))
-	SELECT coalesce(jsonb_agg(jsonb_build_object('job', r.name, 'objects', dts.options_objects(r.options -> 'objects'),
-			'exclude', dts.options_objects(r.options -> 'exclude')) ORDER BY r.name), '[]')
-		FROM dts.job j JOIN dts.job r ON r.id <> j.id AND r.footprint
-		WHERE j.id = job_id AND EXISTS (SELECT FROM same s WHERE s.name = j.source AND s.twin = r.source)
-			AND EXISTS (SELECT FROM same s WHERE s.name = j.target AND s.twin = r.target)
+	WITH same AS MATERIALIZED (SELECT * FROM dts.endpoint_twins()),
+	r AS (SELECT r.*, d.reverse FROM dts.job j, dts.job r, (VALUES (false), (true)) d(reverse)
+		WHERE j.id = job_id AND r.id <> j.id AND r.footprint
+			AND EXISTS (SELECT FROM same s WHERE s.name = j.source AND s.twin = CASE WHEN d.reverse THEN r.target ELSE r.source END)
+			AND EXISTS (SELECT FROM same s WHERE s.name = j.target AND s.twin = CASE WHEN d.reverse THEN r.source ELSE r.target END))
+	SELECT coalesce(jsonb_agg(jsonb_build_object('job', r.name, 'reverse', r.reverse, 'objects', dts.options_objects(r.options -> 'objects'),
+			'exclude', dts.options_objects(r.options -> 'exclude')) ORDER BY r.name), '[]') FROM r
 $$;
 COMMENT ON FUNCTION dts.job_rivals(pg_catalog.int8) IS 'other jobs at work between the same databases, and what they select';
+
+-- A way of two jobs or more from a job's target back to its source; null: none.
+CREATE FUNCTION dts.job_ring(job_id pg_catalog.int8) RETURNS pg_catalog.text
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE same AS MATERIALIZED (SELECT * FROM dts.endpoint_twins()),
+	way(last, jobs) AS (
+		SELECT r.target, ARRAY[r.name] FROM dts.job j JOIN same s ON s.name = j.target JOIN dts.job r ON r.source = s.twin
+			WHERE j.id = job_id AND r.id <> j.id AND r.footprint
+		UNION ALL
+		SELECT r.target, w.jobs || r.name FROM way w JOIN same s ON s.name = w.last JOIN dts.job r ON r.source = s.twin
+			WHERE r.footprint AND r.id <> job_id AND NOT r.name = ANY (w.jobs) AND cardinality(w.jobs) < 8)
+	SELECT array_to_string(w.jobs, ', ') FROM way w JOIN dts.job j ON j.id = job_id JOIN same s ON s.name = w.last AND s.twin = j.source
+		WHERE cardinality(w.jobs) > 1 ORDER BY cardinality(w.jobs), 1 LIMIT 1
+$$;
+COMMENT ON FUNCTION dts.job_ring(pg_catalog.int8) IS 'jobs at work that lead from a job''s target back to its source by way of other databases';
 
 CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OUT name pg_catalog.text,
 		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
@@ -133,7 +157,7 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
 			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
-				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'ddl_skips', dts.ddl_skips(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'ring', dts.job_ring(j.id), 'ddl_skips', dts.ddl_skips(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
 			dts.throttle_now(j.options)::text
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch

@@ -22,15 +22,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION dts.endpoint_server(pg_catalog.text[]) IS 'the server that an endpoint is on: host and port, or service';
 
--- What a job may need on either end: a stream has two sessions on the source and one on the target, a moment longer one more.
+-- What a job may need on either end: a stream has two sessions on the source and one for each apply worker on the target, a
+-- moment longer one more.
 CREATE FUNCTION dts.job_connections(j dts.job) RETURNS pg_catalog.int4
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
 		WHEN j.state IN ('draft', 'checking', 'check_failed', 'check_passed') AND j.wish IS DISTINCT FROM 'start' AND j.start_at IS NULL THEN 3
 		WHEN j.state IN ('stopping', 'completing', 'stop_failed', 'isolated') OR j.wish = 'stop' THEN 3
-		WHEN j.phase = 'incremental' AND NOT EXISTS (SELECT FROM dts.job_table t WHERE t.job_id = j.id AND t.phase IN ('waiting', 'copying', 'indexing')) THEN 3
-		ELSE (dts.options_complete(j.options) ->> 'workers')::int4 + 4 END
+		WHEN j.phase = 'incremental' AND NOT EXISTS (SELECT FROM dts.job_table t WHERE t.job_id = j.id AND t.phase IN ('waiting', 'copying', 'indexing')) THEN 2 + s.streams
+		ELSE greatest((s.o ->> 'workers')::int4 + 4, 2 + s.streams) END
+		FROM (SELECT c.o, greatest((c.o ->> 'apply_workers')::int4, 1) AS streams FROM (SELECT dts.options_complete(j.options) AS o) c) s
 $$;
 COMMENT ON FUNCTION dts.job_connections(dts.job) IS 'how many connections a job may need on each of its ends';
 

@@ -4,7 +4,7 @@ SET search_path = public;
 CREATE EXTENSION dts;
 BEGIN;
 SELECT * FROM no_plan();
-SELECT dts_create_endpoint('a', 'postgresql', 'host=nowhere.invalid password=t0psecret'), dts_create_endpoint('b', 'postgresql', 'host=nowhere.invalid password=t0psecret');
+SELECT dts_create_endpoint('a', 'postgresql', 'host=/nowhere password=t0psecret'), dts_create_endpoint('b', 'postgresql', 'host=/nowhere password=t0psecret');
 SELECT dts_create_job('j', 'a', 'b');
 SELECT dts_set_alert('j', '{"method": "webhook", "url": "https://open.feishu.cn/t0psecret?t0psecret", "secret": "t0psecret"}'), dts_test_alert('j');
 CREATE ROLE role_none; CREATE ROLE role_viewer; CREATE ROLE role_operator; CREATE ROLE role_admin; CREATE ROLE role_daemon;
