@@ -90,12 +90,33 @@ attempt(const char *end, bool (*clean)(const Job *job, Error *err), const Job *j
 	return false;
 }
 
+/* What removes by hand what several jobs share: the last one takes it all away. */
+static const char heartbeat_remedy[] =
+    "DO $$ BEGIN IF pg_catalog.to_regclass('public.dts_postgres_heartbeat') IS NOT NULL THEN "
+    "DELETE FROM public.dts_postgres_heartbeat WHERE slot_name = '%s'; "
+    "IF NOT EXISTS (SELECT FROM public.dts_postgres_heartbeat) THEN "
+    "DROP TABLE public.dts_postgres_heartbeat; END IF; END IF; END $$;";
+static const char capture_remedy[] =
+    "DO $$ DECLARE o text; BEGIN "
+    "IF pg_catalog.to_regclass('dts.capture_job') IS NULL THEN RETURN; END IF; "
+    "DELETE FROM dts.capture_job WHERE slot_name = '%s'; "
+    "IF EXISTS (SELECT FROM dts.capture_job) THEN RETURN; END IF; "
+    "FOR o IN SELECT pg_catalog.format('DROP FUNCTION %%s CASCADE', oid::pg_catalog.regprocedure) "
+    "FROM pg_catalog.pg_proc WHERE pronamespace = 'dts'::pg_catalog.regnamespace AND "
+    "proname ~ '^capture_' LOOP EXECUTE o; END LOOP; "
+    "DROP TABLE public.dts_ddl_command, public.dts_args_session, public.dts_pg_class, "
+    "public.dts_pg_attribute, public.dts_pg_type, public.dts_pg_enum, "
+    "dts.capture_object, dts.capture_job, dts.capture_mark; "
+    "IF NOT EXISTS (SELECT FROM pg_catalog.pg_depend WHERE "
+    "refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND "
+    "refobjid = 'dts'::pg_catalog.regnamespace) THEN DROP SCHEMA dts; END IF; END $$;";
+
 /* One line of the list of what is left; the slot's name needs no quoting (control checks it). */
 static void __attribute__((format(printf, 5, 6)))
 left_add(json_t *left, const char *side, const char *object, const Error *why, const char *remedy,
          ...)
 {
-	char sql[1024];
+	char sql[2048];
 	va_list args;
 
 	va_start(args, remedy);
@@ -115,23 +136,10 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 	{
 		left_add(left, "source", "replication slot", source_err,
 		         "SELECT pg_catalog.pg_drop_replication_slot('%s');", slot);
-		left_add(left, "source", "row of the heartbeat", source_err,
-		         "DELETE FROM public.dts_postgres_heartbeat WHERE slot_name = '%s'; "
-		         "-- and DROP TABLE public.dts_postgres_heartbeat; when that was the last row",
-		         slot);
+		left_add(left, "source", "row of the heartbeat", source_err, heartbeat_remedy, slot);
 	}
 	if (source_err != NULL && job->options.ddl.captured && job->options.phases[PHASE_INCREMENTAL])
-		left_add(
-		    left, "source", "capture of DDL", source_err,
-		    "DO $$ DECLARE o text; BEGIN DELETE FROM dts.capture_job WHERE slot_name = '%s'; "
-		    "IF NOT EXISTS (SELECT FROM dts.capture_job) THEN FOR o IN SELECT "
-		    "pg_catalog.format('DROP FUNCTION %%s CASCADE', oid::pg_catalog.regprocedure) FROM "
-		    "pg_catalog.pg_proc WHERE pronamespace = 'dts'::pg_catalog.regnamespace AND "
-		    "proname ~ '^capture_' LOOP EXECUTE o; END LOOP; DROP TABLE "
-		    "public.dts_ddl_command, public.dts_args_session, public.dts_pg_class, "
-		    "public.dts_pg_attribute, public.dts_pg_type, public.dts_pg_enum, "
-		    "dts.capture_object, dts.capture_job, dts.capture_mark; END IF; END $$;",
-		    slot);
+		left_add(left, "source", "capture of DDL", source_err, capture_remedy, slot);
 	if (target_err != NULL)
 	{
 		left_add(left, "target", "replication origin", target_err,

@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "heartbeat.h"
 #include "mb/pg_wchar.h"
+#include "output.h"
 #include "relation.h"
 #include "replication/walsender.h"
 #include "shape.h"
@@ -102,6 +103,7 @@ plugin_startup(LogicalDecodingContext *ctx, OutputPluginOptions *output, bool is
 	output->receive_rewrites = decoder->options.rewrites;
 	ctx->output_plugin_private = decoder;
 	choose_modes(ctx, &decoder->options);
+	output_start(decoder);
 	if (decoder->options.check_shapes)
 		check_shapes(decoder);
 }

@@ -3,7 +3,8 @@
  *		A transaction's messages: headers, chunks, streamed pieces, two-phase endings.
  *
  * A small transaction is one message, sent from its commit callback: nothing committed is ever
- * held back, because the walsender's keepalive already counts it as sent.  A transaction without
+ * held back, because the walsender's keepalive already counts it as sent (when it leaves the process is
+ * output.c's matter: the keepalive is behind it then too).  A transaction without
  * selected changes sends nothing.  A prepared one is always announced, even empty: its ending
  * comes from another call, perhaps of another session, that cannot know.
  */
@@ -11,9 +12,13 @@
 
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
+#include "output.h"
 #include "replication/origin.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+
+/* Changes of a transaction that what was sent before does not wait for. */
+#define LONG_TRANSACTION 256
 
 static void
 send_buffer(Decoder *decoder, WireBuffer *buf, bool last)
@@ -22,6 +27,7 @@ send_buffer(Decoder *decoder, WireBuffer *buf, bool last)
 
 	OutputPluginPrepareWrite(ctx, last);
 	appendBinaryStringInfo(ctx->out, (const char *) buf->data, (int) buf->len);
+	output_written(buf->len);
 	OutputPluginWrite(ctx, last);
 	buf->len = 0;
 	decoder->unsent_changes = 0;
@@ -188,6 +194,8 @@ set_header(Decoder *decoder, ReorderBufferTXN *txn)
 static void
 begin(Decoder *decoder, ReorderBufferTXN *txn, TxnMode mode, const char *gid)
 {
+	if (txn->nentries > LONG_TRANSACTION)
+		output_hurry();
 	decoder->mode = mode;
 	decoder->out.len = decoder->complete = 0;
 	decoder->chunks = 0;
@@ -329,6 +337,7 @@ txn_stream_start(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 
 	if (!txn->output_plugin_private)
 		txn->output_plugin_private = MemoryContextAllocZero(decoder->context, sizeof(StreamState));
+	output_hurry();
 	decoder->stream = txn->output_plugin_private;
 	decoder->mode = TXN_STREAM;
 	decoder->out.len = decoder->complete = 0;

@@ -41,7 +41,7 @@ CREATE TABLE dts.capture_object (class oid, oid oid, state jsonb NOT NULL, PRIMA
 -- The jobs that want the capture; it goes when the last one leaves.
 CREATE TABLE dts.capture_job (slot_name text PRIMARY KEY, joined_at timestamptz NOT NULL DEFAULT clock_timestamp());
 -- What may be trimmed once every job is past that position: at most one row.
-CREATE TABLE dts.capture_mark (visible pg_snapshot NOT NULL, lsn pg_lsn NOT NULL);
+CREATE TABLE dts.capture_mark (visible pg_snapshot NOT NULL, lsn pg_lsn NOT NULL, only_row bool PRIMARY KEY DEFAULT true CHECK (only_row));
 
 REVOKE ALL ON public.dts_ddl_command, public.dts_args_session, public.dts_pg_class, public.dts_pg_attribute, public.dts_pg_type,
 	public.dts_pg_enum, dts.capture_object, dts.capture_job, dts.capture_mark FROM PUBLIC;

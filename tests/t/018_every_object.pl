@@ -50,6 +50,10 @@ $t->start_daemon;
 $t->run_job('j', options => { workers => 3 });
 $t->caught_up('j');
 same_dump('after the load');
+# The source has a publication of all tables: a table without an identity cannot be written to there.
+my $keyless = q{SELECT string_agg(oid::regclass::text, ' ') FROM pg_class c WHERE relkind = 'r' AND relreplident <> 'f' AND relpersistence = 'p'
+	AND (relnamespace = to_regnamespace('dts') OR relname ~ '^dts_') AND NOT EXISTS (SELECT FROM pg_index i WHERE indrelid = c.oid AND indisprimary)};
+is($t->$_($keyless), '', "$_: every table of ours has an identity") for qw(sql_source sql_target sql_ctl);
 $t->compare('rows, materialized views and validity are equal', '--schema');
 my $events = $t->sql_ctl("SELECT string_agg(message, E'\\n') FROM dts_job_events WHERE job = 'j' AND severity = 'warning'");
 is($events, '', 'nothing was left out');

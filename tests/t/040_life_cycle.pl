@@ -75,11 +75,12 @@ $t->{source}->stop('immediate');
 $t->act('stop', 'w');
 $t->wait_state('w', 'stop_failed');
 like($t->sql_ctl("SELECT error_hint FROM dts_jobs WHERE job = 'w'"), qr/force => true/, 'a stop that fails says how to go on');
-is($t->sql_ctl("SELECT side || ' ' || object FROM dts_leftovers"), 'source replication slot', 'and lists what is left');
+is($t->sql_ctl("SELECT string_agg(side || ' ' || object, ', ' ORDER BY object) FROM dts_leftovers"),
+	'source capture of DDL, source replication slot, source row of the heartbeat', 'and lists what is left');
 $t->sql_ctl("SELECT dts_stop_job('w', force => true)");
 $t->wait_job('w', 'stopped');
 is($t->sql_ctl("SELECT footprint FROM dts.job WHERE name = 'w'"), 'f', 'by force it ends');
-my $remedy = $t->sql_ctl('SELECT remedy FROM dts_leftovers');
+my $remedy = $t->sql_ctl("SELECT string_agg(rtrim(remedy, ';') || ';', E'\\n') FROM dts_leftovers");
 $t->act('isolate', 'w');
 $t->act('destroy', 'w');
 $t->{source}->start;

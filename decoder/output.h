@@ -1,0 +1,19 @@
+/*
+ * output.h
+ *		When what the session has written leaves its process.
+ */
+#ifndef DTS_OUTPUT_H
+#define DTS_OUTPUT_H
+
+#include "decoder.h"
+
+/* Called once, at the session's start.  Without it every message leaves at once. */
+extern void output_start(Decoder *decoder);
+
+/* So many bytes were put behind what waits. */
+extern void output_written(size_t bytes);
+
+/* What waits leaves with the server's next look at its socket: something long may follow. */
+extern void output_hurry(void);
+
+#endif /* DTS_OUTPUT_H */
