@@ -193,6 +193,8 @@ precheck_run(const Job *job, void *arg, json_t *result, Error *err)
 	arena_destroy(p.arena);
 	json_object_set_new(result, "passed", json_boolean(!p.failed));
 	json_object_set_new(result, "checks", in_order(p.checks));
+	if (p.figures != NULL)
+		json_object_set_new(result, "figures", p.figures);
 	return true;
 }
 

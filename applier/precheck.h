@@ -83,6 +83,7 @@ typedef struct Precheck
 	PgSession *source;
 	PgSession *target;
 	json_t *checks;
+	json_t *figures; /* what a forecast is made from, or NULL */
 	bool failed;
 	/* the selected tables of the source: schema, table, kind, ...; NULL when they cannot be had */
 	PgRows *tables;
@@ -134,7 +135,7 @@ const char *precheck_oids(const Precheck *p, bool carried);
 
 /*
  * Runs all; for worker_call().  result: {"passed": bool, "checks": [{item, result, detail,
- * remedy}]}.
+ * remedy}], "figures": {...}}, as dts.daemon_checks() takes it.
  */
 bool precheck_run(const Job *job, void *arg, json_t *result, Error *err) must_check;
 

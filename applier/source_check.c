@@ -299,8 +299,6 @@ source_check_run(Precheck *p)
 	source_check_shapes(p);
 	source_check_objects(p);
 	if (wants_incremental(p))
-	{
 		source_check_own(p);
-		source_check_wal(p);
-	}
+	source_check_wal(p);
 }

@@ -402,12 +402,18 @@ BEGIN
 	DELETE FROM dts.job_check c WHERE c.job_id = daemon_checks.job_id;
 	INSERT INTO dts.job_check (job_id, ord, item, result, detail, remedy)
 		SELECT daemon_checks.job_id, r.ord, r.x ->> 'item', r.x ->> 'result', r.x ->> 'detail', r.x ->> 'remedy'
-			FROM jsonb_array_elements(checks) WITH ORDINALITY r(x, ord);
+			FROM jsonb_array_elements(checks -> 'checks') WITH ORDINALITY r(x, ord);
+	IF checks ? 'figures' THEN
+		DELETE FROM dts.job_figures f WHERE f.job_id = daemon_checks.job_id;
+		INSERT INTO dts.job_figures (job_id, table_bytes, index_bytes, wal_bytes_per_second, wal_limit_bytes)
+			SELECT daemon_checks.job_id, f.table_bytes, f.index_bytes, f.wal_bytes_per_second, f.wal_limit_bytes
+				FROM jsonb_to_record(checks -> 'figures') f(table_bytes int8, index_bytes int8, wal_bytes_per_second float8, wal_limit_bytes int8);
+	END IF;
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_checks(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'replaces the results of the precheck: an array of {item, result, detail, remedy}';
+	'replaces the results of the precheck: {checks: [{item, result, detail, remedy}], figures: {table_bytes, index_bytes, wal_bytes_per_second, wal_limit_bytes}}';
 
 CREATE FUNCTION dts.daemon_event(job_id pg_catalog.int8, epoch pg_catalog.int8, severity pg_catalog.text,
 		event pg_catalog.text, message pg_catalog.text)
