@@ -168,7 +168,8 @@ COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
 CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
 		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
 		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text,
-		OUT workers pg_catalog.int4, OUT throttle pg_catalog.text, OUT apply_workers pg_catalog.int4)
+		OUT workers pg_catalog.int4, OUT throttle pg_catalog.text, OUT apply_workers pg_catalog.int4,
+		OUT ddl pg_catalog.text)
 	RETURNS pg_catalog.record
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -176,8 +177,9 @@ DECLARE
 	ends timestamptz;
 BEGIN
 	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (o.complete ->> 'workers')::int4, (o.complete ->> 'apply_workers')::int4,
-			j.complete_after IS NOT NULL, CASE WHEN j.options ? 'throttle' THEN dts.throttle_now(j.options)::text END
-		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters, throttle
+			j.complete_after IS NOT NULL, CASE WHEN j.options ? 'throttle' THEN dts.throttle_now(j.options)::text END,
+			(j.options -> 'ddl')::text
+		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters, throttle, ddl
 		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
 			CROSS JOIN LATERAL (SELECT dts.options_complete(j.options) AS complete OFFSET 0) o
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;

@@ -15,7 +15,7 @@ GRANT USAGE ON FOREIGN SERVER a, b TO role_operator;
 CREATE TEMP TABLE call (rank int, sql text);
 INSERT INTO call VALUES
 	(1, $$dts_check_results('j')$$), (1, $$dts_describe_job('j')$$), (1, 'dts_metrics_text()'), (1, $$dts_forecast('j')$$), (1, $$dts_job_stats('j')$$),
-	(2, $$dts_modify_objects('j', '[]')$$), (2, $$dts_add_tables('j', '{a.b}')$$), (2, $$dts_remove_tables('j', '{a.b}')$$), (2, $$dts_reload_table('j', 'a.b')$$), (2, $$dts_approve_ddl('j')$$), (2, $$dts_setup_script('j', 'source')$$), (2, $$dts_skip_ddl('j')$$),
+	(2, $$dts_modify_objects('j', '[]')$$), (2, $$dts_add_tables('j', '{a.b}')$$), (2, $$dts_remove_tables('j', '{a.b}')$$), (2, $$dts_reload_table('j', 'a.b')$$), (2, $$dts_approve_ddl('j')$$), (2, $$dts_setup_script('j', 'source')$$), (2, $$dts_skip_ddl('j')$$), (2, $$dts_set_ddl('j', '"apply"')$$),
 	(2, $$dts_create_job('k', 'a', 'b')$$), (2, $$dts_configure_job('j', '{}')$$), (2, $$dts_check_job('j')$$), (2, $$dts_ignore_check('j', 'x')$$),
 	(2, $$dts_start_job('j')$$), (2, $$dts_unschedule_job('j')$$), (2, $$dts_pause_job('j')$$), (2, $$dts_resume_job('j')$$), (2, $$dts_retry_job('j')$$),
 	(2, $$dts_resize_job('j', 2)$$), (2, $$dts_set_throttle('j', 'full', NULL)$$), (2, $$dts_complete_job('j')$$), (2, $$dts_reset_job('j')$$), (2, $$dts_stop_job('j')$$), (2, $$dts_isolate_job('j')$$),

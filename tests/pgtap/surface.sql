@@ -61,13 +61,14 @@ INSERT INTO surface VALUES
 	('dts_setup_script', 'job text, side text', 'text', 'dts_operator'),
 	('dts_approve_ddl', 'job text', 'text', 'dts_operator'),
 	('dts_skip_ddl', 'job text', 'text', 'dts_operator'),
+	('dts_set_ddl', 'job text, ddl jsonb', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
 		('dts_destroy_job', 'force boolean DEFAULT false, '), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
 		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
-		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_modify_objects', 'objects jsonb, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
+		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_modify_objects', 'objects jsonb, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_set_ddl', 'ddl jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
@@ -90,7 +91,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
 	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text, OUT throttle text'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer, OUT throttle text, OUT apply_workers integer'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer, OUT throttle text, OUT apply_workers integer, OUT ddl text'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
