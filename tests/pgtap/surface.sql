@@ -42,8 +42,10 @@ INSERT INTO surface VALUES
 	('dts_test_alert', 'job text', 'text', 'dts_operator'),
 	('dts_allow_alert_host', 'host text, plain_http boolean DEFAULT false, internal boolean DEFAULT false', 'text', 'dts_admin'),
 	('dts_refuse_alert_host', 'host text', 'text', 'dts_admin'),
+	('dts_limit_connections', 'endpoint text, connections integer', 'text', 'dts_admin'),
 	('dts_purge_events', 'older_than interval', 'bigint', 'dts_admin'),
 	('dts_metrics_text', '', 'text', 'dts_viewer'),
+	('dts_forecast', 'job text, OUT item text, OUT value numeric, OUT unit text, OUT at timestamp with time zone, OUT basis text', 'SETOF record', 'dts_viewer'),
 	('dts_pause_job', 'job text', 'text', 'dts_operator'),
 	('dts_resume_job', 'job text', 'text', 'dts_operator'),
 	('dts_retry_job', 'job text', 'text', 'dts_operator'),
@@ -73,7 +75,7 @@ SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", 
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
 	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_parts', 'dts_job_events', 'dts_job_changes', 'dts_pending_ddl', 'dts_skipped_ddl', 'dts_state_names', 'dts_leftovers',
-		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log', 'dts_throttles'], 'the views of the surface, and no others, lie there');
+		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log', 'dts_throttles', 'dts_connection_limits'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
@@ -103,6 +105,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
 	('daemon_slots_due', 'every interval, OUT job_id bigint, OUT slot_name text, OUT conninfo text'),
 	('daemon_slot', 'job_id bigint, sample jsonb'),
+	('daemon_bars', 'OUT job text, OUT what text, OUT percent numeric, OUT more text'),
 	('daemon_alert_watch', ''),
 	('daemon_alert_next', 'OUT id bigint, OUT url text, OUT headers text, OUT body text, OUT internal boolean, OUT checks_code boolean'),
 	('daemon_alert_done', 'id bigint, ok boolean, http_status integer, error text, again boolean'),
@@ -140,7 +143,7 @@ SELECT is_empty($$SELECT s.name, r.role, has_function_privilege(r.role, p.oid, '
 	'each function is for its role and those above it');
 SELECT is_empty($$SELECT oid::regprocedure, role FROM routine, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE nspname = 'dts' AND has_function_privilege(role, oid, 'EXECUTE') <> CASE WHEN proname LIKE 'daemon\_%' THEN role = 'dts_daemon'
-		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'percent_done', 'time_left', 'objects_tables', 'options_objects') THEN role <> 'dts_daemon' ELSE false END$$,
+		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'server_use', 'job_waits_for', 'health_rows', 'metrics_rows', 'percent_done', 'time_left', 'objects_tables', 'options_objects') THEN role <> 'dts_daemon' ELSE false END$$,
 	'the daemon''s functions are the daemon''s alone; of the others only those that views need are granted');
 SELECT is_empty($$SELECT oid::regclass, role FROM relation, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE has_table_privilege(role, oid, 'SELECT') <> (nspname <> 'dts' AND role <> 'dts_daemon')
