@@ -37,28 +37,13 @@ $$;
 COMMENT ON FUNCTION dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8) IS
 	'how much of a table or part is copied: by rows, or by bytes where nobody knows how many rows there are';
 
-CREATE FUNCTION dts.time_left(rows_estimated pg_catalog.int8, rows_done pg_catalog.int8, rows_per_second pg_catalog.float8,
-		bytes_estimated pg_catalog.int8, bytes_done pg_catalog.int8, bytes_per_second pg_catalog.float8)
-	RETURNS pg_catalog.interval
-	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN rows_estimated > 0 AND rows_per_second > 0
-			THEN GREATEST(rows_estimated - rows_done, 0) / rows_per_second
-		WHEN bytes_estimated > 0 AND bytes_per_second > 0
-			THEN GREATEST(bytes_estimated - bytes_done, 0) / bytes_per_second
-	END * pg_catalog.interval '1 s'
-$$;
-COMMENT ON FUNCTION dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8, pg_catalog.float8) IS
-	'how long copying a table or part will take at this rate; null: nobody knows';
-
 CREATE VIEW @extschema@.dts_job_tables AS
 	SELECT j.name AS job, t.schema_name, t.table_name, t.phase, t.rows_estimated, t.rows_done,
 			t.bytes_estimated, t.bytes_done,
 			dts.percent_done(t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done) AS percent,
 			t.parts, t.parts_done, t.parts_active,
 			r.rows_per_second, r.bytes_per_second,
-			t.updated_at + dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
-				r.bytes_per_second) AS estimated_end,
+			t.updated_at + r.seconds_left * pg_catalog.interval '1 s' AS estimated_end,
 			t.error, t.started_at AS started, t.updated_at AS updated,
 			coalesce(s.rename, t.schema_name) AS target_schema, coalesce(m.target_name, t.table_name) AS target_table
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id
@@ -70,7 +55,8 @@ CREATE VIEW @extschema@.dts_job_tables AS
 			ON m.id = j.id AND m.schema_name = t.schema_name AND m.table_name = t.table_name,
 		-- what a job that does not run was doing says nothing about now
 		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.rows_per_second END AS rows_per_second,
-			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.bytes_per_second END AS bytes_per_second) r;
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.bytes_per_second END AS bytes_per_second,
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.seconds_left END AS seconds_left) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_parts AS
@@ -78,20 +64,21 @@ CREATE VIEW @extschema@.dts_job_parts AS
 			p.bytes_done,
 			dts.percent_done(p.phase, p.rows_estimated, p.rows_done, p.bytes_estimated, p.bytes_done) AS percent,
 			r.rows_per_second, r.bytes_per_second,
-			t.updated_at + dts.time_left(p.rows_estimated, p.rows_done, r.rows_per_second, p.bytes_estimated, p.bytes_done,
-				r.bytes_per_second) AS estimated_end
+			t.updated_at + r.seconds_left * pg_catalog.interval '1 s' AS estimated_end
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
 		LATERAL (SELECT e.ord::pg_catalog.int4 AS part, e.x ->> 'phase' AS phase,
 				(e.x ->> 'rows_estimated')::pg_catalog.int8 AS rows_estimated, (e.x ->> 'rows_done')::pg_catalog.int8 AS rows_done,
 				(e.x ->> 'bytes_estimated')::pg_catalog.int8 AS bytes_estimated, (e.x ->> 'bytes_done')::pg_catalog.int8 AS bytes_done,
 				(e.x ->> 'rows_per_second')::pg_catalog.float8 AS rows_per_second,
-				(e.x ->> 'bytes_per_second')::pg_catalog.float8 AS bytes_per_second
+				(e.x ->> 'bytes_per_second')::pg_catalog.float8 AS bytes_per_second,
+				nullif((e.x ->> 'seconds_left')::pg_catalog.float8, 0) AS seconds_left
 			FROM pg_catalog.jsonb_array_elements(t.part_list) WITH ORDINALITY e(x, ord)
 			-- a table in one piece
 			UNION ALL SELECT 1, t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done, t.rows_per_second,
-				t.bytes_per_second WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
+				t.bytes_per_second, t.seconds_left WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
 		LATERAL (SELECT CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.rows_per_second END AS rows_per_second,
-			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.bytes_per_second END AS bytes_per_second) r;
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.bytes_per_second END AS bytes_per_second,
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.seconds_left END AS seconds_left) r;
 COMMENT ON VIEW @extschema@.dts_job_parts IS 'the parts in which the tables of the jobs are copied, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_changes AS
