@@ -9,10 +9,24 @@ my $t = DtsTest->new;
 $t->sql_source($DtsWorkload::SCHEMA);
 # Largest first, so the order of the copies is known.
 $t->sql_source("CREATE TABLE public.t$_ (id int PRIMARY KEY, v text); INSERT INTO t$_ SELECT i, md5(i::text) FROM generate_series(1, 10000 * (9 - $_)) i") for 1 .. 6;
-$t->start_daemon(fault => 'part.before_commit=stop:4');
+my $daemon = $t->start_daemon(fault => 'schema.before_dump=stop,part.before_commit=stop:4');
 $t->create_job('j', options => { workers => 1 });
 $t->check_job('j');
 $t->start_job('j');
+
+sub kill_server
+{
+	my ($end) = @_;
+	my $pid = $t->{$end}{_pid};
+	$t->{$end}->kill9;
+	$t->wait_for("$end to be dead", sub { !kill 0, $pid }, 30);
+	$t->{$end}->start;
+	return;
+}
+# pg_dump cannot say that the source went away.
+my $stopped = $t->wait_for('pg_dump to be next', sub { $daemon->fault_pid('schema.before_dump') });
+kill_server('source');
+kill CONT => $stopped;
 
 sub done { return $t->sql_target("SELECT string_agg(table_name, ',' ORDER BY table_name) FROM dts.target_part WHERE stage = 3 AND state = 'done'"); }
 $t->wait_for('three tables to be whole', sub { (eval { done() } // '') eq 't1,t2,t3' });
@@ -27,13 +41,7 @@ $t->sql_source("UPDATE t$_ SET v = 'before' WHERE id BETWEEN 10 AND 20; DELETE F
 $t->sql_target('CREATE TABLE durable (); DROP TABLE durable');
 $t->{daemon}->kill9;
 undef $open;
-for my $end (qw(source target))
-{
-	my $pid = $t->{$end}{_pid};
-	$t->{$end}->kill9;
-	$t->wait_for("$end to be dead", sub { !kill 0, $pid }, 30);
-	$t->{$end}->start;
-}
+kill_server($_) for qw(source target);
 my $load = DtsWorkload->start(conninfo => $t->conninfo('source'), sessions => 2, seed => 20, pause => 0.005);
 $open = $t->session('source');
 $open->do("BEGIN; UPDATE t1 SET v = 'open' WHERE id = 2; UPDATE t6 SET v = 'open' WHERE id = 2; INSERT INTO t5 VALUES (-2, 'open')");
