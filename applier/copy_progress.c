@@ -247,14 +247,16 @@ copy_progress_open(Worker *w, PgSession *target, Error *err)
 	         "count(*) FILTER (WHERE stage = %d), "
 	         "count(*) FILTER (WHERE stage = %d AND state = 'done'), "
 	         "count(*) FILTER (WHERE stage = %d AND state = 'todo'), "
-	         "coalesce(sum(rows_estimated), 0), coalesce(sum(bytes_estimated), 0), "
+	         "coalesce(sum(rows_estimated) FILTER (WHERE stage = %d), 0), "
+	         "coalesce(sum(bytes_estimated) FILTER (WHERE stage = %d), 0), "
 	         "coalesce(sum(rows_done) FILTER (WHERE stage = %d), 0), "
 	         "coalesce(sum(bytes_done) FILTER (WHERE stage = %d), 0) "
 	         "FROM dts.target_part p WHERE slot_name = $1 AND table_oid <> 0 AND NOT EXISTS ("
 	         "SELECT FROM dts.target_table t WHERE t.slot_name = p.slot_name AND t.table_oid = "
 	         "p.table_oid AND t.state IN ('joined', 'quarantined', 'removed')) GROUP BY table_oid "
 	         "HAVING count(*) FILTER (WHERE stage = %d) > 0 ORDER BY table_oid",
-	         STAGE_DATA, STAGE_DATA, STAGE_INDEX, STAGE_DATA, STAGE_DATA, STAGE_DATA);
+	         STAGE_DATA, STAGE_DATA, STAGE_INDEX, STAGE_DATA, STAGE_DATA, STAGE_DATA, STAGE_DATA,
+	         STAGE_DATA);
 	rows = pg_session_query(target, err, sql, 1, params);
 	if (rows == NULL)
 		return NULL;

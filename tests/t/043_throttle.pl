@@ -75,7 +75,7 @@ SKIP:
 	my $plain = "$ENV{TESTDIR}/plain";
 	my $call = "dts_applier --progress --control '" . $t->conninfo('target', 'ctl') . "'";
 	my @pids;
-	for my $command ([ 'script', '-qfec', "stty rows 24 cols 110; exec $call", $shown ], [ 'sh', '-c', "exec $call >$plain 2>$plain.log" ])
+	for my $command ([ 'script', '-qfec', "stty rows 24 cols 140; exec $call", $shown ], [ 'sh', '-c', "exec $call >$plain 2>$plain.log" ])
 	{
 		my $pid = fork // die;
 		push @pids, $pid;
@@ -89,7 +89,7 @@ SKIP:
 	$t->wait_for('bars', sub { $text->() =~ /load +full +\[/ && $text->() =~ /stream +incremental +lag/ }, 30);
 	my ($line) = $text->() =~ /\e\[2K(load +full[^\e]*)/;
 	like($line, qr/^load +full +\[#*-+\] +\d+\.\d %  0 of 3 tables, \d+ MB left, ends in \d\d:\d\d:\d\d/, 'a load has a bar');
-	cmp_ok(length $line, '<=', 110, 'no wider than the terminal');
+	cmp_ok(length $line, '<=', 140, 'no wider than the terminal');
 	like($text->(), qr/\e\[1;21r\e\[21;1H/, 'the lines above it scroll');
 	kill TERM => DtsTest::Daemon->descendants($pids[0]);
 	kill TERM => $pids[1];
@@ -97,6 +97,8 @@ SKIP:
 	like($text->(), qr/\e\[r\e\[22;1H\e\[J(?!.*\e\[2K)/s, 'at the end the terminal is given back');
 	is(-s $plain, 0, 'elsewhere nothing is shown');
 }
+
+is($t->sql_ctl("SELECT bytes_estimated FROM dts_job_tables WHERE table_name = 't1'"), $t->_sql('source', 'load', "SELECT pg_table_size('t1')"), 'the size of a table is that of its rows, not of its indexes as well');
 
 # --- other limits, while they run
 $t->sql_ctl(q(SELECT dts_set_throttle('load', 'full', '{"mb_per_second": 4}'), dts_set_throttle('stream', 'incremental', '{"mb_per_second": 1}')));
