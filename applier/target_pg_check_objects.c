@@ -127,15 +127,20 @@ schemas_json(const Precheck *p)
 	return text;
 }
 
-/* Owners, and roles in privileges, policies, mappings and settings; the first superuser is pinned. */
+/*
+ * Owners, and roles in privileges, policies, mappings and settings; the first superuser is pinned.
+ * Objects are identified in their own database only, and before 14 pinned roles have rows without
+ * an object: CASE, because the order of conditions is the planner's.
+ */
 static const char roles_sql[] =
     "WITH d AS (SELECT oid FROM pg_catalog.pg_database WHERE datname = "
     " pg_catalog.current_database()), "
     "w AS (SELECT ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1::jsonb)) AS schemas), "
     "named(oid) AS (SELECT s.refobjid FROM pg_catalog.pg_shdepend s, d, w WHERE s.refclassid = "
     "  'pg_catalog.pg_authid'::pg_catalog.regclass AND s.dbid = d.oid AND ($1::jsonb IS NULL OR "
-    "  (pg_catalog.pg_identify_object(s.classid, s.objid, 0)).schema = ANY (w.schemas)) AND NOT "
-    "  EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = s.classid AND e.objid = "
+    "  CASE WHEN s.dbid = d.oid THEN (pg_catalog.pg_identify_object(s.classid, s.objid, 0)).schema "
+    "  = ANY (w.schemas) END) AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = "
+    "s.classid AND e.objid = "
     "s.objid "
     "  AND e.deptype = 'e') "
     " UNION SELECT c.relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "

@@ -1,66 +1,14 @@
 # The target's disk is full in the middle of the load, and free again later: the job says why it waits, and loses nothing.
-#
-# A library loaded before the C library plays the disk: while a flag is up, no file of the target database can grow.
 use strict;
 use warnings;
+use DtsDisk;
 use DtsTest;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-mkdir $ENV{TESTDIR};
-my ($source, $library, $flag) = map { "$ENV{TESTDIR}/$_" } 'full.c', 'full.so', 'full';
-open my $out, '>', $source or die "$source: $!";
-print $out <<'C';
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
-/* Whether the file would have to grow, while the link named by DTS_FULL points to a part of its path. */
-static int
-is_full(int fd, off_t end)
-{
-	const char *flag = getenv("DTS_FULL");
-	char where[PATH_MAX], link[64], path[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-
-	if (flag == NULL || (n = readlink(flag, where, sizeof(where) - 1)) <= 0)
-		return 0;
-	where[n] = '\0';
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	if ((n = readlink(link, path, sizeof(path) - 1)) <= 0)
-		return 0;
-	path[n] = '\0';
-	if (strstr(path, where) == NULL || fstat(fd, &st) != 0 || end <= st.st_size)
-		return 0;
-	errno = ENOSPC;
-	return 1;
-}
-#define NEXT(name) ((__typeof__(&name)) dlsym(RTLD_NEXT, #name))
-ssize_t pwrite(int fd, const void *b, size_t n, off_t at) { return is_full(fd, at + (off_t) n) ? -1 : NEXT(pwrite)(fd, b, n, at); }
-ssize_t pwrite64(int fd, const void *b, size_t n, off64_t at) { return is_full(fd, at + (off_t) n) ? -1 : NEXT(pwrite64)(fd, b, n, at); }
-ssize_t pwritev(int fd, const struct iovec *v, int c, off_t at) { return is_full(fd, at + 1) ? -1 : NEXT(pwritev)(fd, v, c, at); }
-ssize_t pwritev64(int fd, const struct iovec *v, int c, off64_t at) { return is_full(fd, at + 1) ? -1 : NEXT(pwritev64)(fd, v, c, at); }
-int posix_fallocate(int fd, off_t at, off_t n) { return is_full(fd, at + n) ? ENOSPC : NEXT(posix_fallocate)(fd, at, n); }
-int posix_fallocate64(int fd, off64_t at, off64_t n) { return is_full(fd, at + n) ? ENOSPC : NEXT(posix_fallocate64)(fd, at, n); }
-C
-close $out;
-plan skip_all => 'no C compiler to build the full disk with' if system("cc -shared -fPIC -o '$library' '$source' -ldl 2>'$source.log'") != 0;
-
+my $disk = DtsDisk->new or plan skip_all => 'no C compiler to build the full disk with';
 my $t = DtsTest->new;
-$t->{target}->stop;
-{
-	local @ENV{qw(LD_PRELOAD DTS_FULL)} = ($library, $flag);
-	$t->{target}->start;
-}
+$disk->put_under($t->{target});
 $t->sql_source(<<'SQL');
 CREATE TABLE big (id int PRIMARY KEY, pad text);
 ALTER TABLE big ALTER pad SET STORAGE PLAIN;
@@ -77,7 +25,7 @@ $t->create_job('j', options => { workers => 1 });
 $t->check_job('j');
 $t->start_job('j');
 my $pid = $t->wait_for('the first part', sub { $daemon->fault_pid('part.before_commit') });
-symlink $where, $flag or die "$flag: $!";
+$disk->fill($where);
 isnt(($t->try('target', $t->{database}, "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 100)"))[0], 0, 'the disk is full');
 kill CONT => $pid;
 $t->wait_state('j', 'retrying');
@@ -87,7 +35,7 @@ is($parts, $t->sql_target("SELECT min(part_id) FROM dts.target_part WHERE kind =
 $t->wait_for('another attempt', sub { () = $daemon->log_text =~ /will try again: could not extend file/g; my @n = $daemon->log_text =~ /next attempt in (\d+) ms/g; @n >= 2 && $n[-1] > $n[0] });
 pass('with pauses that grow');
 is($t->sql_target($done), $parts, 'and nothing of it is done twice');
-unlink $flag;
+$disk->free;
 $t->wait_job('j', 'incremental');
 $t->sql_source("INSERT INTO small VALUES (2000, 'later')");
 $t->equal('j', 'equal when there is room again');
