@@ -188,6 +188,7 @@ list_parts(CopyProgress *p, TableState *t, TableProgress *shown)
 {
 	double factor = correction(t);
 	double left = 0; /* of the table, on disk */
+	double slowest = 0;
 
 	if (t->part_count == 0)
 		left = (double) shown->bytes_estimated -
@@ -216,8 +217,12 @@ list_parts(CopyProgress *p, TableState *t, TableProgress *shown)
 		listed->rows_per_second = part->rate.rows_per_second;
 		listed->bytes_per_second = part->rate.bytes_per_second;
 		listed->seconds_left = seconds_left(t, space, &part->rate);
+		if (listed->seconds_left > slowest)
+			slowest = listed->seconds_left;
 	}
 	shown->seconds_left = seconds_left(t, left, &t->rate);
+	if (shown->seconds_left > 0 && slowest > shown->seconds_left)
+		shown->seconds_left = slowest;
 }
 
 static void
@@ -300,7 +305,7 @@ copy_progress_open(Worker *w, PgSession *target, Error *err)
 	         "count(*) FILTER (WHERE stage = %d), "
 	         "count(*) FILTER (WHERE stage = %d AND state = 'done'), "
 	         "count(*) FILTER (WHERE stage = %d AND state = 'todo'), "
-	         "coalesce(sum(rows_estimated), 0), "
+	         "coalesce(sum(rows_estimated) FILTER (WHERE stage = %d), 0), "
 	         "coalesce(sum(bytes_estimated) FILTER (WHERE stage = %d), 0), "
 	         "coalesce(sum(rows_done) FILTER (WHERE stage = %d), 0), "
 	         "coalesce(sum(bytes_done) FILTER (WHERE stage = %d), 0), "
@@ -309,7 +314,8 @@ copy_progress_open(Worker *w, PgSession *target, Error *err)
 	         "SELECT FROM dts.target_table t WHERE t.slot_name = p.slot_name AND t.table_oid = "
 	         "p.table_oid AND t.state IN ('joined', 'quarantined', 'removed')) GROUP BY table_oid "
 	         "HAVING count(*) FILTER (WHERE stage = %d) > 0 ORDER BY table_oid",
-	         STAGE_DATA, STAGE_DATA, STAGE_INDEX, STAGE_DATA, STAGE_DATA, STAGE_DATA, STAGE_DATA);
+	         STAGE_DATA, STAGE_DATA, STAGE_INDEX, STAGE_DATA, STAGE_DATA, STAGE_DATA, STAGE_DATA,
+	         STAGE_DATA);
 	rows = pg_session_query(target, err, sql, 1, params);
 	if (rows == NULL)
 		return NULL;

@@ -22,7 +22,10 @@ GRANT SELECT ON @extschema@.dts_jobs, @extschema@.dts_job_tables, @extschema@.dt
 GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(), dts.progress_lag(dts.job_progress, pg_catalog.bool),
 	dts.objects_tables(pg_catalog.jsonb), dts.options_objects(pg_catalog.jsonb),
 	dts.action_leads_to(pg_catalog.text, pg_catalog.text),
-	dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8) TO dts_viewer;
+	dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),
+	dts.table_course(dts.job_table),
+	dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8,
+		pg_catalog.float8) TO dts_viewer;
 GRANT EXECUTE ON FUNCTION @extschema@.dts_check_results(pg_catalog.text),
 	@extschema@.dts_describe_job(pg_catalog.text), @extschema@.dts_job_stats(pg_catalog.text) TO dts_viewer;
 
