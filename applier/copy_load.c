@@ -44,7 +44,8 @@ typedef struct LoadPlan
 	Catalog catalog;
 	TargetTable *states; /* by index in the catalog */
 	CopyTasks tasks;
-	bool beside; /* the stream: tables that wait, and no others */
+	bool beside;              /* the stream: tables that wait, and no others */
+	const CopyTables *waited; /* then: as they stood before the snapshot */
 } LoadPlan;
 
 /* Which of these tables exist on the target as something that takes rows. */
@@ -477,10 +478,24 @@ static bool
 forget_others(LoadPlan *plan, Error *err)
 {
 	const char *params[] = {plan->job->slot_name};
+	StrBuf sql;
+	bool ok;
 
-	return pg_session_exec(
-	    plan->target, err,
-	    "DELETE FROM dts.target_table WHERE slot_name = $1 AND state = 'waiting'", 1, params);
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "DELETE FROM dts.target_table WHERE slot_name = $1 AND state = 'waiting'");
+	if (plan->beside)
+	{
+		strbuf_puts(&sql, " AND table_oid IN (0");
+		for (int i = 0; i < plan->waited->count; i++)
+		{
+			if (plan->waited->tables[i].state == GATE_WAITING)
+				strbuf_printf(&sql, ", %" PRIu32, plan->waited->tables[i].oid);
+		}
+		strbuf_puts(&sql, ")");
+	}
+	ok = pg_session_exec(plan->target, err, sql.data, 1, params);
+	strbuf_free(&sql);
+	return ok;
 }
 
 static bool
@@ -511,6 +526,15 @@ store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 	return false;
 }
 
+/* Whether the table waited when the snapshot was taken, so that all that it does not see is held. */
+static bool
+waited(const LoadPlan *plan, uint32_t oid)
+{
+	const GateTable *t = copy_tables_find(plan->waited, oid);
+
+	return t != NULL && t->state == GATE_WAITING;
+}
+
 /* A table that waits under this name and that the source no longer has: it was made anew. */
 static const GateTable *
 waits_by_name(const LoadPlan *plan, const CopyTables *known, const CatalogTable *t)
@@ -520,7 +544,7 @@ waits_by_name(const LoadPlan *plan, const CopyTables *known, const CatalogTable 
 		const GateTable *w = &known->tables[i];
 		bool there = false;
 
-		if (w->state != GATE_WAITING || strcmp(w->name, t->name) != 0 ||
+		if (w->state != GATE_WAITING || !waited(plan, w->oid) || strcmp(w->name, t->name) != 0 ||
 		    strcmp(w->schema, t->schema) != 0)
 			continue;
 		for (int k = 0; k < plan->catalog.count && !there; k++)
@@ -556,7 +580,8 @@ choose_tables(LoadPlan *plan, Error *err)
 			taken[left++] = catalog->tables[i];
 			continue;
 		}
-		if (t == NULL ? plan->beside : t->state != GATE_WAITING)
+		if (t == NULL ? plan->beside
+		              : t->state != GATE_WAITING || (plan->beside && !waited(plan, t->oid)))
 			continue;
 		plan->states[left].empty = t != NULL && known.to_empty[t - known.tables];
 		taken[left++] = catalog->tables[i];
@@ -601,10 +626,11 @@ copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *ord
 }
 
 bool
-copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTasks *schema,
-                      Error *err)
+copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTables *tables,
+                      const CopyTasks *schema, Error *err)
 {
-	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target, .beside = true};
+	LoadPlan plan = {
+	    .w = w, .job = worker_job(w), .target = target, .beside = true, .waited = tables};
 	WorkerOrder order;
 
 	return make_plan(&plan, source, schema, &order, err);

@@ -7,6 +7,7 @@
 #define DTS_COPY_LOAD_H
 
 #include "copy_index.h"
+#include "copy_table.h"
 #include "pg_session.h"
 #include "worker.h"
 
@@ -19,11 +20,13 @@ bool copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder
                     Error *err) must_check;
 
 /*
- * The same for the tables that wait beside the stream, and no step.  `schema` holds the tasks that
+ * The same for the tables that wait beside the stream, and no step.  `tables`: as they stood before
+ * the snapshot; those that wait since then are for the next load.  `schema` holds the tasks that
  * make those of them that the target lacks.  Tables that the source no longer has, or that the job
  * no longer selects, are forgotten.
  */
-bool copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTasks *schema,
-                           Error *err) must_check;
+bool
+copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTables *tables,
+                      const CopyTasks *schema, Error *err) must_check;
 
 #endif /* DTS_COPY_LOAD_H */

@@ -201,6 +201,14 @@ table_join_changed(TableJoin *join)
 	return NULL;
 }
 
+bool
+table_join_replaced(const TableJoin *join, uint32_t oid)
+{
+	const JoinTable *t = join_table_find(join, oid);
+
+	return t != NULL && t->replaces;
+}
+
 int
 table_join_holding(const TableJoin *join)
 {

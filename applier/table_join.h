@@ -60,6 +60,9 @@ void table_join_remove(TableJoin *join, uint32_t oid, const char *schema, const 
  */
 const GateTable *table_join_changed(TableJoin *join);
 
+/* Whether it has come in the place of one that was to be loaded and is no more. */
+bool table_join_replaced(const TableJoin *join, uint32_t oid);
+
 /* Tables whose changes are held, and changes that wait in backlogs. */
 int table_join_holding(const TableJoin *join);
 int64_t table_join_waiting(const TableJoin *join);

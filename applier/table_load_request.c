@@ -131,7 +131,7 @@ load_hear_of_tables(TableLoad *load)
 		if (load->request == REQUEST_MOVING && t->state != GATE_JOINED &&
 		    is_asked_for(load, t->oid))
 			load->moved++;
-		else if (t->state == GATE_WAITING)
+		else if (t->state == GATE_WAITING && table_join_replaced(load->join, t->oid))
 			worker_event(load->w, "warning", "table_replaced",
 			             "table \"%s\".\"%s\" was dropped and made again on the source while it "
 			             "was loaded; the new one is loaded in its place",
