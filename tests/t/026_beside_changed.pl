@@ -27,15 +27,22 @@ sub told { my ($event, $what) = @_; return $t->sql_ctl("SELECT count(*) FROM dts
 sub copies { my ($name) = @_; return $t->sql_target("SELECT copies FROM dts.target_table WHERE table_name = '$name'"); }
 
 # The load stands still between its snapshot and the copy; it must not stand in anybody's way.
+# With a point of its own the worker that notices the change stands still before it says so, and the other one takes the part and notices it, too.
 sub reload_and_change
 {
-	my ($name, $change) = @_;
+	my ($name, $change, $point) = @_;
 	$t->{daemon}->stop;
-	my $daemon = $t->start_daemon(fault => 'table.snapshot_taken=stop');
+	my $daemon = $t->start_daemon(fault => join ',', map { "$_=stop" } 'table.snapshot_taken', $point // ());
 	$t->sql_ctl("SELECT dts_reload_table('$job', 'public.$name')");
 	my $pid = $t->wait_for('the snapshot', sub { $daemon->fault_pid('table.snapshot_taken') });
 	$t->sql_source("SET lock_timeout = '10s'; $change");
 	kill CONT => $pid;
+	if ($point)
+	{
+		my $first = $t->wait_for('the first worker to notice', sub { $daemon->fault_pid($point) });
+		$t->wait_for('the second one', sub { told('table_changed', $name) > 0 });
+		kill CONT => $first;
+	}
 	joined();
 	return;
 }
@@ -43,10 +50,10 @@ sub reload_and_change
 for (
 	[ rewritten => 'rewriting ALTER TABLE', "ALTER TABLE rewritten ALTER v TYPE text USING v || '!'; UPDATE rewritten SET v = 'later' WHERE id < 10" ],
 	[ emptied => 'TRUNCATE', "TRUNCATE emptied; INSERT INTO emptied VALUES (1, 'new'), (4000, 'new')" ],
-	[ vacuumed => 'VACUUM FULL', 'DELETE FROM vacuumed WHERE id % 3 = 0; VACUUM FULL vacuumed' ])
+	[ vacuumed => 'VACUUM FULL', 'DELETE FROM vacuumed WHERE id % 3 = 0; VACUUM FULL vacuumed', 'part.set_aside' ])
 {
-	my ($name, $what, $change) = @$_;
-	reload_and_change($name, $change);
+	my ($name, $what, $change, $point) = @$_;
+	reload_and_change($name, $change, $point);
 	is(told('table_changed', $name), 1, "$what: the change is noticed, and told");
 	is(copies($name), 3, "$what: the table is copied once more");
 	$t->sql_source("INSERT INTO $name VALUES (10000, 'after')");
