@@ -29,12 +29,13 @@ sub copies { my ($name) = @_; return $t->sql_target("SELECT copies FROM dts.targ
 # The load stands still between its snapshot and the copy; it must not stand in anybody's way.
 sub reload_and_change
 {
-	my ($name, $change) = @_;
+	my ($name, $change, $meanwhile) = @_;
 	$t->{daemon}->stop;
 	my $daemon = $t->start_daemon(fault => 'table.snapshot_taken=stop');
 	$t->sql_ctl("SELECT dts_reload_table('$job', 'public.$name')");
 	my $pid = $t->wait_for('the snapshot', sub { $daemon->fault_pid('table.snapshot_taken') });
 	$t->sql_source("SET lock_timeout = '10s'; $change");
+	$meanwhile->() if $meanwhile;
 	kill CONT => $pid;
 	joined();
 	return;
@@ -69,6 +70,14 @@ $t->sql_source('CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (2000)
 joined_as('parted_3');
 $t->sql_source("UPDATE parted SET v = 'w' WHERE id % 500 = 0; INSERT INTO parted VALUES (2005, 'new'); UPDATE parted SET id = id + 1000 WHERE id = 1500; DELETE FROM parted WHERE id = 1001");
 $t->equal('j', 'equal with the new partitions');
+
+# One that begins to wait after the snapshot of another's load: that load knows nothing of it, and leaves it to the next.
+reload_and_change('emptied', "CREATE TABLE parted_4 (LIKE parted INCLUDING ALL); INSERT INTO parted_4 SELECT i, 'v' FROM generate_series(4000, 4999) i; ALTER TABLE parted ATTACH PARTITION parted_4 FOR VALUES FROM (4000) TO (5000)",
+	sub { $t->wait_for('it to wait', sub { $t->sql_target("SELECT count(*) FROM dts.target_table WHERE table_name = 'parted_4' AND state = 'waiting'") == 1 }) });
+joined_as('parted_4');
+is(told('table_replaced', 'parted_4'), 0, 'it is not told of as replaced');
+$t->sql_source("UPDATE parted SET v = 'x' WHERE id = 4001");
+$t->equal('j', 'equal with what came while another was loaded');
 
 my $replace = "DROP TABLE replaced; CREATE TABLE replaced (id int PRIMARY KEY, v text); INSERT INTO replaced SELECT i, 'second' FROM generate_series(1, 500) i";
 reload_and_change('replaced', $replace);
