@@ -93,12 +93,21 @@ $t->clean('nothing is left behind');
 
 # Where commands are not replayed, the rows of the old one would stay.
 $t->{daemon}->stop;
-$t->start_daemon;
+my $plain = $t->start_daemon(fault => 'schema.before_dump=stop');
 $t->database('plain');
-$t->sql_source("CREATE TABLE replaced (id int PRIMARY KEY, v text); INSERT INTO replaced SELECT i, 'first' FROM generate_series(1, 2000) i");
+$t->sql_source("CREATE TABLE goes (id int PRIMARY KEY); CREATE TABLE replaced (id int PRIMARY KEY, v text); INSERT INTO replaced SELECT i, 'first' FROM generate_series(1, 2000) i");
 $t->sql_source('CREATE ROLE mover LOGIN REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO mover; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO mover');
 $job = 'p';
-$t->run_job($job, options => { workers => 1, ddl => 'skip' }, source_conninfo => $t->conninfo('source') =~ s/user=\S+/user=mover/r);
+$t->create_job($job, options => { workers => 1, ddl => 'skip' }, source_conninfo => $t->conninfo('source') =~ s/user=\S+/user=mover/r);
+$t->check_job($job);
+$t->start_job($job);
+
+# The snapshot has been taken, and pg_dump does not find what it shows.
+my $stopped = $t->wait_for('pg_dump to be next', sub { $plain->fault_pid('schema.before_dump') });
+$t->sql_source('DROP TABLE goes');
+kill CONT => $stopped;
+$t->wait_job($job, 'incremental');
+is($t->sql_ctl("SELECT count(*) FROM dts_job_events WHERE job = 'p' AND to_state = 'retrying' AND message LIKE '%dropped on the source while its schema was read%'"), 1, 'a table dropped before pg_dump saw it: the schema is read again');
 
 # A table that the role may no longer read.
 $t->sql_source('REVOKE SELECT ON replaced FROM mover');
