@@ -88,9 +88,10 @@ CREATE VIEW @extschema@.dts_job_tables AS
 				ELSE dts.percent_done(t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done) END AS percent,
 			t.parts, t.parts_done, t.parts_active,
 			r.rows_per_second, r.bytes_per_second,
-			t.updated_at + CASE WHEN c.share IS NOT NULL AND r.rows_per_second IS NOT NULL THEN c.seconds * pg_catalog.interval '1 s'
-				ELSE dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
-					r.bytes_per_second) END AS estimated_end,
+			t.updated_at + coalesce(r.seconds_left * pg_catalog.interval '1 s',
+				CASE WHEN c.share IS NOT NULL AND r.rows_per_second IS NOT NULL THEN c.seconds * pg_catalog.interval '1 s'
+					ELSE dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
+						r.bytes_per_second) END) AS estimated_end,
 			t.error, t.started_at AS started, t.updated_at AS updated,
 			coalesce(s.rename, t.schema_name) AS target_schema, coalesce(m.target_name, t.table_name) AS target_table
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id
@@ -103,7 +104,8 @@ CREATE VIEW @extschema@.dts_job_tables AS
 		LEFT JOIN LATERAL (SELECT x.share, x.seconds FROM dts.table_course(t) x) c ON t.parts > 1 AND t.phase IN ('waiting', 'copying'),
 		-- what a job that does not run was doing says nothing about now
 		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.rows_per_second END AS rows_per_second,
-			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.bytes_per_second END AS bytes_per_second) r;
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.bytes_per_second END AS bytes_per_second,
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.seconds_left END AS seconds_left) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_parts AS
@@ -111,20 +113,22 @@ CREATE VIEW @extschema@.dts_job_parts AS
 			p.bytes_done,
 			dts.percent_done(p.phase, p.rows_estimated, p.rows_done, p.bytes_estimated, p.bytes_done) AS percent,
 			r.rows_per_second, r.bytes_per_second,
-			t.updated_at + dts.time_left(p.rows_estimated, p.rows_done, r.rows_per_second, p.bytes_estimated, p.bytes_done,
-				r.bytes_per_second) AS estimated_end
+			t.updated_at + coalesce(r.seconds_left * pg_catalog.interval '1 s', dts.time_left(p.rows_estimated, p.rows_done, r.rows_per_second,
+				p.bytes_estimated, p.bytes_done, r.bytes_per_second)) AS estimated_end
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
 		LATERAL (SELECT e.ord::pg_catalog.int4 AS part, e.x ->> 'phase' AS phase,
 				(e.x ->> 'rows_estimated')::pg_catalog.int8 AS rows_estimated, (e.x ->> 'rows_done')::pg_catalog.int8 AS rows_done,
 				(e.x ->> 'bytes_estimated')::pg_catalog.int8 AS bytes_estimated, (e.x ->> 'bytes_done')::pg_catalog.int8 AS bytes_done,
 				(e.x ->> 'rows_per_second')::pg_catalog.float8 AS rows_per_second,
-				(e.x ->> 'bytes_per_second')::pg_catalog.float8 AS bytes_per_second
+				(e.x ->> 'bytes_per_second')::pg_catalog.float8 AS bytes_per_second,
+				nullif((e.x ->> 'seconds_left')::pg_catalog.float8, 0) AS seconds_left
 			FROM pg_catalog.jsonb_array_elements(t.part_list) WITH ORDINALITY e(x, ord)
 			-- a table in one piece
 			UNION ALL SELECT 1, t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done, t.rows_per_second,
-				t.bytes_per_second WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
+				t.bytes_per_second, t.seconds_left WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
 		LATERAL (SELECT CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.rows_per_second END AS rows_per_second,
-			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.bytes_per_second END AS bytes_per_second) r;
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.bytes_per_second END AS bytes_per_second,
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.seconds_left END AS seconds_left) r;
 COMMENT ON VIEW @extschema@.dts_job_parts IS 'the parts in which the tables of the jobs are copied, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_changes AS
