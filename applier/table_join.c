@@ -189,24 +189,17 @@ table_join_before(TableJoin *join, uint32_t oid, const char *sql)
 }
 
 const GateTable *
-table_join_changed(TableJoin *join)
+table_join_changed(TableJoin *join, bool *replaces)
 {
 	for (JoinTable *t = join->first; t != NULL; t = t->next)
 	{
 		if (t->told)
 			continue;
 		t->told = true;
+		*replaces = t->replaces;
 		return &t->gate;
 	}
 	return NULL;
-}
-
-bool
-table_join_replaced(const TableJoin *join, uint32_t oid)
-{
-	const JoinTable *t = join_table_find(join, oid);
-
-	return t != NULL && t->replaces;
 }
 
 int

@@ -4,7 +4,6 @@
  *
  * The order is what makes it exact: the stream looks at the tables already, then the snapshot is
  * taken, and under it the schema of what the target lacks is dumped and the parts are planned.
- * What begins to wait meanwhile, the snapshot may know nothing of: it goes on waiting for the next.
  */
 #include "table_prepare.h"
 
@@ -296,7 +295,7 @@ typedef struct Preparation
 	PgSession *target;
 	char encoding[64];
 	char snapshot[SNAPSHOT_NAME_MAX];
-	CopyTables tables; /* as they stood before the snapshot */
+	CopyTables tables; /* before the snapshot: what it cannot know begins to wait after that */
 	int waiting;
 	int copying;
 	Arena *arena;

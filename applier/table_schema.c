@@ -31,18 +31,14 @@ typedef struct Missing
 
 /* Waiting tables, and partitioned tables above them, that the target does not have. */
 static bool
-find_missing(Missing *missing, const Job *job, PgSession *source, PgSession *target,
-             const CopyTables *tables, Arena *arena, Error *err)
+find_missing(Missing *missing, const Job *job, const CopyTables *tables, PgSession *source,
+             PgSession *target, Arena *arena, Error *err)
 {
-	PgRows *names;
 	PgRows *rows;
+	PgRows *names;
 	StrBuf sql, name;
-	CopyTables now;
 	bool ok;
 
-	/* one that is gone by now must not be dumped */
-	if (!copy_tables_read(&now, target, job, arena, err))
-		return false;
 	strbuf_init(&sql);
 	strbuf_init(&name);
 	strbuf_puts(&sql,
@@ -52,10 +48,8 @@ find_missing(Missing *missing, const Job *job, PgSession *source, PgSession *tar
 	            "n ON n.oid = c.relnamespace WHERE l.oid IN (0");
 	for (int i = 0; i < tables->count; i++)
 	{
-		const GateTable *t = &tables->tables[i];
-
-		if (t->state == GATE_WAITING && copy_tables_find(&now, t->oid) != NULL)
-			strbuf_printf(&sql, ", %" PRIu32, t->oid);
+		if (tables->tables[i].state == GATE_WAITING)
+			strbuf_printf(&sql, ", %" PRIu32, tables->tables[i].oid);
 	}
 	strbuf_puts(&sql, ")");
 	names = pg_session_query(source, err, sql.data, 0, NULL);
@@ -194,7 +188,7 @@ table_schema_plan(Worker *w, PgSession *source, PgSession *target, const CopyTab
 	Archive archive;
 	bool ok;
 
-	if (!find_missing(&missing, worker_job(w), source, target, tables, tasks->arena, err))
+	if (!find_missing(&missing, worker_job(w), tables, source, target, tasks->arena, err))
 		return false;
 	if (missing.count == 0)
 		return true;

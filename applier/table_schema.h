@@ -11,8 +11,8 @@
 #include "worker.h"
 
 /*
- * Tasks that make those of the tables that wait, and what they need, from a dump under the snapshot.
- * `source` stands in a transaction on it.  None when the target has them all.
+ * Tasks that make those of the tables in state waiting, and what they need, from a dump under the
+ * snapshot.  `source` stands in a transaction on it.  None when the target has them all.
  */
 bool table_schema_plan(Worker *w, PgSession *source, PgSession *target, const CopyTables *tables,
                        const char *snapshot, const char *encoding, CopyTasks *tasks,
