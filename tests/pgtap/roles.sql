@@ -44,6 +44,16 @@ $$;
 SELECT is_empty($$SELECT r.role, c.sql, c.rank FROM call c, (VALUES ('role_none', 0), ('role_viewer', 1), ('role_operator', 2), ('role_admin', 3), ('role_daemon', 0)) r(role, rank)
 	WHERE pg_temp.may(r.role, c.sql) <> (r.rank >= c.rank)$$, 'each function can be called by its role and those above, and by nobody else');
 
+-- procedures, which cannot be tried within a query
+SELECT is(string_agg(p.oid::regprocedure || ' ' || r.role || ' ' || has_function_privilege(r.role, p.oid, 'EXECUTE'), ', ' ORDER BY p.oid::regprocedure::text, r.rank),
+		'dts_wait(text,text,interval) role_none false, dts_wait(text,text,interval) role_viewer false, dts_wait(text,text,interval) role_operator true, dts_wait(text,text,interval) role_admin true',
+		'an operator may wait, a viewer may not')
+	FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dts',
+		(VALUES (0, 'role_none'), (1, 'role_viewer'), (2, 'role_operator'), (3, 'role_admin')) r(rank, role)
+	WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'p';
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dts'
+	WHERE p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)$$, 'nothing of the extension''s may be called by everybody');
+
 -- views and tables
 CREATE TEMP VIEW seen AS SELECT c.oid::regclass::text AS name, n.nspname = 'public' AS open FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dts' WHERE c.relkind IN ('r', 'v');
