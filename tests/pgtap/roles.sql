@@ -20,7 +20,7 @@ INSERT INTO call VALUES
 	(2, $$dts_start_job('j')$$), (2, $$dts_unschedule_job('j')$$), (2, $$dts_pause_job('j')$$), (2, $$dts_resume_job('j')$$), (2, $$dts_retry_job('j')$$),
 	(2, $$dts_resize_job('j', 2)$$), (2, $$dts_set_throttle('j', 'full', NULL)$$), (2, $$dts_complete_job('j')$$), (2, $$dts_reset_job('j')$$), (2, $$dts_stop_job('j')$$), (2, $$dts_isolate_job('j')$$),
 	(2, $$dts_recover_job('j')$$), (2, $$dts_destroy_job('j')$$), (2, $$dts_clone_job('j', 'l')$$), (2, $$dts_forget_leftovers('j')$$), (2, $$dts_test_endpoint('a')$$),
-	(2, $$dts_set_alert('j', '{"method": "pg_notify", "channel": "c"}')$$), (2, $$dts_drop_alert('j')$$), (2, $$dts_test_alert('j')$$),
+	(2, $$dts_set_alert('j', '{"method": "pg_notify", "channel": "c"}')$$), (2, $$dts_drop_alert('j')$$), (2, $$dts_test_alert('j')$$), (2, $$dts_report_comparison('j', 'x')$$),
 	(3, $$dts_create_endpoint('c', 'postgresql', 'host=c')$$), (3, $$dts_drop_endpoint('c')$$), (3, $$dts_allow_alert_host('h')$$),
 	(3, $$dts_refuse_alert_host('h')$$), (3, $$dts_purge_events('1 day')$$), (3, $$dts_limit_connections('a', 10)$$);
 INSERT INTO call SELECT rank, replace(sql, $$('j'$$, $$(ARRAY['j']$$) FROM call WHERE sql ~ '^dts_(check_job|modify|ignore|start|unsch|pause|resume|retry|resize|complete|reset|stop|isol|recover|destroy|configure|set_|drop_a|test_a)';
