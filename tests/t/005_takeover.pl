@@ -42,7 +42,7 @@ SQL
 	cmp_ok($took, '<', 30, sprintf "%s: another daemon takes over (%.1f s)", $name, $took);
 	$t->compare("$name: equal after the takeover");
 	$old->cont;
-	sleep 3;
+	$t->wait_for('the sleeper to leave', sub { !kill 0, $pid }, 30);
 	$change->($_) for 40 .. 45;
 	$t->equal($name, "$name: the sleeper woke up and nothing is doubled");
 	ok($t->sql_ctl("SELECT error IS NULL AND state = 'running' FROM dts_jobs WHERE job = '$name'") eq 't', "$name: the job runs on");
