@@ -25,8 +25,6 @@
 #include "fault.h"
 #include "strbuf.h"
 
-#define WORKERS_DEFAULT 4
-
 typedef struct FullLoad
 {
 	Worker *w;
@@ -145,9 +143,8 @@ ready_snapshot(FullLoad *full, Error *err)
 static PhaseResult
 work(FullLoad *full, Error *err)
 {
-	int workers = full->job->options.workers;
 	CopyCrewOptions crew = {.last = STAGE_ANALYZE,
-	                        .workers = workers > 0 ? workers : WORKERS_DEFAULT,
+	                        .workers = copy_workers(full->job),
 	                        .encoding = full->encoding,
 	                        .snapshot = full->snapshot,
 	                        .heard = heard,

@@ -4,18 +4,22 @@
  *
  * What pg_restore knows better (owners, access methods, settings) it writes: entries that run one
  * after the other become its SQL, a few hundred at a time, so that a transaction stays within the
- * target's lock table.  What runs side by side, indexes, keys and foreign keys, is the entry's own
- * statement, one task each.
+ * target's lock table.  Where many tables, sequences and views follow one another, groups of them
+ * that do not need each other become tasks that run at once.  What always runs side by side, indexes,
+ * keys and foreign keys, is the entry's own statement, one task each.
  */
 #include "copy_index.h"
 
 #include <string.h>
 
+#include "copy_groups.h"
 #include "sql_map.h"
 #include "strbuf.h"
 
 #define CHUNK_ENTRIES 500
 #define CHUNK_GRANTS  50
+#define CHUNK_LEAST   50 /* for less, a task's own costs count */
+#define RUN_LEAST     200
 
 CopyTask *
 copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind)
@@ -116,6 +120,7 @@ typedef struct Gather
 	const CopySelection *selection;
 	CopyProgram *program;
 	CopyStage stage;
+	CopyKind kind;
 	ArchiveEntry *entries[CHUNK_ENTRIES];
 	int count;
 } Gather;
@@ -142,31 +147,93 @@ gather_flush(Gather *g, WorkerOrder *order, Error *err)
 		sql = mapped(g->tasks, g->selection, sql, err);
 	if (sql == NULL)
 		return false;
-	copy_tasks_add(g->tasks, g->stage, TASK_SQL)->target_sql = sql;
+	copy_tasks_add(g->tasks, g->stage, g->kind)->target_sql = sql;
 	g->count = 0;
 	return true;
 }
 
 static bool
+gather_all(Gather *g, ArchiveEntry *const *entries, int count, WorkerOrder *order, Error *err)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (g->count == CHUNK_ENTRIES && !gather_flush(g, order, err))
+			return false;
+		g->entries[g->count++] = entries[i];
+	}
+	return true;
+}
+
+/* Entries that follow one another: those that need many others in a row, then the rest at once. */
+static bool
+gather_run(Gather *g, ArchiveEntry **run, int count, int workers, WorkerOrder *order, Error *err)
+{
+	int *sizes = arena_alloc(g->tasks->arena, sizeof(int) * (size_t) count);
+	int groups = copy_groups_order(g->archive, run, count, sizes, g->tasks->arena);
+	/* what all workers together hold has to stay within the lock table, too */
+	int chunk = count / workers / 4;
+	int at = 0;
+
+	chunk = chunk > 4 * CHUNK_ENTRIES / workers ? 4 * CHUNK_ENTRIES / workers : chunk;
+	chunk = chunk > CHUNK_ENTRIES ? CHUNK_ENTRIES : chunk;
+	chunk = chunk < CHUNK_LEAST ? CHUNK_LEAST : chunk;
+	for (int k = 0; k < groups; at += sizes[k++])
+	{
+		if (sizes[k] > chunk && !gather_all(g, run + at, sizes[k], order, err))
+			return false;
+	}
+	if (!gather_flush(g, order, err))
+		return false;
+	g->kind = TASK_ABREAST;
+	at = 0;
+	for (int k = 0; k < groups; at += sizes[k++])
+	{
+		if (sizes[k] > chunk)
+			continue;
+		if ((g->count + sizes[k] > chunk && !gather_flush(g, order, err)) ||
+		    !gather_all(g, run + at, sizes[k], order, err))
+			return false;
+	}
+	if (!gather_flush(g, order, err))
+		return false;
+	g->kind = TASK_SQL;
+	return true;
+}
+
+static bool
 plan_serial(CopyTasks *tasks, CopyStage stage, const Archive *archive,
-            const CopySelection *selection, CopyProgram *program, WorkerOrder *order, Error *err)
+            const CopySelection *selection, CopyProgram *program, int workers, WorkerOrder *order,
+            Error *err)
 {
 	Gather g = {.tasks = tasks,
 	            .archive = archive,
 	            .selection = selection,
 	            .program = program,
-	            .stage = stage};
+	            .stage = stage,
+	            .kind = TASK_SQL};
+	ArchiveEntry **run = arena_alloc(tasks->arena, sizeof(*run) * ((size_t) archive->count + 1));
+	int count = 0;
 
-	for (int i = 0; i < archive->count; i++)
+	for (int i = 0; i <= archive->count; i++)
 	{
-		ArchiveEntry *e = &archive->entries[i];
+		ArchiveEntry *e = i < archive->count ? &archive->entries[i] : NULL;
+		bool ok = true;
 
-		if (selection->verdict[e->id] != ENTRY_KEEP || stage_of(archive, e) != stage ||
-		    is_grants(e))
+		if (e != NULL && (selection->verdict[e->id] != ENTRY_KEEP ||
+		                  stage_of(archive, e) != stage || is_grants(e)))
 			continue;
-		if (g.count == CHUNK_ENTRIES && !gather_flush(&g, order, err))
+		if (e != NULL && stage == STAGE_PRE_DATA && copy_groups_take(e))
+		{
+			run[count++] = e;
+			continue;
+		}
+		if (count >= RUN_LEAST && workers > 1)
+			ok = gather_run(&g, run, count, workers, order, err);
+		else
+			ok = gather_all(&g, run, count, order, err);
+		count = 0;
+		if (!ok || (e != NULL && !gather_all(&g, &e, 1, order, err)))
 			return false;
-		g.entries[g.count++] = e;
 	}
 	return gather_flush(&g, order, err);
 }
@@ -280,7 +347,8 @@ plan_single(CopyTasks *tasks, CopyStage stage, const Archive *archive,
 
 bool
 copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
-                CopyProgram *program, PgSession *source, WorkerOrder *order, Error *err)
+                CopyProgram *program, PgSession *source, int workers, WorkerOrder *order,
+                Error *err)
 {
 	PgRows *keys = pg_session_query(source, err, keys_query, 0, NULL);
 	bool ok;
@@ -288,12 +356,13 @@ copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *s
 	*order = ORDER_GO_ON;
 	if (keys == NULL)
 		return false;
-	ok = plan_serial(tasks, STAGE_PRE_DATA, archive, selection, program, order, err) &&
+	ok = plan_serial(tasks, STAGE_PRE_DATA, archive, selection, program, workers, order, err) &&
 	     plan_grants(tasks, STAGE_PRIVILEGES, STAGE_PRIVILEGES, archive, selection, err) &&
 	     plan_single(tasks, STAGE_INDEX, archive, selection, keys, err) &&
 	     plan_single(tasks, STAGE_ATTACH, archive, selection, keys, err) &&
 	     plan_single(tasks, STAGE_FOREIGN_KEY, archive, selection, keys, err);
 	pg_rows_free(keys);
-	return ok && plan_serial(tasks, STAGE_POST_DATA, archive, selection, program, order, err) &&
+	return ok &&
+	       plan_serial(tasks, STAGE_POST_DATA, archive, selection, program, workers, order, err) &&
 	       plan_grants(tasks, STAGE_POST_DATA, STAGE_POST_DATA, archive, selection, err);
 }

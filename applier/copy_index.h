@@ -21,11 +21,11 @@ typedef struct CopyTasks
 CopyTask *copy_tasks_add(CopyTasks *tasks, CopyStage stage, CopyKind kind);
 
 /*
- * Tasks for every entry that is kept.  `source` tells what the archive's text does not.  False with *order other than ORDER_GO_ON: the worker wants
- * to leave.
+ * Tasks for every entry that is kept, for as many workers as will do them.  `source` tells what the
+ * archive's text does not.  False with *order other than ORDER_GO_ON: the worker wants to leave.
  */
-bool
-copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
-                CopyProgram *program, PgSession *source, WorkerOrder *order, Error *err) must_check;
+bool copy_index_plan(CopyTasks *tasks, const Archive *archive, const CopySelection *selection,
+                     CopyProgram *program, PgSession *source, int workers, WorkerOrder *order,
+                     Error *err) must_check;
 
 #endif /* DTS_COPY_INDEX_H */

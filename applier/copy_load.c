@@ -342,7 +342,6 @@ add_parts(LoadPlan *plan, bool can_split)
 {
 	int count = plan->catalog.count;
 	PlanTable *tables = arena_zalloc(plan->arena, sizeof(PlanTable) * ((size_t) count + 1));
-	int workers = plan->job->options.workers > 0 ? plan->job->options.workers : 4;
 	PlanPart *parts;
 	int n;
 
@@ -355,7 +354,7 @@ add_parts(LoadPlan *plan, bool can_split)
 		                        .rows = t->rows,
 		                        .whole = !can_split || t->condition[0] != '\0'};
 	}
-	parts = copy_plan_split(tables, count, workers, plan->arena, &n);
+	parts = copy_plan_split(tables, count, copy_workers(plan->job), plan->arena, &n);
 	for (int k = 0; k < n; k++)
 	{
 		const PlanPart *p = &parts[k];

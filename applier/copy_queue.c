@@ -14,7 +14,8 @@
 
 #include "strbuf.h"
 
-#define ADD_BATCH 100
+#define ADD_BATCH       100
+#define WORKERS_DEFAULT 4
 
 static const char *const kind_names[] = {
 #define COPY_KIND_NAME(sym, name) name,
@@ -27,6 +28,12 @@ static const char *const step_names[] = {
     COPY_STEPS(COPY_STEP_NAME)
 #undef COPY_STEP_NAME
 };
+
+int
+copy_workers(const Job *job)
+{
+	return job->options.workers > 0 ? job->options.workers : WORKERS_DEFAULT;
+}
 
 PgSession *
 copy_target_open(const Job *job, const char *encoding, Error *err)
@@ -166,6 +173,22 @@ copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage la
 	if (rows == NULL)
 		return false;
 	*left = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
+bool
+copy_queue_abreast(PgSession *target, const Job *job, bool *some, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	PgRows *rows = pg_session_query(target, err,
+	                                "SELECT EXISTS (SELECT FROM dts.target_part WHERE slot_name = "
+	                                "$1 AND state = 'todo' AND kind = 'abreast')",
+	                                1, params);
+
+	if (rows == NULL)
+		return false;
+	*some = pg_rows_bool(rows, 0, 0);
 	pg_rows_free(rows);
 	return true;
 }

@@ -36,7 +36,7 @@
 	" WHERE state = 'todo';"
 
 /*
- * X(symbol, whether its tasks run one after the other)
+ * X(symbol, whether its tasks run one after the other, but for those of the kind "abreast")
  * A stage begins when the one before it is done, but the indexes of a table may be built as soon as
  * that table's data are whole.
  */
@@ -62,6 +62,7 @@ typedef enum CopyStage
 /* X(symbol, name): how a task is done */
 #define COPY_KINDS(X)                                                                              \
 	X(SQL, "sql")         /* run target_sql */                                                     \
+	X(ABREAST, "abreast") /* the same; neighbours of this kind may run at once */                  \
 	X(GRANTS, "grants")   /* run target_sql, leaving out what names an unknown role */             \
 	X(EMPTY, "empty")     /* remove the rows of the table */                                       \
 	X(PART, "part")       /* source_sql is COPY TO, target_sql COPY FROM */                        \
@@ -103,6 +104,9 @@ typedef struct CopyTask
 	bool settled; /* recorded, with nothing to do at present */
 } CopyTask;
 
+/* How many copy workers the job wants. */
+int copy_workers(const Job *job);
+
 /* Opens a session on the target that speaks the source's encoding. */
 PgSession *copy_target_open(const Job *job, const char *encoding, Error *err) must_check;
 
@@ -124,6 +128,9 @@ bool copy_queue_analyze(PgSession *target, Error *err) must_check;
 /* Whether tasks of the stages first..last wait or are being worked on. */
 bool copy_queue_left(PgSession *target, const Job *job, CopyStage first, CopyStage last, bool *left,
                      Error *err) must_check;
+
+/* Whether tasks wait that may run at once in a stage whose tasks otherwise follow one another. */
+bool copy_queue_abreast(PgSession *target, const Job *job, bool *some, Error *err) must_check;
 
 /* A table of the load and its size on the source. */
 typedef struct CopyWeight

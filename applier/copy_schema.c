@@ -5,7 +5,7 @@
  * pg_dump writes an archive under the load's snapshot, its list is edited, and everything that is
  * left becomes tasks of the queue together with the step that says so, in one transaction on the
  * target.  From there on no file is needed: a restart, on whatever host, goes on with the queue,
- *and each piece of SQL commits with its mark, so that none is run twice.
+ * and each piece of SQL commits with its mark, so that none is run twice.
  */
 #include "copy_schema.h"
 
@@ -143,7 +143,8 @@ plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot, cons
 	      (database = copy_database_sql(source, target, roles, arena, err)) != NULL) &&
 	     source_computed_types(source, job, err) &&
 	     copy_select(&selection, &archive, job, target, roles, arena, err) &&
-	     copy_index_plan(&tasks, &archive, &selection, program, source, order, err) &&
+	     copy_index_plan(&tasks, &archive, &selection, program, source, copy_workers(job), order,
+	                     err) &&
 	     (!job->options.phases[PHASE_FULL] ||
 	      plan_refresh(&tasks, &archive, &selection, source, job, err));
 	copy_program_close(program);
@@ -178,8 +179,12 @@ create(Worker *w, PgSession *target, const char *encoding, Error *err)
 	                        .snapshot = "",
 	                        .heard = heard};
 	CrewResult result;
+	bool abreast;
 
 	worker_set_step(w, "creating objects");
+	if (!copy_queue_abreast(target, job, &abreast, err))
+		return failed(err);
+	crew.workers = abreast ? copy_workers(job) : 1;
 	result = copy_crew_run(w, &crew, target, err);
 	if (result == CREW_DONE)
 	{
@@ -188,7 +193,7 @@ create(Worker *w, PgSession *target, const char *encoding, Error *err)
 			return PHASE_COMPLETED;
 		worker_set_step(w, "creating indexes and constraints");
 		crew.last = STAGE_ANALYZE;
-		crew.workers = job->options.workers > 0 ? job->options.workers : 4;
+		crew.workers = copy_workers(job);
 		result = copy_crew_run(w, &crew, target, err);
 	}
 	switch (result)

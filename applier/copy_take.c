@@ -240,16 +240,20 @@ static CopyTake
 take_stage(PgSession *target, const Job *job, CopyStage stage, const char *avoid,
            CopyTakeFrom *from, Arena *arena, CopyBatch *batch, Error *err)
 {
-	char condition[512];
+	char condition[640];
 	CopyTake take;
 
 	if (stage == STAGE_DATA)
 		return take_data(target, job, avoid, from, arena, batch, err);
+	/* what somebody has in hand is "todo" for us, and so holds back what follows it */
 	if (stage_is_serial[stage])
 		snprintf(condition, sizeof(condition),
-		         "part_id = (SELECT part_id FROM dts.target_part m WHERE m.slot_name = $1 "
-		         "AND m.state = 'todo' AND m.stage = %d ORDER BY stage, part_id LIMIT 1)",
-		         (int) stage);
+		         "stage = %d AND CASE kind WHEN 'abreast' THEN (SELECT 1 FROM dts.target_part m "
+		         "WHERE m.slot_name = $1 AND m.state = 'todo' AND m.stage = %d AND m.kind <> "
+		         "'abreast' AND m.part_id < t.part_id LIMIT 1) IS NULL ELSE part_id = (SELECT "
+		         "part_id FROM dts.target_part m WHERE m.slot_name = $1 AND m.state = 'todo' AND "
+		         "m.stage = %d ORDER BY stage, part_id LIMIT 1) END",
+		         (int) stage, (int) stage, (int) stage);
 	else
 		snprintf(condition, sizeof(condition), "stage = %d", (int) stage);
 	take = take_where(target, job, condition, LARGEST_FIRST, 1, arena, batch, err);

@@ -230,6 +230,7 @@ copy_task_run(const CopyTaskRun *run, const CopyTask *task, int64_t *rows, int64
 	switch (task->kind)
 	{
 		case TASK_SQL:
+		case TASK_ABREAST:
 			return pg_session_exec(run->target, err, task->target_sql, 0, NULL);
 		case TASK_GRANTS:
 			return run_grants(run, task, err);

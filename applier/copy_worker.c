@@ -381,6 +381,17 @@ set_aside(CopyWorker *cw, Error *err)
 	return false;
 }
 
+/*
+ * Objects made at once may want the same name for a moment: the array type of "t" that of a table
+ * "_t".  Once the other is committed, the server chooses another one.
+ */
+static bool
+names_met(const CopyWorker *cw, const Error *err)
+{
+	return cw->task != NULL && cw->task->kind == TASK_ABREAST &&
+	       strcmp(err->sqlstate, "23505") == 0;
+}
+
 /* The batch failed.  True: the worker can go on with others. */
 static bool
 goes_on(CopyWorker *cw, int *deadlocks, Error *err)
@@ -411,7 +422,8 @@ goes_on(CopyWorker *cw, int *deadlocks, Error *err)
 		error_clear(err);
 		return true;
 	}
-	if (strcmp(err->sqlstate, "40P01") != 0 || ++*deadlocks >= DEADLOCK_ATTEMPTS)
+	if ((strcmp(err->sqlstate, "40P01") != 0 && !names_met(cw, err)) ||
+	    ++*deadlocks >= DEADLOCK_ATTEMPTS)
 		return false;
 	usleep((useconds_t) (20000 * (1 + getpid() % 7))); /* two foreign keys crossed */
 	return true;

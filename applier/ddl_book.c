@@ -86,18 +86,12 @@ ddl_book(Arena *arena, const DdlRecord *record, const DdlScope *scope, const cha
 	ddl_script_init(&script, arena);
 	for (size_t i = 0; i < json_array_size(record->objects); i++)
 	{
-		const json_t *doc = json_array_get(record->objects, i);
-		const char *class = ddl_text(doc, "class");
-		DdlObject object = {.class = class == NULL ? "" : class,
-		                    .oid = ddl_number(doc, "oid"),
-		                    .before = json_object_get(doc, "before"),
-		                    .after = json_object_get(doc, "after"),
-		                    .all = record->objects};
+		DdlObject object = ddl_object_at(record, i);
 
 		if (strcmp(object.class, "pg_class") == 0)
 			follow_table(&script, slot, &object, scope);
 		else if (strcmp(object.class, "pg_namespace") == 0)
 			follow_schema(&script, slot, &object);
 	}
-	return ddl_script_order(&script, count);
+	return ddl_script_order(&script, count, NULL);
 }

@@ -136,6 +136,16 @@ drop_columns(const ColumnContext *c, const json_t *before, const json_t *after)
 	}
 }
 
+/* Heirs have defaults of their own, which their own documents tell: none follows its parent's. */
+static const char *
+alone(const ColumnContext *c, const json_t *now)
+{
+	Arena *arena = c->script->arena;
+
+	return arena_printf(arena, "%s %s ALTER COLUMN %s", c->view ? c->alter : "ALTER TABLE ONLY",
+	                    c->view ? "" : c->table, ddl_ident(arena, ddl_text(now, "name")));
+}
+
 static void
 change_default(const ColumnContext *c, const json_t *was, const json_t *now, const char *column)
 {
@@ -144,16 +154,51 @@ change_default(const ColumnContext *c, const json_t *was, const json_t *now, con
 	if (ddl_text(was, "generated") != NULL)
 	{
 		/* the text may differ for a rename only; before 17 an expression cannot be changed */
-		if (ddl_text(now, "generated") == NULL)
+		if (ddl_text(now, "generated") == NULL && !ddl_flag(now, "inherited"))
 			ddl_script_add(c->script, DDL_STAGE_COLUMN, "%s DROP EXPRESSION", column);
 		return;
 	}
 	if (ddl_same(was, now, "default") || ddl_text(now, "generated") != NULL)
 		return;
 	if (value == NULL)
-		ddl_script_add(c->script, DDL_STAGE_UNTIE, "%s DROP DEFAULT", column);
+		ddl_script_add(c->script, DDL_STAGE_UNTIE, "%s DROP DEFAULT", alone(c, now));
 	else
-		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET DEFAULT %s", column, value);
+		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET DEFAULT %s", alone(c, now), value);
+}
+
+/* Whether the same command changed the column's parent likewise: then the target takes both along. */
+static bool
+comes_from_parent(const ColumnContext *c, const json_t *now, const char *key)
+{
+	const json_t *parents = json_object_get(c->object->after, "parents");
+
+	for (size_t i = 0; i < json_array_size(parents); i++)
+	{
+		const json_t *parent =
+		    ddl_find(c->object->all, "oid", ddl_number(json_array_get(parents, i), "oid"));
+		const json_t *was = json_object_get(json_object_get(parent, "before"), "columns");
+		const json_t *is = json_object_get(json_object_get(parent, "after"), "columns");
+
+		for (size_t k = 0; k < json_array_size(is); k++)
+		{
+			const json_t *column = json_array_get(is, k);
+
+			if (ddl_same(column, now, "name") &&
+			    !ddl_same(ddl_find(was, "num", ddl_number(column, "num")), column, key))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void
+change_not_null(const ColumnContext *c, const json_t *was, const json_t *now, const char *column)
+{
+	if (ddl_same(was, now, "not_null") ||
+	    (ddl_flag(now, "inherited") && comes_from_parent(c, now, "not_null")))
+		return;
+	ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s %s NOT NULL", column,
+	               ddl_flag(now, "not_null") ? "SET" : "DROP");
 }
 
 static void
@@ -207,16 +252,16 @@ change_type(const ColumnContext *c, const json_t *was, const json_t *now, const 
 	if (ddl_same(was, now, "type_oid") && ddl_same(was, now, "typmod") &&
 	    ddl_same(was, now, "collation"))
 		return;
-	if (ddl_flag(now, "inherited"))
-		return;
 	/* a default that cannot be cast stands in the way; it is set again afterwards */
 	if (!c->composite && ddl_text(was, "default") != NULL && ddl_text(was, "generated") == NULL)
 	{
-		ddl_script_add(c->script, DDL_STAGE_COLUMN, "%s DROP DEFAULT", column);
+		ddl_script_add(c->script, DDL_STAGE_TABLE, "%s DROP DEFAULT", alone(c, now));
 		if (ddl_same(was, now, "default"))
-			ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET DEFAULT %s", column,
+			ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET DEFAULT %s", alone(c, now),
 			               ddl_text(now, "default"));
 	}
+	if (ddl_flag(now, "inherited"))
+		return;
 	ddl_script_add(c->script, DDL_STAGE_COLUMN, "%s TYPE %s%s%s%s", column, type,
 	               collation == NULL ? "" : " COLLATE ", collation == NULL ? "" : collation, using);
 }
@@ -283,14 +328,12 @@ change_column(const ColumnContext *c, const json_t *was, const json_t *now)
 
 	if (!c->view)
 		change_type(c, was, now, column);
-	if (!c->composite && !ddl_flag(now, "inherited"))
-	{
+	if (!c->composite)
 		change_default(c, was, now, column);
+	if (!c->composite && !ddl_flag(now, "inherited"))
 		change_identity(c, was, now, column);
-	}
-	if (!c->composite && !c->view && !ddl_same(was, now, "not_null") && !ddl_flag(now, "inherited"))
-		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s %s NOT NULL", column,
-		               ddl_flag(now, "not_null") ? "SET" : "DROP");
+	if (!c->composite && !c->view)
+		change_not_null(c, was, now, column);
 	change_details(c, was, now, column);
 }
 

@@ -16,6 +16,8 @@ typedef struct Followed
 	int64_t oid;
 	char *schema; /* NULL: gone */
 	char *name;
+	char *root_schema; /* of the partitioned table at its top; NULL: it is no partition */
+	char *root_name;
 	char *old_schema; /* in front of the command at hand, when that changed the name */
 	char *old_name;
 	bool given;     /* to the decoder */
@@ -64,13 +66,28 @@ forget(Followed *table)
 	table->schema = table->name = NULL;
 }
 
+static void
+set_root(Followed *table, const char *schema, const char *name)
+{
+	char *new_schema = schema == NULL ? NULL : xstrdup(schema);
+	char *new_name = schema == NULL ? NULL : xstrdup(name);
+
+	free(table->root_schema);
+	free(table->root_name);
+	table->root_schema = new_schema;
+	table->root_name = new_name;
+}
+
 void
 ddl_follow_destroy(DdlFollow *follow)
 {
 	if (follow == NULL)
 		return;
 	for (int i = 0; i < follow->count; i++)
+	{
 		forget(&follow->tables[i]);
+		set_root(&follow->tables[i], NULL, NULL);
+	}
 	free(follow->tables);
 	free(follow);
 }
@@ -117,6 +134,15 @@ ddl_follow_put(DdlFollow *follow, int64_t oid, const char *schema, const char *n
 		add(follow, oid, schema, name)->given = true;
 }
 
+void
+ddl_follow_put_root(DdlFollow *follow, int64_t oid, const char *schema, const char *name)
+{
+	Followed *table = find(follow, oid);
+
+	if (table != NULL)
+		set_root(table, schema, name);
+}
+
 char *
 ddl_follow_oids(const DdlFollow *follow)
 {
@@ -155,6 +181,25 @@ ddl_follow_selects(const DdlFollow *follow, const char *schema, const char *name
 			return true;
 	}
 	return selected;
+}
+
+bool
+ddl_follow_root(const DdlFollow *follow, const char *schema, const char *name,
+                const char **root_schema, const char **root_name)
+{
+	*root_schema = *root_name = NULL;
+	for (int i = 0; i < follow->count; i++)
+	{
+		const Followed *table = &follow->tables[i];
+
+		if (!is_named(table->schema, table->name, schema, name) &&
+		    !is_named(table->old_schema, table->old_name, schema, name))
+			continue;
+		*root_schema = table->root_schema;
+		*root_name = table->root_name;
+		return true;
+	}
+	return false;
 }
 
 static bool
@@ -205,7 +250,7 @@ has_details(const DdlFollow *follow, const char *schema, const char *name, bool 
 				const JobTable *details = &object->details[t];
 
 				return details->rename != NULL || details->where != NULL ||
-				       details->column_count > 0;
+				       details->column_count > 0 || details->operations != OPERATIONS_ALL;
 			}
 		}
 	}
@@ -340,7 +385,15 @@ ddl_follow_command(DdlFollow *follow, Arena *arena, const DdlRecord *record, Sou
 		const char *class = ddl_text(object, "class");
 
 		if (class != NULL && strcmp(class, "pg_class") == 0)
+		{
+			const json_t *now = json_object_get(object, "after");
+			const json_t *root = json_object_get(now, "root");
+
 			result = follow_table(follow, arena, object, end, reason);
+			if (is_table(now))
+				ddl_follow_put_root(follow, ddl_number(object, "oid"), ddl_text(root, "schema"),
+				                    ddl_text(root, "name"));
+		}
 		else if (class != NULL && strcmp(class, "pg_namespace") == 0)
 		{
 			if (is_named_schema(follow, object))

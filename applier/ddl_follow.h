@@ -34,6 +34,16 @@ void ddl_follow_destroy(DdlFollow *follow); /* NULL is allowed */
  */
 void ddl_follow_put(DdlFollow *follow, int64_t oid, const char *schema, const char *name);
 
+/* The partitioned table at the top of one that was put; NULL: it is no partition. */
+void ddl_follow_put_root(DdlFollow *follow, int64_t oid, const char *schema, const char *name);
+
+/*
+ * The same of a table by name, in front of the command at hand or behind it.  False: the job has no such
+ * table.
+ */
+bool ddl_follow_root(const DdlFollow *follow, const char *schema, const char *name,
+                     const char **root_schema, const char **root_name);
+
 /* Their OIDs for the decoder, separated by commas; NULL: none.  free() it. */
 char *ddl_follow_oids(const DdlFollow *follow);
 

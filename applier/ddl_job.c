@@ -12,6 +12,7 @@
 #include "copy_queue.h"
 #include "copy_table.h"
 #include "ddl_follow.h"
+#include "ddl_partition.h"
 #include "log.h"
 #include "object_map.h"
 #include "source_capture.h"
@@ -29,13 +30,15 @@ struct DdlJob
 	DdlFollow *follow;
 	bool reopens; /* the stream has to begin anew, with more tables for the decoder */
 	Arena *arena;
-	SqlMap *map; /* NULL: names are the source's */
-	bool trim;   /* something is there to be trimmed, or may be */
+	DdlScope scope;
+	SqlMap *map;  /* NULL: names are the source's */
+	bool trim;    /* something is there to be trimmed, or may be */
+	bool refresh; /* what the capture has missed was seen to */
 	int64_t trim_not_before_us;
 };
 
 static bool
-selects_relation(void *arg, const char *schema, const char *name)
+is_member(void *arg, const char *schema, const char *name)
 {
 	const DdlJob *ddl = arg;
 
@@ -43,6 +46,56 @@ selects_relation(void *arg, const char *schema, const char *name)
 	return schema != NULL && name != NULL && !copy_is_own(schema, name) &&
 	       ddl_follow_selects(ddl->follow, schema, name) &&
 	       !table_join_in_copy(ddl->join, &ddl->header, schema, name);
+}
+
+/* Whether the operations of the table, or of the one at its top, have its commands among them. */
+static bool
+wants_commands(const DdlJob *ddl, const char *schema, const char *name)
+{
+	const char *root_schema;
+	const char *root_name;
+	ObjectTable table;
+
+	ddl_follow_root(ddl->follow, schema, name, &root_schema, &root_name);
+	object_map_leaf(worker_job(ddl->w)->options.map, schema, name, root_schema, root_name, &table);
+	return (table.operations & OPERATION_BIT(OPERATION_DDL)) != 0;
+}
+
+static bool
+selects_relation(void *arg, const char *schema, const char *name)
+{
+	return is_member(arg, schema, name) && wants_commands(arg, schema, name);
+}
+
+static const char *
+target_name(void *arg, Arena *arena, const char *schema, const char *name)
+{
+	const DdlJob *ddl = arg;
+	ObjectTable table;
+
+	object_map_table(worker_job(ddl->w)->options.map, schema, name, &table);
+	return ddl_qualified(arena, table.target_schema, table.target_name);
+}
+
+/* Commands that the operations of a table leave out are told of. */
+static void
+tell_unwanted(DdlJob *ddl, Arena *arena, const DdlRecord *record)
+{
+	for (size_t i = 0; i < json_array_size(record->objects); i++)
+	{
+		DdlObject object = ddl_object_at(record, i);
+		const json_t *doc = object.after == NULL ? object.before : object.after;
+		const char *kind = ddl_text(doc, "kind");
+
+		if (strcmp(object.class, "pg_class") == 0 && kind != NULL &&
+		    strchr("rp", kind[0]) != NULL &&
+		    is_member(ddl, ddl_text(doc, "schema"), ddl_text(doc, "name")) &&
+		    !wants_commands(ddl, ddl_text(doc, "schema"), ddl_text(doc, "name")))
+			worker_event(ddl->w, "warning", "ddl_left_out",
+			             "%s of table %s does not reach the target: the table's operations do not "
+			             "have \"ddl\" among them",
+			             record->tag, ddl_object_name(arena, doc));
+	}
 }
 
 static bool
@@ -56,6 +109,7 @@ look(void *arg, Arena *arena, const TxnHeader *header, const DdlRecord *record, 
 	{
 		case FOLLOW_ON:
 		case FOLLOW_DOUBT:
+			tell_unwanted(ddl, arena, record);
 			break;
 		case FOLLOW_REOPEN:
 			ddl->reopens = true;
@@ -95,7 +149,13 @@ static bool
 decide(void *arg, const TxnHeader *header, const DdlRecord *record, const DdlPlan *plan,
        DdlDecision *decision, Error *err)
 {
-	return ddl_policy_decide(((const DdlJob *) arg)->w, header, record, plan, decision, err);
+	DdlJob *ddl = arg;
+
+	if (!ddl_policy_decide(ddl->w, header, record, plan, decision, err))
+		return false;
+	if (*decision == DDL_LEAVE_OUT && record->event == DDL_EVENT_GAP)
+		ddl->refresh = true;
+	return true;
 }
 
 static void
@@ -112,13 +172,32 @@ handed(void *arg, const TxnHeader *header, const DdlRecord *record, const DdlPla
 	             plan->by_statement ? "as it was written" : "by what it changed", plan->sql[0]);
 }
 
+/* Which tables of the record are partitions now, and of what. */
+static void
+map_partitions(DdlJob *ddl, const DdlRecord *record)
+{
+	for (size_t i = 0; i < json_array_size(record->objects); i++)
+	{
+		DdlObject object = ddl_object_at(record, i);
+		const json_t *root = json_object_get(object.after, "root");
+
+		if (strcmp(object.class, "pg_class") == 0 && object.after != NULL)
+			sql_map_partition(ddl->map, ddl_text(object.after, "schema"),
+			                  ddl_text(object.after, "name"), ddl_text(root, "schema"),
+			                  ddl_text(root, "name"));
+	}
+}
+
 /* What needs a column that the job leaves out is left out as well, and told of. */
 static void
 map_names(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan)
 {
 	DdlJob *ddl = arg;
 	const char **sql = arena_alloc(arena, sizeof(*sql) * ((size_t) plan->count + 1));
+	const char **roles = arena_alloc(arena, sizeof(*roles) * ((size_t) plan->count + 1));
 	int count = 0;
+
+	map_partitions(ddl, record);
 
 	for (int i = 0; i < plan->count; i++)
 	{
@@ -128,6 +207,7 @@ map_names(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan)
 		switch (sql_map_text(ddl->map, arena, plan->sql[i], &mapped, &err))
 		{
 			case SQL_MAP_DONE:
+				roles[count] = plan->roles == NULL ? NULL : plan->roles[i];
 				sql[count++] = mapped.sql;
 				break;
 			case SQL_MAP_GONE:
@@ -145,8 +225,10 @@ map_names(void *arg, Arena *arena, const DdlRecord *record, DdlPlan *plan)
 		}
 	}
 	plan->sql = sql;
+	plan->roles = roles;
 	plan->count = count;
-	if (count == 0)
+	ddl_partition_columns(arena, worker_job(ddl->w)->options.map, record, &ddl->scope, plan);
+	if (plan->count == 0 && plan->verdict == DDL_APPLY)
 		plan->verdict = DDL_NOTHING;
 }
 
@@ -168,7 +250,7 @@ ddl_job_create(Worker *w, TableJoin *join, const char *work_dir)
 {
 	const Job *job = worker_job(w);
 	DdlQueueOptions options = {
-	    .scope = {.relation = selects_relation, .schema = selects_schema},
+	    .scope = {.relation = selects_relation, .member = is_member, .schema = selects_schema},
 	    .statements = getenv("DTS_DDL_BY_STATE") == NULL,
 	    .slot_name = job->slot_name,
 	    .role = role_of,
@@ -192,8 +274,10 @@ ddl_job_create(Worker *w, TableJoin *join, const char *work_dir)
 		ddl->arena = arena_create(4096);
 		ddl->map = sql_map_create(ddl->arena, job->options.map);
 		options.map = map_names;
+		options.scope.target = target_name;
 	}
 	options.arg = options.scope.arg = ddl;
+	ddl->scope = options.scope;
 	ddl->queue = ddl_queue_create(&options);
 	return ddl;
 }
@@ -229,8 +313,13 @@ ddl_job_gap(DdlJob *ddl, PgSession *source, const TxnHeader *header, const char 
 	char reason[1000];
 	json_t *command;
 
-	if (ddl == NULL || job_ddl_left_out(&worker_job(ddl->w)->options.ddl, header->commit.value, 0))
+	if (ddl == NULL)
 		return true;
+	if (job_ddl_left_out(&worker_job(ddl->w)->options.ddl, header->commit.value, 0))
+	{
+		ddl->refresh = true;
+		return true;
+	}
 	if (!source_capture_doubt(source, header->xid, tables, sizeof(tables), err))
 		return false;
 	if (tables[0] == '\0')
@@ -273,8 +362,11 @@ put_source_tables(DdlJob *ddl, PgSession *source, Error *err)
 {
 	PgRows *rows = pg_session_query(
 	    source, err,
-	    "SELECT c.oid, n.nspname, c.relname, an.nspname, a.relname FROM pg_catalog.pg_class c "
-	    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT c.oid UNION "
+	    "SELECT c.oid, n.nspname, c.relname, an.nspname, a.relname, rn.nspname, r.relname FROM "
+	    "pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_class r ON c.relispartition AND r.oid = "
+	    "pg_catalog.pg_partition_root(c.oid) LEFT JOIN pg_catalog.pg_namespace rn ON rn.oid = "
+	    "r.relnamespace JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT "
+	    "c.oid UNION "
 	    "SELECT p.relid FROM pg_catalog.pg_partition_ancestors(c.oid) p) x(oid) JOIN "
 	    "pg_catalog.pg_class a ON a.oid = x.oid JOIN pg_catalog.pg_namespace an ON an.oid = "
 	    "a.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= "
@@ -289,8 +381,14 @@ put_source_tables(DdlJob *ddl, PgSession *source, Error *err)
 
 		for (end = i + 1; end < count && pg_rows_int(rows, end, 0) == pg_rows_int(rows, i, 0);)
 			end++;
-		if (!copy_is_own(schema, name) && selects_any(worker_job(ddl->w), rows, i, end))
-			ddl_follow_put(ddl->follow, pg_rows_int(rows, i, 0), schema, name);
+		if (copy_is_own(schema, name) || !selects_any(worker_job(ddl->w), rows, i, end))
+			continue;
+		ddl_follow_put(ddl->follow, pg_rows_int(rows, i, 0), schema, name);
+		ddl_follow_put_root(ddl->follow, pg_rows_int(rows, i, 0), pg_rows_get(rows, i, 5),
+		                    pg_rows_get(rows, i, 6));
+		if (ddl->map != NULL)
+			sql_map_partition(ddl->map, schema, name, pg_rows_get(rows, i, 5),
+			                  pg_rows_get(rows, i, 6));
 	}
 	pg_rows_free(rows);
 	return rows != NULL;
@@ -345,7 +443,20 @@ ddl_job_trim(DdlJob *ddl, PgSession *source, int64_t now_us, Error *err)
 {
 	bool left;
 
-	if (ddl == NULL || !ddl->trim || now_us < ddl->trim_not_before_us)
+	if (ddl == NULL)
+		return true;
+	if (ddl->refresh)
+	{
+		ddl->refresh = false;
+		if (!source_capture_refresh(source, err))
+		{
+			if (sqlstate_is_transient(err->sqlstate) && strcmp(err->sqlstate, "55P03") != 0)
+				return false;
+			log_error(LOG_WARNING, "looking at what the capture of DDL has missed", err);
+			error_clear(err);
+		}
+	}
+	if (!ddl->trim || now_us < ddl->trim_not_before_us)
 		return true;
 	ddl->trim_not_before_us = now_us + TRIM_EVERY_US;
 	if (source_capture_trim(source, &left, err))

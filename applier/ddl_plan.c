@@ -18,11 +18,7 @@ all_in_scope(const DdlRecord *record, const DdlScope *scope, bool *any)
 	*any = false;
 	for (size_t i = 0; i < json_array_size(record->objects); i++)
 	{
-		const json_t *doc = json_array_get(record->objects, i);
-		const char *class = ddl_text(doc, "class");
-		DdlObject object = {.class = class == NULL ? "" : class,
-		                    .before = json_object_get(doc, "before"),
-		                    .after = json_object_get(doc, "after")};
+		DdlObject object = ddl_object_at(record, i);
 		bool in = ddl_in_scope(scope, &object);
 
 		all = all && in;
@@ -93,7 +89,7 @@ has_unseen_effect(const DdlRecord *record)
 static void
 take(DdlPlan *plan, const DdlScript *script)
 {
-	plan->sql = ddl_script_order(script, &plan->count);
+	plan->sql = ddl_script_order(script, &plan->count, &plan->roles);
 	plan->verdict = plan->count > 0 ? DDL_APPLY : DDL_NOTHING;
 	for (int i = 0; i < plan->count; i++)
 		plan->commit_before_use =
@@ -163,6 +159,14 @@ add_gone(json_t *gone, const json_t *object)
 	}
 }
 
+static const char *
+target_name(Arena *arena, const DdlScope *scope, const json_t *doc)
+{
+	return scope->target == NULL
+	           ? ddl_object_name(arena, doc)
+	           : scope->target(scope->arg, arena, ddl_text(doc, "schema"), ddl_text(doc, "name"));
+}
+
 /*
  * A new type makes the server look at foreign keys, while the table is empty that they go to or
  * come from: they are taken off, and made again behind the rows.
@@ -183,7 +187,7 @@ untie_rewritten(Arena *arena, const DdlRecord *record, const DdlPlanOptions *opt
 		if (!changes_type(object) || ddl_text(was, "kind") == NULL ||
 		    strchr("rp", ddl_text(was, "kind")[0]) == NULL)
 			continue;
-		json_array_append_new(tables, json_string(ddl_object_name(arena, was)));
+		json_array_append_new(tables, json_string(target_name(arena, options->scope, was)));
 		add_gone(gone, object);
 	}
 	if (json_array_size(tables) > 0)
@@ -243,6 +247,7 @@ plan_by_statement(Arena *arena, const DdlRecord *record, const DdlPlanOptions *o
 	plan->sql = arena_alloc(arena, sizeof(*plan->sql));
 	plan->sql[0] = sql;
 	plan->count = 1;
+	plan->roles = NULL;
 	plan->search_path = record->search_path;
 	plan->commit_before_use =
 	    strstr(record->tag, "ALTER TYPE") != NULL && strstr(sql, " ADD VALUE ") != NULL;

@@ -37,6 +37,7 @@ typedef struct DdlPlan
 	const char *reason;
 	const char **sql; /* one command each, in order */
 	int count;
+	const char **roles; /* beside them, where a command is another's: an object that went along */
 	/*
 	 * As whom: NULL when the session is not known, and then the objects' owner.  search_path is
 	 * the session's for the statement way; the state way's names are qualified.

@@ -209,7 +209,12 @@ static TargetResult
 hold_rewritten(DdlQueue *queue, const TxnHeader *header, const Change *change, Error *err)
 {
 	const Relation *relation = change->relation;
+	const DdlScope *scope = &queue->options.scope;
 
+	/* the command is not wanted on that table, so neither are its rows */
+	if (scope->member != NULL && scope->member(scope->arg, relation->schema, relation->name) &&
+	    !scope->relation(scope->arg, relation->schema, relation->name))
+		return TARGET_OK;
 	if (queue->held_count == 0)
 	{
 		error_set(&queue->held_error, ERR_DDL,
@@ -289,6 +294,10 @@ make_command(DdlQueue *queue)
 	DdlPlan *plan = &queue->plan;
 	const char *role = plan->role != NULL ? plan->role : owner_of(&queue->record);
 
+	DdlScope book = options->scope;
+
+	if (book.member != NULL)
+		book.relation = book.member;
 	queue->command =
 	    (TargetCommand){.role = role == NULL ? NULL : options->role(options->arg, role),
 	                    .role_needed = options->role_needed,
@@ -297,12 +306,18 @@ make_command(DdlQueue *queue)
 	{
 		queue->command.prepare = plan->prepare;
 		queue->command.sql = plan->sql;
+		queue->command.roles = plan->roles;
+		for (int i = 0; plan->roles != NULL && i < plan->count; i++)
+		{
+			if (plan->roles[i] != NULL)
+				plan->roles[i] = options->role(options->arg, plan->roles[i]);
+		}
 		queue->command.count = plan->count;
 		queue->command.settings =
 		    ddl_session_settings(queue->arena, plan, &queue->command.setting_count);
 	}
-	queue->command.bookkeeping = ddl_book(queue->arena, &queue->record, &options->scope,
-	                                      options->slot_name, &queue->command.bookkeeping_count);
+	queue->command.bookkeeping = ddl_book(queue->arena, &queue->record, &book, options->slot_name,
+	                                      &queue->command.bookkeeping_count);
 }
 
 static bool

@@ -52,6 +52,7 @@ ddl_script_add(DdlScript *script, DdlStage stage, const char *format, ...)
 	va_start(args, format);
 	script->lines[script->count].sql = format_into(script->arena, format, args);
 	va_end(args);
+	script->lines[script->count].role = script->as;
 	script->lines[script->count++].stage = stage;
 }
 
@@ -79,19 +80,24 @@ ddl_script_rewritten(const DdlScript *script, int64_t oid)
 }
 
 const char **
-ddl_script_order(const DdlScript *script, int *count)
+ddl_script_order(const DdlScript *script, int *count, const char ***roles)
 {
 	const char **sql = arena_alloc(script->arena, ((size_t) script->count + 1) * sizeof(*sql));
+	const char **by = arena_alloc(script->arena, ((size_t) script->count + 1) * sizeof(*by));
 
 	*count = 0;
 	for (int stage = 0; stage <= DDL_STAGE_OWNER; stage++)
 	{
 		for (int i = 0; i < script->count; i++)
 		{
-			if ((int) script->lines[i].stage == stage)
-				sql[(*count)++] = script->lines[i].sql;
+			if ((int) script->lines[i].stage != stage)
+				continue;
+			by[*count] = script->lines[i].role;
+			sql[(*count)++] = script->lines[i].sql;
 		}
 	}
+	if (roles != NULL)
+		*roles = by;
 	return sql;
 }
 

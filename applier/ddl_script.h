@@ -38,6 +38,7 @@ typedef struct DdlLine
 {
 	DdlStage stage;
 	const char *sql;
+	const char *role; /* another than the script's; or NULL */
 } DdlLine;
 
 /* A table that is emptied, and whose rows come after. */
@@ -57,6 +58,7 @@ typedef struct DdlScript
 	const DdlRewritten *rewritten;
 	int rewritten_count;
 	const char *role;  /* who runs it, and owns what it makes; NULL: not known */
+	const char *as;    /* whom the lines to come belong to instead; or NULL */
 	const char *doubt; /* the first thing that cannot be told; NULL: all is well */
 } DdlScript;
 
@@ -70,8 +72,8 @@ ddl_script_doubt(DdlScript *script, const char *format, ...) __attribute__((form
 
 bool ddl_script_rewritten(const DdlScript *script, int64_t oid);
 
-/* The commands in order; *count of them. */
-const char **ddl_script_order(const DdlScript *script, int *count);
+/* The commands in order; *count of them.  *roles: those of DdlLine beside them; NULL: not wanted. */
+const char **ddl_script_order(const DdlScript *script, int *count, const char ***roles);
 
 /* Quoted in the arena: an identifier, "schema"."name", a literal or NULL. */
 const char *ddl_ident(Arena *arena, const char *name);

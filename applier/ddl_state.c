@@ -41,6 +41,8 @@ doc_in_scope(const DdlScope *scope, const char *class, const json_t *doc)
 		return false;
 	if (on == NULL)
 		on = json_object_get(json_object_get(doc, "owned_by"), "on");
+	if (on == NULL)
+		on = json_object_get(doc, "on");
 	if (on != NULL)
 		return scope->relation(scope->arg, ddl_text(on, "schema"), ddl_text(on, "name"));
 	if (strcmp(class, "pg_class") == 0 && kind[0] != 'c')
@@ -50,11 +52,26 @@ doc_in_scope(const DdlScope *scope, const char *class, const json_t *doc)
 	return schema == NULL || scope->schema(scope->arg, schema);
 }
 
+/* A type that tables of the job use came to the target with them, and has to stay like the source's. */
+static bool
+has_user_in_scope(const DdlScope *scope, const json_t *users)
+{
+	for (size_t i = 0; i < json_array_size(users); i++)
+	{
+		const json_t *user = json_array_get(users, i);
+
+		if (scope->relation(scope->arg, ddl_text(user, "schema"), ddl_text(user, "name")))
+			return true;
+	}
+	return false;
+}
+
 bool
 ddl_in_scope(const DdlScope *scope, const DdlObject *object)
 {
 	return doc_in_scope(scope, object->class, object->before) ||
-	       doc_in_scope(scope, object->class, object->after);
+	       doc_in_scope(scope, object->class, object->after) ||
+	       has_user_in_scope(scope, object->users);
 }
 
 /* An object that no document describes: extensions apart, only its text could follow it. */
@@ -113,8 +130,8 @@ follow(DdlScript *script, const DdlRecord *record, const DdlObject *object)
 		follow_other(script, object);
 }
 
-static DdlObject
-object_of(const DdlRecord *record, size_t i)
+DdlObject
+ddl_object_at(const DdlRecord *record, size_t i)
 {
 	const json_t *doc = json_array_get(record->objects, i);
 	const char *class = ddl_text(doc, "class");
@@ -123,7 +140,37 @@ object_of(const DdlRecord *record, size_t i)
 	                   .oid = ddl_number(doc, "oid"),
 	                   .before = json_object_get(doc, "before"),
 	                   .after = json_object_get(doc, "after"),
+	                   .users = json_object_get(doc, "users"),
 	                   .all = record->objects};
+}
+
+static bool
+schema_goes(const DdlRecord *record, const char *schema)
+{
+	for (size_t i = 0; schema != NULL && i < json_array_size(record->objects); i++)
+	{
+		DdlObject object = ddl_object_at(record, i);
+		const char *name = ddl_text(object.before, "name");
+
+		if (strcmp(object.class, "pg_namespace") == 0 && object.after == NULL && name != NULL &&
+		    strcmp(name, schema) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What went along may be another's than the role's that ran the command: its owner takes it away.
+ * Whoever may drop a schema may drop what is in it.
+ */
+static const char *
+owner_of(const DdlScript *script, const DdlRecord *record, const json_t *doc)
+{
+	const char *owner = ddl_text(doc, "owner");
+
+	if (schema_goes(record, ddl_text(doc, "schema")))
+		return NULL;
+	return owner != NULL && script->role != NULL && strcmp(owner, script->role) != 0 ? owner : NULL;
 }
 
 /* Only what the record says of objects that are there still. */
@@ -132,11 +179,15 @@ follow_all(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
 {
 	for (size_t i = 0; i < json_array_size(record->objects); i++)
 	{
-		DdlObject object = object_of(record, i);
+		DdlObject object = ddl_object_at(record, i);
 
-		if (object.after != NULL && !never_followed(object.class) && ddl_in_scope(scope, &object))
-			follow(script, record, &object);
+		if (object.after == NULL || never_followed(object.class) || !ddl_in_scope(scope, &object))
+			continue;
+		if (record->event == DDL_EVENT_DROP)
+			script->as = owner_of(script, record, object.before);
+		follow(script, record, &object);
 	}
+	script->as = NULL;
 }
 
 static void
@@ -178,9 +229,12 @@ drop_keyword(Arena *arena, const char *type)
 	return word;
 }
 
+/* What belongs to a table goes by the table; its document says which. */
 static bool
-dropped_in_scope(const DdlScope *scope, const json_t *dropped, const char *type)
+dropped_in_scope(const DdlScope *scope, const DdlRecord *record, const json_t *dropped,
+                 const char *type)
 {
+	static const char *const of_one[] = {"index", "sequence", "statistics object", NULL};
 	static const char *const of_table[] = {"trigger", "policy", "rule", "table column", NULL};
 	static const char *const relations[] = {"table", "view", "materialized view", "foreign table",
 	                                        NULL};
@@ -188,7 +242,10 @@ dropped_in_scope(const DdlScope *scope, const json_t *dropped, const char *type)
 	const char *first = json_string_value(json_array_get(names, 0));
 	const char *second = json_string_value(json_array_get(names, 1));
 	const char *schema = ddl_text(dropped, "schema");
+	const json_t *object = ddl_find(record->objects, "oid", ddl_number(dropped, "oid"));
 
+	if (is_any(type, of_one) && json_object_get(object, "before") != NULL)
+		return doc_in_scope(scope, ddl_text(object, "class"), json_object_get(object, "before"));
 	if (is_any(type, of_table) || is_any(type, relations))
 		return first != NULL && second != NULL && scope->relation(scope->arg, first, second);
 	if (strcmp(type, "schema") == 0)
@@ -207,6 +264,25 @@ is_own_index(const DdlRecord *record, const json_t *dropped)
 	       ddl_text(index, "parent") == NULL;
 }
 
+/* Its table, or the partitioned table above it, goes too: then the target takes it along. */
+static bool
+goes_with_another(const DdlRecord *record, const json_t *dropped)
+{
+	const json_t *was =
+	    json_object_get(ddl_find(record->objects, "oid", ddl_number(dropped, "oid")), "before");
+	const json_t *index = json_object_get(was, "index");
+	const json_t *parents = json_object_get(was, "parents");
+	int64_t above = 0;
+	const json_t *other;
+
+	if (index != NULL)
+		above = ddl_number(index, "table");
+	else if (ddl_text(was, "partition_bound") != NULL)
+		above = ddl_number(json_array_get(parents, 0), "oid");
+	other = above == 0 ? NULL : ddl_find(record->objects, "oid", above);
+	return json_object_get(other, "before") != NULL && json_object_get(other, "after") == NULL;
+}
+
 /* Parts of other things, which go with them; and what of a table its own record or document tells. */
 static bool
 goes_along(const DdlRecord *record, const json_t *dropped, const char *type)
@@ -218,6 +294,8 @@ goes_along(const DdlRecord *record, const json_t *dropped, const char *type)
 
 	if (strcmp(type, "table column") == 0)
 		return !is_drop;
+	if (goes_with_another(record, dropped))
+		return true;
 	if (is_drop && strcmp(type, "index") == 0 && is_own_index(record, dropped))
 		return false;
 	return ddl_number(dropped, "sub") != 0 || is_any(type, parts) ||
@@ -230,11 +308,12 @@ untie(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
 {
 	for (size_t i = 0; i < json_array_size(record->objects); i++)
 	{
-		DdlObject object = object_of(record, i);
+		DdlObject object = ddl_object_at(record, i);
 		const json_t *constraints = json_object_get(object.before, "constraints");
 
 		if (object.after != NULL || !ddl_in_scope(scope, &object))
 			continue;
+		script->as = owner_of(script, record, object.before);
 		for (size_t k = 0; k < json_array_size(constraints); k++)
 		{
 			const json_t *doc = json_array_get(constraints, k);
@@ -273,18 +352,24 @@ ddl_state_drop(DdlScript *script, const DdlRecord *record, const DdlScope *scope
 	untie(script, record, scope);
 	for (size_t i = json_array_size(record->commands); i > 0; i--)
 	{
+		const json_t *object;
 		const json_t *dropped = json_array_get(record->commands, i - 1);
 		const char *type = ddl_text(dropped, "type");
 		const char *class = ddl_text(dropped, "class");
 
 		if (type == NULL || class == NULL || never_followed(class) ||
-		    goes_along(record, dropped, type) || !dropped_in_scope(scope, dropped, type))
+		    goes_along(record, dropped, type) || !dropped_in_scope(scope, record, dropped, type))
 			continue;
+		object = ddl_find(record->objects, "oid", ddl_number(dropped, "oid"));
+		script->as = ddl_flag(dropped, "original")
+		                 ? NULL
+		                 : owner_of(script, record, json_object_get(object, "before"));
 		if (strcmp(type, "table column") == 0)
 			drop_column(script, dropped);
 		else
 			ddl_script_add(script, DDL_STAGE_DROP, "DROP %s IF EXISTS %s",
 			               drop_keyword(script->arena, type), ddl_text(dropped, "identity"));
 	}
+	script->as = NULL;
 	follow_all(script, record, scope);
 }

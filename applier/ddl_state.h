@@ -16,8 +16,13 @@
 /* What the job carries over. */
 typedef struct DdlScope
 {
+	/* whose commands are followed */
 	bool (*relation)(void *arg, const char *schema, const char *name);
+	bool (*member)(void *arg, const char *schema,
+	               const char *name);              /* whose rows are; NULL: those */
 	bool (*schema)(void *arg, const char *schema); /* all of it */
+	/* "schema"."name" of a relation on the target, in the arena; NULL: as on the source */
+	const char *(*target)(void *arg, Arena *arena, const char *schema, const char *name);
 	void *arg;
 } DdlScope;
 
@@ -28,8 +33,11 @@ typedef struct DdlObject
 	int64_t oid;
 	const json_t *before;
 	const json_t *after;
-	const json_t *all; /* the record's objects */
+	const json_t *users; /* of a type that was there: tables with columns of it */
+	const json_t *all;   /* the record's objects */
 } DdlObject;
+
+DdlObject ddl_object_at(const DdlRecord *record, size_t i);
 
 /* Adds what makes the target follow all objects of a record, or its drops. */
 void ddl_state_command(DdlScript *script, const DdlRecord *record, const DdlScope *scope);

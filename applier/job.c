@@ -274,7 +274,10 @@ static bool
 parse_rivals(Arena *arena, JobOptions *options, const json_t *root, Error *err)
 {
 	const json_t *array = json_object_get(root, "rivals");
+	const char *ring = json_string_value(json_object_get(root, "ring"));
 
+	if (ring != NULL)
+		options->ring = arena_strdup(arena, ring);
 	options->rivals = arena_zalloc(arena, sizeof(JobRival) * (json_array_size(array) + 1));
 	for (size_t i = 0; i < json_array_size(array); i++)
 	{
@@ -283,6 +286,7 @@ parse_rivals(Arena *arena, JobOptions *options, const json_t *root, Error *err)
 		JobRival *rival = &options->rivals[options->rival_count++];
 
 		rival->name = arena_strdup(arena, name == NULL ? "" : name);
+		rival->reverse = json_is_true(json_object_get(item, "reverse"));
 		if (!parse_objects(arena, item, "objects", &rival->objects, &rival->object_count, err) ||
 		    !parse_objects(arena, item, "exclude", &rival->exclude, &rival->exclude_count, err))
 			return false;

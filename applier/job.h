@@ -78,6 +78,7 @@ typedef struct JobRole
 typedef struct JobRival
 {
 	char *name;
+	bool reverse; /* from this one's target to its source */
 	JobObject *objects;
 	int object_count;
 	JobObject *exclude;
@@ -156,6 +157,7 @@ typedef struct JobOptions
 	int role_count;
 	JobRival *rivals; /* told by the control database, no option */
 	int rival_count;
+	char *ring; /* jobs that lead from the target back to the source by way of others; or NULL */
 	int retry_connection_minutes;
 	int retry_other_minutes;
 	int heartbeat_seconds; /* between beats, 0: none */

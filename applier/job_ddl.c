@@ -152,3 +152,19 @@ job_ddl_parse(Arena *arena, JobDdl *ddl, const json_t *root, Error *err)
 	}
 	return true;
 }
+
+/* Checked where it was set; what cannot be read changes nothing. */
+void
+job_ddl_take(JobDdl *ddl, const char *option)
+{
+	json_t *json = option == NULL ? NULL : json_loads(option, JSON_DECODE_ANY, NULL);
+	JobDdl changed = *ddl;
+	Error err = {0};
+
+	if ((option == NULL || json != NULL) && parse_policies(&changed, json, &err))
+	{
+		changed.captured = ddl->captured;
+		*ddl = changed;
+	}
+	json_decref(json);
+}

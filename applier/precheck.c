@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "precheck_ends.h"
 #include "source_check.h"
 #include "strbuf.h"
 #include "target_pg_check.h"
@@ -185,12 +186,15 @@ precheck_run(const Job *job, void *arg, json_t *result, Error *err)
 		source_check_run(&p);
 	if (p.target != NULL)
 		target_check_run(&p);
+	precheck_ends(&p);
 	pg_rows_free(p.tables);
 	pg_session_close(p.source);
 	pg_session_close(p.target);
 	arena_destroy(p.arena);
 	json_object_set_new(result, "passed", json_boolean(!p.failed));
 	json_object_set_new(result, "checks", in_order(p.checks));
+	if (p.figures != NULL)
+		json_object_set_new(result, "figures", p.figures);
 	return true;
 }
 

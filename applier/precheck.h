@@ -24,6 +24,8 @@
 	X(SOURCE_VERSION, "source_version", "the source's version is supported")                       \
 	X(TARGET_VERSION, "target_version", "the target's version is supported, and not older")        \
 	X(ENCODING, "encoding", "the target can hold the source's text")                               \
+	X(COLLATIONS, "collations", "the target sorts text as the source does")                        \
+	X(CONNECTIONS, "connections", "both ends have room for the job's connections")                 \
 	X(SOURCE_ROLE, "source_role", "the source is a primary")                                       \
 	X(TARGET_ROLE, "target_role", "the target can be written to")                                  \
 	X(WAL_LEVEL, "wal_level", "the source writes what logical decoding needs")                     \
@@ -81,6 +83,7 @@ typedef struct Precheck
 	PgSession *source;
 	PgSession *target;
 	json_t *checks;
+	json_t *figures; /* what a forecast is made from, or NULL */
 	bool failed;
 	/* the selected tables of the source: schema, table, kind, ...; NULL when they cannot be had */
 	PgRows *tables;
@@ -132,7 +135,7 @@ const char *precheck_oids(const Precheck *p, bool carried);
 
 /*
  * Runs all; for worker_call().  result: {"passed": bool, "checks": [{item, result, detail,
- * remedy}]}.
+ * remedy}], "figures": {...}}, as dts.daemon_checks() takes it.
  */
 bool precheck_run(const Job *job, void *arg, json_t *result, Error *err) must_check;
 

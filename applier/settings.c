@@ -91,6 +91,8 @@ take(Settings *s, Setting setting, const char *value, Error *err)
 			       bad_value(err, setting, value, "debug, info, warning or error");
 		case SETTING_LOG_JSON:
 			return take_switch(setting, value, &s->log_json, err);
+		case SETTING_PROGRESS:
+			return take_switch(setting, value, &s->progress, err);
 		case SETTING_COUNT:
 			break;
 	}

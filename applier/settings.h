@@ -34,7 +34,10 @@
 	X(ALERT_CA, "alert_ca", 'a', "FILE", AT_ONCE,                                                  \
 	  "certificates to trust where alerts are posted, not the system's")                           \
 	X(LOG_LEVEL, "log_level", 'v', "LEVEL", AT_ONCE, "debug, info, warning or error (info)")       \
-	X(LOG_JSON, "log_json", 'J', NULL, AT_ONCE, "log lines as JSON objects")
+	X(LOG_JSON, "log_json", 'J', NULL, AT_ONCE, "log lines as JSON objects")                       \
+	X(PROGRESS, "progress", 'p', NULL, AT_ONCE,                                                    \
+	  "show what the jobs do in the last lines of the terminal, if\n"                              \
+	  "standard output is one")
 
 #define SETTING_ENUM(sym, ...) SETTING_##sym,
 typedef enum Setting
@@ -55,6 +58,7 @@ typedef struct Settings
 	const char *alert_ca; /* NULL: the system's */
 	LogLevel log_level;
 	bool log_json;
+	bool progress;
 } Settings;
 
 /* Where settings come from. */

@@ -290,3 +290,33 @@ source_capture_doubt(PgSession *session, uint32_t xid, char *tables, size_t size
 	pg_rows_free(rows);
 	return true;
 }
+
+bool
+source_capture_refresh(PgSession *session, Error *err)
+{
+	PgRows *rows = pg_session_query(
+	    session, err,
+	    "SELECT pg_catalog.has_function_privilege(p.oid, 'EXECUTE') FROM pg_catalog.pg_proc p JOIN "
+	    "pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'dts' AND p.proname "
+	    "= 'capture_differs'",
+	    0, NULL);
+	bool ok = rows != NULL;
+	/* not where one of an older version stands, or another role's */
+	bool can = ok && pg_rows_count(rows) > 0 && pg_rows_bool(rows, 0, 0);
+
+	pg_rows_free(rows);
+	if (!can)
+		return ok;
+	rows = pg_session_query(session, err, "SELECT class, oid FROM dts.capture_differs()", 0, NULL);
+	ok = rows != NULL;
+	for (int i = 0; ok && i < pg_rows_count(rows); i++)
+	{
+		const char *params[] = {pg_rows_get(rows, i, 0), pg_rows_get(rows, i, 1)};
+
+		ok = pg_session_exec(session, err, "SELECT dts.capture_again($1, $2)", 2, params);
+	}
+	pg_rows_free(rows);
+	if (!ok)
+		error_context(err, "having the capture of DDL look at what it missed");
+	return ok;
+}

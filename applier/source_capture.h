@@ -52,6 +52,13 @@ source_capture_serves(PgSession *session, const char *slot, bool *serves, Error 
 bool source_capture_doubt(PgSession *session, uint32_t xid, char *tables, size_t size,
                           Error *err) must_check;
 
+/*
+ * Lets the capture know the source's objects as they are now: after commands that it missed have
+ * been seen to on the target.  Nothing where it cannot be done: then it knows them as they were, and
+ * the next command of such an object brings what was missed once more.
+ */
+bool source_capture_refresh(PgSession *session, Error *err) must_check;
+
 /* The SQL that sets the capture up and that removes it, for a person to run; NULL ends each. */
 extern const char *const capture_install_sql[];
 extern const char *const capture_remove_sql[];

@@ -15,6 +15,7 @@
 #include "source_check_own.h"
 #include "source_check_tables.h"
 #include "source_check_wal.h"
+#include "strbuf.h"
 
 #define VERSION_MIN 130000
 #define VERSION_MAX 189999
@@ -83,7 +84,7 @@ check_wal_level(Precheck *p)
 		precheck_add(p, CHECK_WAL_LEVEL, PRECHECK_PASS, "", "wal_level is logical");
 	else
 		precheck_add(p, CHECK_WAL_LEVEL, PRECHECK_FAIL,
-		             "ALTER SYSTEM SET wal_level = 'logical'; then restart the source.",
+		             "ALTER SYSTEM SET wal_level = 'logical'; -- on the source, then restart it",
 		             "wal_level is %s", pg_rows_get(rows, 0, 0));
 	pg_rows_free(rows);
 }
@@ -101,9 +102,10 @@ check_room(Precheck *p, PrecheckItem item, const char *setting, const char *sql)
 		return;
 	limit = (int) pg_rows_int(rows, 0, 0);
 	used = (int) pg_rows_int(rows, 0, 1);
-	snprintf(remedy, sizeof(remedy),
-	         "ALTER SYSTEM SET %s = %d; then restart the source, or remove what is not needed.",
-	         setting, used + 4 > 10 ? used + 4 : 10);
+	snprintf(
+	    remedy, sizeof(remedy),
+	    "ALTER SYSTEM SET %s = %d; -- on the source, then restart it; or remove what is not needed",
+	    setting, used + 4 > 10 ? used + 4 : 10);
 	if (used < limit)
 		precheck_add(p, item, PRECHECK_PASS, "", "%s is %d, in use %d", setting, limit, used);
 	else
@@ -160,9 +162,11 @@ decoder_refused(Precheck *p, const Error *why)
 	}
 	else if (pg_rows_get(rows, 0, 0) != NULL && !pg_rows_bool(rows, 0, 2))
 	{
-		snprintf(remedy, sizeof(remedy),
-		         "ALTER SYSTEM SET output_plugin_libraries = %.700s; SELECT pg_reload_conf();",
-		         pg_rows_get(rows, 0, 1));
+		snprintf(
+		    remedy, sizeof(remedy),
+		    "ALTER SYSTEM SET output_plugin_libraries = %.700s; SELECT pg_reload_conf(); -- on "
+		    "the source",
+		    pg_rows_get(rows, 0, 1));
 		precheck_add(
 		    p, CHECK_DECODER, PRECHECK_FAIL, remedy,
 		    "the source does not allow dts_decoder: output_plugin_libraries is \"%s\" (%s)",
@@ -229,36 +233,45 @@ check_decoder(Precheck *p)
 		precheck_add_error(p, CHECK_DECODER, &err);
 }
 
+/* What holds a slot's creation up, with the statement that ends it; prepared ones of any database. */
+static const char long_transactions_sql[] =
+    "SELECT pg_catalog.format('pid %s (%s)', pid, usename), "
+    "pg_catalog.format('SELECT pg_terminate_backend(%s);', pid) FROM "
+    "pg_catalog.pg_stat_activity WHERE xact_start < pg_catalog.clock_timestamp() - interval "
+    "'1 minute' AND backend_xid IS NOT NULL AND pid <> pg_catalog.pg_backend_pid() UNION ALL "
+    "SELECT pg_catalog.format('prepared %L', gid) || CASE WHEN database <> "
+    "pg_catalog.current_database() THEN ' in database ' || database ELSE '' END, "
+    "pg_catalog.format('ROLLBACK PREPARED %L;', gid) FROM pg_catalog.pg_prepared_xacts";
+
 static void
 check_long_transactions(Precheck *p)
 {
 	Error err;
 	NameList list = {.count = 0};
-	PgRows *rows = pg_session_query(
-	    p->source, &err,
-	    "SELECT pg_catalog.format('pid %s (%s)', pid, usename) FROM pg_catalog.pg_stat_activity "
-	    "WHERE xact_start < pg_catalog.clock_timestamp() - interval '1 minute' AND backend_xid IS "
-	    "NOT NULL AND pid <> pg_catalog.pg_backend_pid() UNION ALL "
-	    "SELECT pg_catalog.format('prepared %L', gid) FROM pg_catalog.pg_prepared_xacts",
-	    0, NULL);
+	StrBuf remedy;
+	PgRows *rows = pg_session_query(p->source, &err, long_transactions_sql, 0, NULL);
 
 	if (rows == NULL)
 	{
 		precheck_add_error(p, CHECK_LONG_TRANSACTIONS, &err);
 		return;
 	}
+	strbuf_init(&remedy);
 	for (int i = 0; i < pg_rows_count(rows); i++)
+	{
 		name_list_add(&list, "%s", pg_rows_get(rows, i, 0));
+		strbuf_printf(&remedy, "%s ", pg_rows_get(rows, i, 1));
+	}
 	pg_rows_free(rows);
+	strbuf_puts(&remedy, "-- on the source; or let them end");
 	if (list.count == 0)
 		precheck_add(p, CHECK_LONG_TRANSACTIONS, PRECHECK_PASS, "",
 		             "no transaction is older than "
 		             "a minute");
 	else
-		precheck_add(p, CHECK_LONG_TRANSACTIONS, PRECHECK_WARN,
-		             "Let them end, or end them: SELECT pg_terminate_backend(PID); "
-		             "COMMIT PREPARED or ROLLBACK PREPARED for prepared ones.",
+		precheck_add(p, CHECK_LONG_TRANSACTIONS, PRECHECK_WARN, remedy.data,
 		             "the slot's creation waits for these transactions: %s", name_list_end(&list));
+	strbuf_free(&remedy);
 }
 
 /* What concerns the selected tables alone. */
@@ -286,8 +299,6 @@ source_check_run(Precheck *p)
 	source_check_shapes(p);
 	source_check_objects(p);
 	if (wants_incremental(p))
-	{
 		source_check_own(p);
-		source_check_wal(p);
-	}
+	source_check_wal(p);
 }

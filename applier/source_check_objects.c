@@ -263,7 +263,8 @@ check_lock_table(Precheck *p)
 	room = pg_rows_int(rows, 0, 0);
 	tables = pg_rows_count(p->tables);
 	snprintf(remedy, sizeof(remedy),
-	         "ALTER SYSTEM SET max_locks_per_transaction = %" PRId64 "; then restart the source.",
+	         "ALTER SYSTEM SET max_locks_per_transaction = %" PRId64
+	         "; -- on the source, then restart it",
 	         pg_rows_int(rows, 0, 1) * (2 * tables / (room > 0 ? room : 1) + 1));
 	pg_rows_free(rows);
 	if (tables < room)

@@ -27,8 +27,8 @@ heartbeat_refused(Precheck *p, const char *role, bool there)
 	char remedy[2048];
 
 	snprintf(remedy, sizeof(remedy),
-	         "As a role that may, on the source: %s%sGRANT SELECT, INSERT, UPDATE, DELETE ON "
-	         "public.dts_postgres_heartbeat TO %s;",
+	         "%s%sGRANT SELECT, INSERT, UPDATE, DELETE ON public.dts_postgres_heartbeat TO %s; "
+	         "-- on the source, as a role that may",
 	         there ? "" : capture_heartbeat_sql[0], there ? "" : " ", role);
 	precheck_add(
 	    p, CHECK_HEARTBEAT, PRECHECK_WARN, remedy,
@@ -71,8 +71,8 @@ capture_is_missing(Precheck *p, const SourceCapture *state)
 	char remedy[512];
 
 	snprintf(remedy, sizeof(remedy),
-	         "Let a superuser run on the source what SELECT dts_setup_script('%.200s', 'source') "
-	         "prints; or set the option \"ddl\" to \"off\".",
+	         "SELECT dts_setup_script('%.200s', 'source'); -- in the control database; a superuser "
+	         "runs on the source what it prints.  Or set the option \"ddl\" to \"off\"",
 	         p->job->name);
 	precheck_add(p, CHECK_DDL_CAPTURE, PRECHECK_WARN, remedy,
 	             state->stands ? "the capture of DDL belongs to another role: " DEGRADED

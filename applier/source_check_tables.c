@@ -147,7 +147,9 @@ static void
 check_kinds(Precheck *p)
 {
 	NameList list = {.count = 0};
+	StrBuf remedy;
 
+	strbuf_init(&remedy);
 	for (int i = 0; i < pg_rows_count(p->tables); i++)
 	{
 		const char *schema = pg_rows_get(p->tables, i, TABLE_COL_SCHEMA);
@@ -156,23 +158,26 @@ check_kinds(Precheck *p)
 		if (pg_rows_get(p->tables, i, TABLE_COL_KIND)[0] == 'f')
 			name_list_add(&list, "\"%s\".\"%s\" (foreign)", schema, name);
 		else if (pg_rows_get(p->tables, i, TABLE_COL_PERSISTENCE)[0] == 'u')
+		{
 			name_list_add(&list, "\"%s\".\"%s\" (unlogged)", schema, name);
+			strbuf_puts(&remedy, "ALTER TABLE ");
+			strbuf_qualified(&remedy, schema, name);
+			strbuf_puts(&remedy, " SET LOGGED; ");
+		}
 	}
+	strbuf_puts(&remedy, remedy.len > 0 ? "-- on the source; rows of foreign tables stay"
+	                                    : "Rows of a foreign table stay where they are.");
 	if (list.count == 0)
 		precheck_add(p, CHECK_TABLE_KINDS, PRECHECK_PASS, "", "all selected tables are ordinary");
 	else
-		precheck_add(p, CHECK_TABLE_KINDS, PRECHECK_WARN,
-		             "ALTER TABLE ... SET LOGGED carries an unlogged table over; rows of a foreign "
-		             "table stay where they are.",
+		precheck_add(p, CHECK_TABLE_KINDS, PRECHECK_WARN, remedy.data,
 		             "rows of these tables are not carried over: %s", name_list_end(&list));
+	strbuf_free(&remedy);
 }
 
-/* The exact statements for the first tables. */
 static void
-identity_remedy(StrBuf *remedy, const char *schema, const char *name, int count)
+identity_remedy(StrBuf *remedy, const char *schema, const char *name)
 {
-	if (count > 20)
-		return;
 	if (remedy->len > 0)
 		strbuf_puts(remedy, " ");
 	strbuf_puts(remedy, "ALTER TABLE ");
@@ -210,15 +215,15 @@ check_identity(Precheck *p)
 		if (!precheck_carried(p, i) || strcmp(identity, "ok") == 0 || only_inserts(p, i))
 			continue;
 		name_list_add(&list, "\"%s\".\"%s\" (%s)", schema, name, identity);
-		identity_remedy(&remedy, schema, name, list.count);
+		identity_remedy(&remedy, schema, name);
 	}
 	if (list.count == 0)
 		precheck_add(p, CHECK_TABLE_IDENTITY, PRECHECK_PASS, "",
 		             "every selected table has a usable row identity");
 	else
 	{
-		strbuf_puts(&remedy, " Better, where rows are unique: add a primary key that is not "
-		                     "deferrable, and ALTER TABLE ... REPLICA IDENTITY DEFAULT.");
+		strbuf_puts(&remedy, " -- on the source; better, where rows are unique: a primary key that "
+		                     "is not deferrable, and REPLICA IDENTITY DEFAULT");
 		precheck_add(p, CHECK_TABLE_IDENTITY, PRECHECK_FAIL, remedy.data,
 		             "updates and deletes of these tables cannot be told apart by row: %s",
 		             name_list_end(&list));
@@ -250,20 +255,35 @@ role_can_replicate(Precheck *p, bool *can, char *role, size_t size)
 	return true;
 }
 
-static void
-check_privileges(Precheck *p)
+/* What the role lacks, and the statements that give it. */
+typedef struct Lacking
 {
-	NameList unreadable = {.count = 0};
-	NameList secured = {.count = 0};
-	bool incremental = p->job->options.phases[PHASE_INCREMENTAL];
-	bool full = p->job->options.phases[PHASE_FULL];
-	bool can_replicate;
-	char role[160];
-	char remedy[1024];
+	NameList unreadable;
+	NameList secured;
+	StrBuf remedy;
+	const char *schema; /* that USAGE was granted on last */
+} Lacking;
 
-	if (!role_can_replicate(p, &can_replicate, role, sizeof(role)))
-		return;
-	for (int i = 0; full && p->tables != NULL && i < pg_rows_count(p->tables); i++)
+static void
+lacks_select(Lacking *l, const char *schema, const char *name, const char *role)
+{
+	name_list_add(&l->unreadable, "\"%s\".\"%s\"", schema, name);
+	if (l->schema == NULL || strcmp(l->schema, schema) != 0)
+	{
+		strbuf_puts(&l->remedy, "GRANT USAGE ON SCHEMA ");
+		strbuf_ident(&l->remedy, schema);
+		strbuf_printf(&l->remedy, " TO %s; ", role);
+		l->schema = schema;
+	}
+	strbuf_puts(&l->remedy, "GRANT SELECT ON TABLE ");
+	strbuf_qualified(&l->remedy, schema, name);
+	strbuf_printf(&l->remedy, " TO %s; ", role);
+}
+
+static void
+look_readable(Precheck *p, Lacking *l, const char *role)
+{
+	for (int i = 0; p->tables != NULL && i < pg_rows_count(p->tables); i++)
 	{
 		const char *schema = pg_rows_get(p->tables, i, TABLE_COL_SCHEMA);
 		const char *name = pg_rows_get(p->tables, i, TABLE_COL_NAME);
@@ -271,32 +291,41 @@ check_privileges(Precheck *p)
 		if (!precheck_carried(p, i))
 			continue;
 		if (!pg_rows_bool(p->tables, i, TABLE_COL_READABLE))
-			name_list_add(&unreadable, "\"%s\".\"%s\"", schema, name);
+			lacks_select(l, schema, name, role);
 		else if (pg_rows_bool(p->tables, i, TABLE_COL_ROW_SECURITY))
-			name_list_add(&secured, "\"%s\".\"%s\"", schema, name);
+			name_list_add(&l->secured, "\"%s\".\"%s\"", schema, name);
 	}
-	if ((!incremental || can_replicate) && unreadable.count == 0 && secured.count == 0)
-	{
+	if (l->secured.count > 0)
+		strbuf_printf(&l->remedy, "ALTER ROLE %s BYPASSRLS; ", role);
+}
+
+static void
+check_privileges(Precheck *p)
+{
+	Lacking l = {.schema = NULL};
+	bool can_replicate;
+	char role[160];
+
+	if (!role_can_replicate(p, &can_replicate, role, sizeof(role)))
+		return;
+	can_replicate = can_replicate || !p->job->options.phases[PHASE_INCREMENTAL];
+	strbuf_init(&l.remedy);
+	if (!can_replicate)
+		strbuf_printf(&l.remedy, "ALTER ROLE %s REPLICATION; ", role);
+	if (p->job->options.phases[PHASE_FULL])
+		look_readable(p, &l, role);
+	strbuf_puts(&l.remedy, "-- on the source, as a superuser");
+	if (can_replicate && l.unreadable.count == 0 && l.secured.count == 0)
 		precheck_add(p, CHECK_SOURCE_PRIVILEGES, PRECHECK_PASS, "", "role %s has what it needs",
 		             role);
-		return;
-	}
-	snprintf(remedy, sizeof(remedy), "%s%s%s%s%s%s%s%s%s",
-	         !incremental || can_replicate ? "" : "ALTER ROLE ",
-	         !incremental || can_replicate ? "" : role,
-	         !incremental || can_replicate ? "" : " REPLICATION; ",
-	         unreadable.count == 0 ? "" : "GRANT USAGE ON SCHEMA ... TO ",
-	         unreadable.count == 0 ? "" : role,
-	         unreadable.count == 0 ? ""
-	                               : "; GRANT SELECT ON ALL TABLES IN SCHEMA ... TO that role; ",
-	         secured.count == 0 ? "" : "ALTER ROLE ", secured.count == 0 ? "" : role,
-	         secured.count == 0 ? "" : " BYPASSRLS;");
-	precheck_add(p, CHECK_SOURCE_PRIVILEGES, PRECHECK_FAIL, remedy, "role %s lacks%s%s%s%s%s", role,
-	             !incremental || can_replicate ? "" : " the attribute REPLICATION;",
-	             unreadable.count == 0 ? "" : " the privilege SELECT on ",
-	             unreadable.count == 0 ? "" : name_list_end(&unreadable),
-	             secured.count == 0 ? "" : "; row security hides rows of ",
-	             secured.count == 0 ? "" : name_list_end(&secured));
+	else
+		precheck_add(
+		    p, CHECK_SOURCE_PRIVILEGES, PRECHECK_FAIL, l.remedy.data, "role %s lacks%s%s%s%s%s",
+		    role, can_replicate ? "" : " the attribute REPLICATION;",
+		    l.unreadable.count == 0 ? "" : " the privilege SELECT on ",
+		    name_list_end(&l.unreadable),
+		    l.secured.count == 0 ? "" : "; row security hides rows of ", name_list_end(&l.secured));
+	strbuf_free(&l.remedy);
 }
 
 void

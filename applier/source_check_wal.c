@@ -45,12 +45,14 @@ check_sender_timeout(Precheck *p)
 	if (timeout == 0)
 		precheck_add(
 		    p, CHECK_WAL_SENDER_TIMEOUT, PRECHECK_WARN,
-		    "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();",
+		    "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf(); -- on the "
+		    "source",
 		    "wal_sender_timeout is 0: when the daemon's host vanishes, the source holds its "
 		    "connection, and with it the slot, for ever, and no other daemon can go on");
 	else if (timeout < TIMEOUT_LEAST)
 		precheck_add(p, CHECK_WAL_SENDER_TIMEOUT, PRECHECK_WARN,
-		             "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();",
+		             "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf(); -- on "
+		             "the source",
 		             "wal_sender_timeout is %" PRId64
 		             " ms: the connection may be given up while the "
 		             "target is busy for a moment",
@@ -60,23 +62,32 @@ check_sender_timeout(Precheck *p)
 		             "wal_sender_timeout is %" PRId64 " s", timeout / 1000);
 }
 
-/* Bytes of the tables to be copied, WAL's usual rate (0: unknown), and the limit in MB (-1: none). */
+typedef struct Figures
+{
+	int64_t table_bytes; /* of what is to be copied */
+	int64_t index_bytes;
+	int64_t wal_rate; /* bytes a second; 0: unknown */
+	int64_t limit;    /* MB; -1: none */
+} Figures;
+
 static bool
-read_figures(Precheck *p, int64_t *bytes, int64_t *rate, int64_t *limit, Error *err)
+read_figures(Precheck *p, Figures *f, Error *err)
 {
 	const char *params[] = {precheck_oids(p, true)};
+	bool full = p->job->options.phases[PHASE_FULL];
 	PgRows *rows = pg_session_query(
 	    p->source, err,
 	    "SELECT coalesce(pg_catalog.sum(pg_catalog.pg_table_size(t)), 0)::bigint, (SELECT "
-	    "setting::bigint FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size') FROM "
+	    "setting::bigint FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size'), "
+	    "coalesce(pg_catalog.sum(pg_catalog.pg_indexes_size(t)), 0)::bigint FROM "
 	    "unnest($1::oid[]) t",
 	    1, params);
 
 	if (rows == NULL)
 		return false;
-	*bytes = p->job->options.phases[PHASE_FULL] ? pg_rows_int(rows, 0, 0) : 0;
-	*limit = pg_rows_int(rows, 0, 1);
-	*rate = 0;
+	*f = (Figures){.table_bytes = full ? pg_rows_int(rows, 0, 0) : 0,
+	               .index_bytes = full ? pg_rows_int(rows, 0, 2) : 0,
+	               .limit = pg_rows_int(rows, 0, 1)};
 	pg_rows_free(rows);
 	if (pg_session_version(p->source) < 140000)
 		return true;
@@ -89,9 +100,23 @@ read_figures(Precheck *p, int64_t *bytes, int64_t *rate, int64_t *limit, Error *
 	if (rows == NULL)
 		return false;
 	if (pg_rows_count(rows) > 0)
-		*rate = pg_rows_int(rows, 0, 0);
+		f->wal_rate = pg_rows_int(rows, 0, 0);
 	pg_rows_free(rows);
 	return true;
+}
+
+/* For dts_forecast. */
+static void
+keep_figures(Precheck *p, const Figures *f)
+{
+	p->figures = json_pack("{s:I, s:I}", "table_bytes", (json_int_t) f->table_bytes, "index_bytes",
+	                       (json_int_t) f->index_bytes);
+	if (f->wal_rate > 0)
+		json_object_set_new(p->figures, "wal_bytes_per_second",
+		                    json_integer((json_int_t) f->wal_rate));
+	if (f->limit >= 0)
+		json_object_set_new(p->figures, "wal_limit_bytes",
+		                    json_integer((json_int_t) (f->limit * MEGABYTE)));
 }
 
 static void
@@ -99,18 +124,26 @@ check_retention(Precheck *p)
 {
 	int64_t bytes, rate, limit, need;
 	char remedy[200];
+	Figures figures;
 	Error err;
 
-	if (!read_figures(p, &bytes, &rate, &limit, &err))
+	if (!read_figures(p, &figures, &err))
 	{
 		precheck_add_error(p, CHECK_WAL_RETENTION, &err);
 		return;
 	}
+	keep_figures(p, &figures);
+	if (!p->job->options.phases[PHASE_INCREMENTAL])
+		return;
+	bytes = figures.table_bytes;
+	rate = figures.wal_rate;
+	limit = figures.limit;
 	need = wal_forecast(bytes, rate) / MEGABYTE + 1;
-	snprintf(remedy, sizeof(remedy),
-	         "ALTER SYSTEM SET max_slot_wal_keep_size = '%" PRId64
-	         "MB'; SELECT pg_reload_conf(); and see that the disk of pg_wal has room for it.",
-	         need * 3 > bytes / MEGABYTE + 1 ? need * 3 : bytes / MEGABYTE + 1);
+	snprintf(
+	    remedy, sizeof(remedy),
+	    "ALTER SYSTEM SET max_slot_wal_keep_size = '%" PRId64
+	    "MB'; SELECT pg_reload_conf(); -- on the source, if the disk of pg_wal has room for it",
+	    need * 3 > bytes / MEGABYTE + 1 ? need * 3 : bytes / MEGABYTE + 1);
 	if (limit < 0)
 		precheck_add(p, CHECK_WAL_RETENTION, PRECHECK_PASS, "",
 		             "no limit is set; %" PRId64 " MB are to be copied, which retains %s%" PRId64
@@ -138,7 +171,8 @@ check_retention(Precheck *p)
 void
 source_check_wal(Precheck *p)
 {
-	check_sender_timeout(p);
+	if (p->job->options.phases[PHASE_INCREMENTAL])
+		check_sender_timeout(p);
 	if (p->tables != NULL)
 		check_retention(p);
 }

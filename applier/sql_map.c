@@ -58,15 +58,43 @@ bucket_of(const char *name)
 	return hash % BUCKETS;
 }
 
+static Partition *
+find_partition(const SqlMap *map, const char *schema, const char *name)
+{
+	Partition *p = map->partitions[bucket_of(name)];
+
+	while (p != NULL && (strcmp(p->name, name) != 0 || strcmp(p->schema, schema) != 0))
+		p = p->next;
+	return p;
+}
+
+static bool
+is_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 void
 sql_map_partition(SqlMap *map, const char *schema, const char *name, const char *root_schema,
                   const char *root_name)
 {
-	Partition *p = arena_alloc(map->arena, sizeof(*p));
 	unsigned bucket = bucket_of(name);
+	Partition *p = find_partition(map, schema, name);
 
-	*p = (Partition){schema, name, root_schema, root_name, map->partitions[bucket]};
-	map->partitions[bucket] = p;
+	if (p == NULL && root_name == NULL)
+		return;
+	if (p == NULL)
+	{
+		p = arena_zalloc(map->arena, sizeof(*p));
+		p->schema = arena_strdup(map->arena, schema);
+		p->name = arena_strdup(map->arena, name);
+		p->next = map->partitions[bucket];
+		map->partitions[bucket] = p;
+	}
+	else if (is_text(p->root_name, root_name) && is_text(p->root_schema, root_schema))
+		return;
+	p->root_schema = root_name == NULL ? NULL : arena_strdup(map->arena, root_schema);
+	p->root_name = root_name == NULL ? NULL : arena_strdup(map->arena, root_name);
 }
 
 void
@@ -108,11 +136,7 @@ mapper_table(const Mapper *m, const char *schema, const char *name, ObjectTable 
 	/* the tree's own texts change while they are looked at */
 	schema = arena_strdup(m->arena, schema == NULL ? "" : schema);
 	name = arena_strdup(m->arena, name == NULL ? "" : name);
-	for (p = m->map->partitions[bucket_of(name)]; p != NULL; p = p->next)
-	{
-		if (strcmp(p->name, name) == 0 && strcmp(p->schema, schema) == 0)
-			break;
-	}
+	p = find_partition(m->map, schema, name);
 	object_map_leaf(m->map->objects, schema, name, p == NULL ? NULL : p->root_schema,
 	                p == NULL ? NULL : p->root_name, table);
 }

@@ -20,7 +20,10 @@ typedef struct SqlMap SqlMap;
 /* The map of objects must outlive it. */
 SqlMap *sql_map_create(Arena *arena, const ObjectMap *objects);
 
-/* A partition has the columns of the partitioned table at its top. */
+/*
+ * A partition has the columns of the partitioned table at its top; root names NULL: not any more.
+ * The last word counts.
+ */
 void sql_map_partition(SqlMap *map, const char *schema, const char *name, const char *root_schema,
                        const char *root_name);
 

@@ -27,6 +27,7 @@
 #include "log.h"
 #include "pg_session.h"
 #include "settings.h"
+#include "supervisor_bars.h"
 #include "version.h"
 #include "watch.h"
 #include "worker_main.h"
@@ -79,6 +80,7 @@ typedef struct Supervisor
 	int exit_status;
 	Child *children;
 	Watcher watchers[WATCH_COUNT];
+	SupervisorBars bars;
 } Supervisor;
 
 static int64_t
@@ -313,6 +315,7 @@ on_lost(void *arg, const Error *err)
 	Supervisor *s = arg;
 
 	s->claiming = false;
+	supervisor_bars_lost(&s->bars);
 	log_error(LOG_WARNING, "control database is away", err);
 }
 
@@ -493,6 +496,8 @@ turn(Supervisor *s)
 	tell_status(s);
 	if (s->now_us >= s->next_claim_us)
 		claim(s);
+	supervisor_bars_turn(&s->bars, s->link, s->settings.progress,
+	                     s->ready && control_link_is_up(s->link), s->now_us);
 	start_waiting(s);
 	start_watchers(s);
 	forget_children(s);
@@ -551,6 +556,7 @@ supervisor_run(const SettingsSource *source, Settings *settings)
 		turn(&s);
 	}
 
+	supervisor_bars_end(&s.bars);
 	log_info("ended");
 	control_link_close(s.link);
 	close(s.signal_fd);

@@ -12,8 +12,6 @@
 #include "table_load_internal.h"
 #include "table_report.h"
 
-#define WORKERS_DEFAULT 4
-
 void
 load_end_crew(TableLoad *load, bool complete, bool touch_servers, const Error *err)
 {
@@ -81,9 +79,8 @@ TableLoadStep
 load_start_crew(TableLoad *load, bool ending, Error *err)
 {
 	const Job *job = worker_job(load->w);
-	int workers = job->options.workers > 0 ? job->options.workers : WORKERS_DEFAULT;
 	CopyCrewOptions options = {.last = ending ? STAGE_ANALYZE : STAGE_ATTACH,
-	                           .workers = workers,
+	                           .workers = copy_workers(job),
 	                           .encoding = load->encoding,
 	                           .snapshot = ending ? "" : load->snapshot,
 	                           .heard = heard,

@@ -201,7 +201,8 @@ table_schema_plan(Worker *w, PgSession *source, PgSession *target, const char *s
 	     copy_archive_read(&archive, copy_program_archive(program), tasks->arena, err) &&
 	     source_computed_types(source, worker_job(w), err) &&
 	     choose(w, &missing, &archive, &selection, target, tasks->arena, err) &&
-	     copy_index_plan(tasks, &archive, &selection, program, source, &order, err);
+	     copy_index_plan(tasks, &archive, &selection, program, source, copy_workers(worker_job(w)),
+	                     &order, err);
 	copy_program_close(program);
 	return ok;
 }

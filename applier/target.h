@@ -38,6 +38,7 @@ typedef struct TargetCommand
 	bool role_needed;    /* when the target lacks it, that is an error; else: as ourselves */
 	const char *prepare; /* as ourselves, in front of all; or NULL */
 	const char *const *sql;
+	const char *const *roles; /* beside them, where one is another role's; NULL: all are role's */
 	int count;
 	const char *const *bookkeeping; /* of the job's own, under its own settings */
 	int bookkeeping_count;

@@ -176,7 +176,8 @@ check_origins(Precheck *p)
 		         "pg_replication_origin_session_reset(), pg_replication_origin_xact_setup(pg_lsn, "
 		         "timestamptz), pg_replication_origin_xact_reset(), "
 		         "pg_replication_origin_progress(text, boolean), pg_replication_origin_oid(text), "
-		         "pg_replication_origin_session_progress(boolean) TO %.130s;",
+		         "pg_replication_origin_session_progress(boolean) TO %.130s; -- on the target, as "
+		         "a superuser",
 		         pg_rows_get(rows, 0, 4));
 		precheck_add(p, CHECK_ORIGINS, PRECHECK_WARN, remedy,
 		             "the role may not use replication origins; the position is kept in a row of "
@@ -184,10 +185,11 @@ check_origins(Precheck *p)
 	}
 	else if (pg_rows_int(rows, 0, 1) + needed > pg_rows_int(rows, 0, 0))
 	{
-		snprintf(remedy, sizeof(remedy),
-		         "ALTER SYSTEM SET max_replication_slots = %d; then restart the target, or drop "
-		         "origins that nothing uses.",
-		         (int) pg_rows_int(rows, 0, 1) + needed + 9);
+		snprintf(
+		    remedy, sizeof(remedy),
+		    "ALTER SYSTEM SET max_replication_slots = %d; -- on the target, then restart it; or "
+		    "drop origins that nothing uses",
+		    (int) pg_rows_int(rows, 0, 1) + needed + 9);
 		/* the stream goes on with fewer sessions, but not without any */
 		precheck_add(p, CHECK_ORIGINS,
 		             pg_rows_int(rows, 0, 1) >= pg_rows_int(rows, 0, 0) ? PRECHECK_FAIL
@@ -232,12 +234,13 @@ check_privileges(Precheck *p)
 			         "GRANT SET ON PARAMETER session_replication_role TO %.130s; ",
 			         pg_rows_get(rows, 0, 1));
 		else
-			snprintf(remedy + len, sizeof(remedy) - len,
-			         "ALTER ROLE %.130s SUPERUSER (before PostgreSQL 15 nobody else can); ",
+			snprintf(remedy + len, sizeof(remedy) - len, "ALTER ROLE %.130s SUPERUSER; ",
 			         pg_rows_get(rows, 0, 1));
 	}
 	else if (!pg_session_exec(p->target, &err, "RESET session_replication_role", 0, NULL))
 		name_list_add(&lacks, "a session that works: %s", err.message);
+	len = strlen(remedy);
+	snprintf(remedy + len, sizeof(remedy) - len, "-- on the target, as a superuser");
 	if (lacks.count > 0)
 		precheck_add(p, CHECK_TARGET_PRIVILEGES, PRECHECK_FAIL, remedy, "role %s lacks %s",
 		             pg_rows_get(rows, 0, 1), name_list_end(&lacks));

@@ -30,7 +30,8 @@ extension_state(Precheck *p, const char *name, bool *installed, bool *available,
 }
 
 static void
-answer_extensions(Precheck *p, NameList *absent, NameList *uninstalled, bool copied)
+answer_extensions(Precheck *p, NameList *absent, NameList *uninstalled, const char *create,
+                  bool copied)
 {
 	if (absent->count > 0)
 		precheck_add(p, CHECK_EXTENSIONS, copied ? PRECHECK_FAIL : PRECHECK_WARN,
@@ -38,8 +39,7 @@ answer_extensions(Precheck *p, NameList *absent, NameList *uninstalled, bool cop
 		             "EXTENSION on the source where they are not needed.",
 		             "the target's server does not have: %s", name_list_end(absent));
 	else if (uninstalled->count > 0 && !copied)
-		precheck_add(p, CHECK_EXTENSIONS, PRECHECK_WARN,
-		             "CREATE EXTENSION ... on the target for each that the tables need.",
+		precheck_add(p, CHECK_EXTENSIONS, PRECHECK_WARN, create,
 		             "not created in the target database: %s", name_list_end(uninstalled));
 	else
 		precheck_add(p, CHECK_EXTENSIONS, PRECHECK_PASS, "", "the target has what the source uses");
@@ -66,6 +66,7 @@ check_extensions(Precheck *p)
 	Error err;
 	NameList absent = {.count = 0};
 	NameList uninstalled = {.count = 0};
+	StrBuf create;
 	PgRows *rows = pg_session_query(p->source, &err,
 	                                "SELECT extname FROM pg_catalog.pg_extension WHERE extname "
 	                                "NOT IN ('plpgsql', 'dts') ORDER BY 1",
@@ -73,6 +74,7 @@ check_extensions(Precheck *p)
 	bool copied = p->job->options.phases[PHASE_SCHEMA];
 	bool ok = rows != NULL;
 
+	strbuf_init(&create);
 	for (int i = 0; ok && i < pg_rows_count(rows); i++)
 	{
 		const char *name = pg_rows_get(rows, i, 0);
@@ -85,13 +87,20 @@ check_extensions(Precheck *p)
 		if (ok && !installed && !available)
 			name_list_add(&absent, "%s", name);
 		else if (ok && !installed)
+		{
 			name_list_add(&uninstalled, "%s", name);
+			strbuf_puts(&create, "CREATE EXTENSION ");
+			strbuf_ident(&create, name);
+			strbuf_puts(&create, "; ");
+		}
 	}
 	pg_rows_free(rows);
+	strbuf_puts(&create, "-- on the target, those that the tables need");
 	if (!ok)
 		precheck_add_error(p, CHECK_EXTENSIONS, &err);
 	else
-		answer_extensions(p, &absent, &uninstalled, copied);
+		answer_extensions(p, &absent, &uninstalled, create.data, copied);
+	strbuf_free(&create);
 }
 
 /* Names of schemas of selected tables as a JSON array, NULL for the whole database; free() it. */
@@ -118,15 +127,20 @@ schemas_json(const Precheck *p)
 	return text;
 }
 
-/* Owners, and roles in privileges, policies, mappings and settings; the first superuser is pinned. */
+/*
+ * Owners, and roles in privileges, policies, mappings and settings; the first superuser is pinned.
+ * Objects are identified in their own database only, and before 14 pinned roles have rows without
+ * an object: CASE, because the order of conditions is the planner's.
+ */
 static const char roles_sql[] =
     "WITH d AS (SELECT oid FROM pg_catalog.pg_database WHERE datname = "
     " pg_catalog.current_database()), "
     "w AS (SELECT ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1::jsonb)) AS schemas), "
     "named(oid) AS (SELECT s.refobjid FROM pg_catalog.pg_shdepend s, d, w WHERE s.refclassid = "
     "  'pg_catalog.pg_authid'::pg_catalog.regclass AND s.dbid = d.oid AND ($1::jsonb IS NULL OR "
-    "  (pg_catalog.pg_identify_object(s.classid, s.objid, 0)).schema = ANY (w.schemas)) AND NOT "
-    "  EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = s.classid AND e.objid = "
+    "  CASE WHEN s.dbid = d.oid THEN (pg_catalog.pg_identify_object(s.classid, s.objid, 0)).schema "
+    "  = ANY (w.schemas) END) AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = "
+    "s.classid AND e.objid = "
     "s.objid "
     "  AND e.deptype = 'e') "
     " UNION SELECT c.relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
@@ -243,10 +257,9 @@ check_roles(Precheck *p)
 		const char *role = pg_rows_get(rows, i, 0);
 
 		name_list_add(is_mapped(p, role) ? &mapped : &missing, "\"%s\"", role);
-		if (i < 20)
-			strbuf_printf(&remedy, "%s ", pg_rows_get(rows, i, 1));
+		strbuf_printf(&remedy, "%s ", pg_rows_get(rows, i, 1));
 	}
-	strbuf_puts(&remedy, "Or name others with the option \"missing_roles\".");
+	strbuf_puts(&remedy, "-- on the target; or name others with the option \"missing_roles\"");
 	pg_rows_free(rows);
 	answer_roles(p, &missing, &mapped, &remedy);
 	strbuf_free(&remedy);
@@ -317,15 +330,18 @@ foreign_roles(Precheck *p, Error *err)
 }
 
 static void
-answer_superuser(Precheck *p, NameList *objects, NameList *foreign, const StrBuf *remedy)
+answer_superuser(Precheck *p, NameList *objects, NameList *foreign, const char *role,
+                 const StrBuf *remedy)
 {
 	bool whole = p->job->options.object_count == 0;
+	char raise[400];
 
+	snprintf(raise, sizeof(raise),
+	         "ALTER ROLE %s SUPERUSER; -- on the target, while the schema is copied; or create "
+	         "these objects there beforehand, or select schemas that do not hold them",
+	         role);
 	if (objects->count > 0)
-		precheck_add(p, CHECK_SUPERUSER_OBJECTS, whole ? PRECHECK_FAIL : PRECHECK_WARN,
-		             "Let the endpoint's role be a superuser while the schema is copied, create "
-		             "these objects on the target beforehand, or select schemas that do not hold "
-		             "them.",
+		precheck_add(p, CHECK_SUPERUSER_OBJECTS, whole ? PRECHECK_FAIL : PRECHECK_WARN, raise,
 		             "the target's role is no superuser and may not create: %s",
 		             name_list_end(objects));
 	else if (foreign->count > 0)
@@ -346,11 +362,13 @@ check_superuser_objects(Precheck *p)
 	StrBuf remedy;
 	Error err;
 	PgRows *rows = pg_session_query(p->target, &err,
-	                                "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = "
-	                                "current_user",
+	                                "SELECT rolsuper, pg_catalog.quote_ident(rolname) FROM "
+	                                "pg_catalog.pg_roles WHERE rolname = current_user",
 	                                0, NULL);
 	bool ok = rows != NULL;
-	bool superuser = ok && pg_rows_count(rows) > 0 && pg_rows_bool(rows, 0, 0);
+	bool known = ok && pg_rows_count(rows) > 0;
+	bool superuser = known && pg_rows_bool(rows, 0, 0);
+	const char *role = known ? arena_strdup(p->arena, pg_rows_get(rows, 0, 1)) : "";
 
 	pg_rows_free(rows);
 	rows = NULL;
@@ -369,30 +387,34 @@ check_superuser_objects(Precheck *p)
 	for (int i = 0; rows != NULL && i < pg_rows_count(rows); i++)
 	{
 		name_list_add(&foreign, "\"%s\"", pg_rows_get(rows, i, 0));
-		if (i < 20)
-			strbuf_printf(&remedy, "%s%s", i > 0 ? " " : "", pg_rows_get(rows, i, 1));
+		strbuf_printf(&remedy, "%s ", pg_rows_get(rows, i, 1));
 	}
+	strbuf_puts(&remedy, "-- on the target");
 	pg_rows_free(rows);
-	answer_superuser(p, &objects, &foreign, &remedy);
+	answer_superuser(p, &objects, &foreign, role, &remedy);
 	strbuf_free(&remedy);
 }
 
-/* $1: schema and name of tables as JSON; $2: whether event triggers count. */
+/*
+ * What fires, and the statement that leaves it to the sessions of users.  $1: schema and name of
+ * tables as JSON; $2: whether event triggers count.
+ */
 static const char triggers_sql[] =
     "WITH x AS (SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name FROM "
     " pg_catalog.jsonb_to_recordset($1::jsonb) j(s text, t text) JOIN pg_catalog.pg_namespace n ON "
     " n.nspname = j.s JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = j.t) "
-    "SELECT pg_catalog.format('trigger %I on %s', t.tgname, x.name) FROM x JOIN "
-    " pg_catalog.pg_trigger t ON t.tgrelid = x.oid WHERE t.tgenabled IN ('A', 'R') AND NOT "
-    " t.tgisinternal UNION ALL SELECT pg_catalog.format('rule %I on %s', r.rulename, x.name) FROM "
-    "x "
-    " JOIN pg_catalog.pg_rewrite r ON r.ev_class = x.oid WHERE r.ev_enabled IN ('A', 'R') UNION "
-    "ALL "
-    "SELECT pg_catalog.format('event trigger %I', evtname) FROM pg_catalog.pg_event_trigger WHERE "
-    " evtenabled IN ('A', 'R') AND evtname !~ '^dts_capture_' AND $2::boolean ORDER BY 1";
+    "SELECT pg_catalog.format('trigger %I on %s', t.tgname, x.name), pg_catalog.format('ALTER "
+    "TABLE %s ENABLE TRIGGER %I;', x.name, t.tgname) FROM x JOIN pg_catalog.pg_trigger t ON "
+    " t.tgrelid = x.oid WHERE t.tgenabled IN ('A', 'R') AND NOT t.tgisinternal "
+    "UNION ALL SELECT pg_catalog.format('rule %I on %s', r.rulename, x.name), "
+    " pg_catalog.format('ALTER TABLE %s ENABLE RULE %I;', x.name, r.rulename) FROM x JOIN "
+    " pg_catalog.pg_rewrite r ON r.ev_class = x.oid WHERE r.ev_enabled IN ('A', 'R') "
+    "UNION ALL SELECT pg_catalog.format('event trigger %I', evtname), pg_catalog.format('ALTER "
+    "EVENT TRIGGER %I ENABLE;', evtname) FROM pg_catalog.pg_event_trigger WHERE evtenabled IN "
+    " ('A', 'R') AND evtname !~ '^dts_capture_' AND $2::boolean ORDER BY 1";
 
 static bool
-list_triggers(PgSession *session, const char *tables, bool events, NameList *list,
+list_triggers(PgSession *session, const char *tables, bool events, NameList *list, StrBuf *remedy,
               const char *where, Error *err)
 {
 	const char *params[] = {tables, events ? "t" : "f"};
@@ -401,7 +423,14 @@ list_triggers(PgSession *session, const char *tables, bool events, NameList *lis
 	if (rows == NULL)
 		return false;
 	for (int i = 0; i < pg_rows_count(rows); i++)
-		name_list_add(list, "%s%s", pg_rows_get(rows, i, 0), where);
+	{
+		name_list_add(list, "%s%s", pg_rows_get(rows, i, 0),
+		              strcmp(where, "source") == 0 ? " (of the source)" : "");
+		strbuf_printf(remedy, "%s ", pg_rows_get(rows, i, 1));
+	}
+	if (pg_rows_count(rows) > 0)
+		strbuf_printf(remedy, "-- on the %s, unless what they do is right for rows that arrive\n",
+		              where);
 	pg_rows_free(rows);
 	return true;
 }
@@ -438,10 +467,12 @@ check_triggers(Precheck *p)
 	bool ok;
 	char *tables = names_json(p, false);
 	char *mapped = names_json(p, true);
+	StrBuf remedy;
 
-	ok = list_triggers(p->target, mapped, true, &list, "", &err) &&
+	strbuf_init(&remedy);
+	ok = list_triggers(p->target, mapped, true, &list, &remedy, "target", &err) &&
 	     (!o->phases[PHASE_SCHEMA] ||
-	      list_triggers(p->source, tables, o->object_count == 0, &list, " (of the source)", &err));
+	      list_triggers(p->source, tables, o->object_count == 0, &list, &remedy, "source", &err));
 	free(tables);
 	free(mapped);
 	if (!ok)
@@ -450,13 +481,10 @@ check_triggers(Precheck *p)
 		precheck_add(p, CHECK_TRIGGERS, PRECHECK_PASS, "",
 		             "no trigger is enabled for replicated rows");
 	else
-		precheck_add(
-		    p, CHECK_TRIGGERS, PRECHECK_WARN,
-		    "ALTER TABLE ... ENABLE TRIGGER ... (or RULE), ALTER EVENT TRIGGER ... ENABLE, "
-		    "which leaves them to the sessions of users; or see that what they do is right "
-		    "for rows that arrive.",
-		    "these fire for what the job writes, being ENABLE ALWAYS or REPLICA: %s",
-		    name_list_end(&list));
+		precheck_add(p, CHECK_TRIGGERS, PRECHECK_WARN, remedy.data,
+		             "these fire for what the job writes, being ENABLE ALWAYS or REPLICA: %s",
+		             name_list_end(&list));
+	strbuf_free(&remedy);
 }
 
 /* Whether another job writes to the table that is this one's on the target. */
@@ -476,32 +504,77 @@ rival_writes(const Job *job, const JobRival *rival, const char *schema, const ch
 	       object_map_lists(rival->map, its_schema, its_name);
 }
 
+/* Whether another job carries what this one writes back to where it came from. */
+static bool
+rival_returns(const Job *job, const JobRival *rival, const char *schema, const char *name)
+{
+	ObjectTable table;
+
+	object_map_table(job->options.map, schema, name, &table);
+	return job_rival_selects(rival, table.target_schema, table.target_name);
+}
+
+static void
+stop_statement(StrBuf *remedy, const char *job)
+{
+	strbuf_puts(remedy, "SELECT dts_stop_job(");
+	strbuf_literal(remedy, job);
+	strbuf_puts(remedy, "); ");
+}
+
+static void
+answer_other_jobs(Precheck *p, NameList *same, NameList *back, const char *remedy)
+{
+	if (same->count > 0)
+		precheck_add(p, CHECK_OTHER_JOBS, PRECHECK_FAIL, remedy,
+		             "another job carries the same tables to the same target: %s",
+		             name_list_end(same));
+	else if (back->count > 0)
+		precheck_add(p, CHECK_OTHER_JOBS, PRECHECK_FAIL, remedy,
+		             "another job carries the same tables back to the source, and each change "
+		             "would go round for ever: %s",
+		             name_list_end(back));
+	else if (p->job->options.ring != NULL)
+		precheck_add(p, CHECK_OTHER_JOBS, PRECHECK_WARN,
+		             "See that no table goes all the way round, with the options \"objects\" and "
+		             "\"exclude\".",
+		             "jobs lead from the target back to the source: %s", p->job->options.ring);
+	else
+		precheck_add(p, CHECK_OTHER_JOBS, PRECHECK_PASS, "",
+		             "no other job at work writes the selected tables");
+}
+
 static void
 check_other_jobs(Precheck *p)
 {
 	const JobOptions *o = &p->job->options;
-	NameList list = {.count = 0};
+	NameList same = {.count = 0};
+	NameList back = {.count = 0};
+	StrBuf remedy;
 
+	strbuf_init(&remedy);
 	for (int k = 0; k < o->rival_count; k++)
 	{
+		const JobRival *rival = &o->rivals[k];
+		int before = same.count + back.count;
+
 		for (int i = 0; i < pg_rows_count(p->tables); i++)
 		{
 			const char *schema = pg_rows_get(p->tables, i, TABLE_COL_SCHEMA);
 			const char *name = pg_rows_get(p->tables, i, TABLE_COL_NAME);
 
-			if (precheck_carried(p, i) && rival_writes(p->job, &o->rivals[k], schema, name))
-				name_list_add(&list, "\"%s\".\"%s\" (job %s)", schema, name, o->rivals[k].name);
+			if (precheck_carried(p, i) &&
+			    (rival->reverse ? rival_returns : rival_writes)(p->job, rival, schema, name))
+				name_list_add(rival->reverse ? &back : &same, "\"%s\".\"%s\" (job %s)", schema,
+				              name, rival->name);
 		}
+		if (same.count + back.count > before)
+			stop_statement(&remedy, rival->name);
 	}
-	if (list.count == 0)
-		precheck_add(p, CHECK_OTHER_JOBS, PRECHECK_PASS, "",
-		             "no other job at work writes the selected tables");
-	else
-		precheck_add(
-		    p, CHECK_OTHER_JOBS, PRECHECK_FAIL,
-		    "Stop the other job with dts_stop_job, or leave these tables to one of the two "
-		    "with the options \"objects\" and \"exclude\" and dts_configure_job.",
-		    "another job carries the same tables to the same target: %s", name_list_end(&list));
+	strbuf_puts(&remedy, "-- in the control database; or leave these tables to one of the two with "
+	                     "the options \"objects\" and \"exclude\" and dts_configure_job");
+	answer_other_jobs(p, &same, &back, remedy.data);
+	strbuf_free(&remedy);
 }
 
 void

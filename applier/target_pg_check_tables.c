@@ -22,7 +22,8 @@ enum
 	FOUND_KIND, /* NULL: not there */
 	FOUND_PARTITION,
 	FOUND_WRITABLE,
-	FOUND_ROW_SECURITY
+	FOUND_ROW_SECURITY,
+	FOUND_ROLE /* ours */
 };
 
 /* By their names on the target. */
@@ -60,7 +61,8 @@ find_on_target(Precheck *p, Error *err)
 	    "'INSERT') AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND "
 	    "pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND "
 	    "pg_catalog.has_table_privilege(c.oid, 'DELETE')), c.oid IS NOT NULL AND "
-	    "pg_catalog.row_security_active(c.oid) FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS "
+	    "pg_catalog.row_security_active(c.oid), pg_catalog.quote_ident(current_user) FROM "
+	    "pg_catalog.jsonb_to_recordset($1::jsonb) AS "
 	    "x(s text, t text, p boolean) LEFT JOIN (pg_catalog.pg_class c JOIN "
 	    "pg_catalog.pg_namespace n ON n.oid = c.relnamespace) ON n.nspname = x.s AND c.relname = "
 	    "x.t ORDER BY 1, 2",
@@ -98,6 +100,39 @@ is_table(const char *kind)
 	return kind[0] == 'r' || kind[0] == 'p';
 }
 
+static void
+add_statement(StrBuf *sql, const char *command, const char *schema, const char *name)
+{
+	strbuf_printf(sql, "%s ", command);
+	strbuf_qualified(sql, schema, name);
+	strbuf_puts(sql, "; ");
+}
+
+/* The command that removes a relation of this kind that is no table. */
+static const char *
+kind_words(char kind)
+{
+	switch (kind)
+	{
+		case 'v':
+			return "DROP VIEW";
+		case 'm':
+			return "DROP MATERIALIZED VIEW";
+		case 'f':
+			return "DROP FOREIGN TABLE";
+		case 'S':
+			return "DROP SEQUENCE";
+		case 'c':
+			return "DROP TYPE";
+		default:
+			return "DROP INDEX";
+	}
+}
+
+#define SAME_NAME_ADVICE                                                                           \
+	"-- on the target, when nobody needs them; or set the option \"same_name_tables\" to "         \
+	"\"keep\" or \"truncate\" with dts_configure_job"
+
 /* What stands in the way depends on who makes the tables and on the policy for rows in them. */
 static void
 check_same_names(Precheck *p, const PgRows *found)
@@ -106,7 +141,11 @@ check_same_names(Precheck *p, const PgRows *found)
 	NameList other = {.count = 0}; /* not a table at all */
 	NameList there = {.count = 0};
 	NameList filled = {.count = 0};
+	StrBuf drop_other, drop, empty;
 
+	strbuf_init(&drop_other);
+	strbuf_init(&drop);
+	strbuf_init(&empty);
 	for (int i = 0; i < pg_rows_count(found); i++)
 	{
 		const char *schema = pg_rows_get(found, i, FOUND_SCHEMA);
@@ -116,29 +155,34 @@ check_same_names(Precheck *p, const PgRows *found)
 		if (kind == NULL)
 			continue;
 		if (!is_table(kind))
+		{
 			name_list_add(&other, "\"%s\".\"%s\"", schema, name);
+			add_statement(&drop_other, kind_words(kind[0]), schema, name);
+		}
 		else
 		{
 			name_list_add(&there, "\"%s\".\"%s\"", schema, name);
+			add_statement(&drop, "DROP TABLE IF EXISTS", schema, name);
 			if (options->phases[PHASE_FULL] && has_rows(p, schema, name, kind[0] == 'p'))
+			{
 				name_list_add(&filled, "\"%s\".\"%s\"", schema, name);
+				add_statement(&empty, "TRUNCATE", schema, name);
+			}
 		}
 	}
+	strbuf_puts(&drop_other, "-- on the target, or rename them there");
+	strbuf_puts(&drop, SAME_NAME_ADVICE);
+	strbuf_puts(&empty, SAME_NAME_ADVICE);
 	if (other.count > 0)
-		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL,
-		             "Rename or drop them on the target, for example DROP VIEW ...;",
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL, drop_other.data,
 		             "on the target these are something else than a table: %s",
 		             name_list_end(&other));
 	else if (options->phases[PHASE_SCHEMA] && options->same_name_tables == SAME_NAME_FAIL &&
 	         there.count > 0)
-		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL,
-		             "DROP TABLE ... on the target, or set the option \"same_name_tables\" to "
-		             "\"keep\" or \"truncate\" with dts_configure_job.",
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL, drop.data,
 		             "tables of the same name exist on the target: %s", name_list_end(&there));
 	else if (options->same_name_tables == SAME_NAME_FAIL && filled.count > 0)
-		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL,
-		             "TRUNCATE ... on the target, or set the option \"same_name_tables\" to "
-		             "\"keep\" or \"truncate\" with dts_configure_job.",
+		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_FAIL, empty.data,
 		             "tables on the target hold rows: %s", name_list_end(&filled));
 	else if (filled.count > 0)
 		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_WARN,
@@ -151,6 +195,22 @@ check_same_names(Precheck *p, const PgRows *found)
 	else
 		precheck_add(p, CHECK_SAME_NAME_TABLES, PRECHECK_PASS, "",
 		             "nothing is in the way on the target");
+	strbuf_free(&drop_other);
+	strbuf_free(&drop);
+	strbuf_free(&empty);
+}
+
+/* The call that lets the job copy the schema, too. */
+static void
+with_schema_phase(const Precheck *p, StrBuf *sql)
+{
+	strbuf_puts(sql, "SELECT dts_configure_job(");
+	strbuf_literal(sql, p->job->name);
+	strbuf_printf(sql,
+	              ", '{\"phases\": [\"schema\"%s%s]}'); -- in the control database; or create the "
+	              "tables on the target",
+	              p->job->options.phases[PHASE_FULL] ? ", \"full\"" : "",
+	              p->job->options.phases[PHASE_INCREMENTAL] ? ", \"incremental\"" : "");
 }
 
 /* A partition that is missing is fine: its rows go to the partitioned table. */
@@ -159,7 +219,11 @@ check_existence(Precheck *p, const PgRows *found)
 {
 	NameList missing = {.count = 0};
 	NameList locked = {.count = 0};
+	StrBuf rights, phases;
+	bool secured = false;
 
+	strbuf_init(&rights);
+	strbuf_init(&phases);
 	for (int i = 0; i < pg_rows_count(found); i++)
 	{
 		const char *schema = pg_rows_get(found, i, FOUND_SCHEMA);
@@ -172,23 +236,32 @@ check_existence(Precheck *p, const PgRows *found)
 		}
 		else if (!pg_rows_bool(found, i, FOUND_WRITABLE) ||
 		         pg_rows_bool(found, i, FOUND_ROW_SECURITY))
+		{
 			name_list_add(&locked, "\"%s\".\"%s\"", schema, name);
+			strbuf_puts(&rights, "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE ");
+			strbuf_qualified(&rights, schema, name);
+			strbuf_printf(&rights, " TO %s; ", pg_rows_get(found, i, FOUND_ROLE));
+			if (pg_rows_bool(found, i, FOUND_ROW_SECURITY) && !secured)
+				strbuf_printf(&rights, "ALTER ROLE %s BYPASSRLS; ",
+				              pg_rows_get(found, i, FOUND_ROLE));
+			secured = secured || pg_rows_bool(found, i, FOUND_ROW_SECURITY);
+		}
 	}
+	strbuf_puts(&rights, "-- on the target, as a superuser");
+	with_schema_phase(p, &phases);
 	if (!p->job->options.phases[PHASE_SCHEMA] && missing.count > 0)
-		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_FAIL,
-		             "Create them on the target, or add \"schema\" to the option \"phases\" with "
-		             "dts_configure_job.",
+		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_FAIL, phases.data,
 		             "the schema is not copied, and these tables are missing on the target: %s",
 		             name_list_end(&missing));
 	else if (locked.count > 0)
-		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_FAIL,
-		             "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE ... TO the "
-		             "endpoint's role; where row security applies: ALTER ROLE ... BYPASSRLS;",
+		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_FAIL, rights.data,
 		             "the role may not write freely to these tables of the target: %s",
 		             name_list_end(&locked));
 	else
 		precheck_add(p, CHECK_TARGET_TABLES, PRECHECK_PASS, "",
 		             "existing tables of the target can be written");
+	strbuf_free(&rights);
+	strbuf_free(&phases);
 }
 
 /* The source's columns of all carried tables as one JSON value. */
@@ -248,34 +321,39 @@ source_columns(Precheck *p, Error *err)
 	return text;
 }
 
-/* What does not fit, one row each: severity, text. */
+/* What does not fit, one row each: severity, text, the statement that mends it. */
 static const char columns_sql[] =
     "WITH s AS (SELECT * FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS x(s text, t text, c "
     " text, f text)), r AS (SELECT DISTINCT s.s, s.t, c.oid FROM s JOIN pg_catalog.pg_namespace n "
     " ON n.nspname = s.s JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.t "
     " WHERE c.relkind IN ('r', 'p')), "
     "a AS (SELECT r.s, r.t, a.* FROM r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid WHERE "
-    " a.attnum > 0 AND NOT a.attisdropped) "
-    "SELECT 'fail', pg_catalog.format('%I.%I column %I is missing', s.s, s.t, s.c) FROM s JOIN r "
-    " USING (s, t) LEFT JOIN a ON a.s = s.s AND a.t = s.t AND a.attname = s.c WHERE a.attname IS "
-    " NULL "
-    "UNION ALL SELECT 'fail', pg_catalog.format('%I.%I column %I is generated', a.s, a.t, "
-    " a.attname) FROM a JOIN s ON s.s = a.s AND s.t = a.t AND s.c = a.attname WHERE a.attgenerated "
-    " <> '' "
-    "UNION ALL SELECT 'fail', pg_catalog.format('%I.%I column %I is NOT NULL without default and "
-    "the source does not have it', a.s, a.t, a.attname) FROM a LEFT JOIN s ON s.s = a.s AND s.t = "
+    " a.attnum > 0 AND NOT a.attisdropped), "
+    "x(result, s, t, c, says, mends) AS ("
+    "SELECT 'fail', s.s, s.t, s.c, 'is missing', 'ADD COLUMN %I ' || coalesce(s.f, 'text') FROM s "
+    " JOIN r USING (s, t) LEFT JOIN a ON a.s = s.s AND a.t = s.t AND a.attname = s.c WHERE "
+    " a.attname IS NULL "
+    "UNION ALL SELECT 'fail', a.s, a.t, a.attname, 'is generated', 'ALTER COLUMN %I DROP "
+    " EXPRESSION' FROM a JOIN s ON s.s = a.s AND s.t = a.t AND s.c = a.attname WHERE "
+    " a.attgenerated <> '' "
+    "UNION ALL SELECT 'fail', a.s, a.t, a.attname, 'is NOT NULL without default and the source "
+    "does not have it', 'ALTER COLUMN %I DROP NOT NULL' FROM a LEFT JOIN s ON s.s = a.s AND s.t = "
     " a.t AND s.c = a.attname WHERE s.c IS NULL AND a.attnotnull AND NOT a.atthasdef AND "
     " a.attidentity = '' AND a.attgenerated = '' "
-    "UNION ALL SELECT 'warn', pg_catalog.format('%I.%I column %I is %s, on the source %s', a.s, "
-    " a.t, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), s.f) FROM a JOIN s ON s.s = "
-    " a.s AND s.t = a.t AND s.c = a.attname WHERE a.attgenerated = '' AND "
-    " pg_catalog.format_type(a.atttypid, a.atttypmod) <> s.f ORDER BY 1, 2";
+    "UNION ALL SELECT 'warn', a.s, a.t, a.attname, pg_catalog.format('is %s, on the source %s', "
+    " pg_catalog.format_type(a.atttypid, a.atttypmod), s.f), 'ALTER COLUMN %I TYPE ' || s.f FROM a "
+    " JOIN s ON s.s = a.s AND s.t = a.t AND s.c = a.attname WHERE a.attgenerated = '' AND "
+    " pg_catalog.format_type(a.atttypid, a.atttypmod) <> s.f) "
+    "SELECT result, pg_catalog.format('%I.%I column %I %s', s, t, c, says), "
+    "pg_catalog.format('ALTER TABLE %I.%I ', s, t) || pg_catalog.format(mends, c) || ';' FROM x "
+    "ORDER BY 1, 2";
 
 static void
 check_columns(Precheck *p)
 {
 	NameList bad = {.count = 0};
 	NameList odd = {.count = 0};
+	StrBuf mend_bad, mend_odd;
 	Error err;
 	char *columns = source_columns(p, &err);
 	PgRows *rows = NULL;
@@ -292,23 +370,29 @@ check_columns(Precheck *p)
 		precheck_add_error(p, CHECK_COLUMNS, &err);
 		return;
 	}
+	strbuf_init(&mend_bad);
+	strbuf_init(&mend_odd);
 	for (int i = 0; i < pg_rows_count(rows); i++)
-		name_list_add(strcmp(pg_rows_get(rows, i, 0), "fail") == 0 ? &bad : &odd, "%s",
-		              pg_rows_get(rows, i, 1));
+	{
+		bool fails = strcmp(pg_rows_get(rows, i, 0), "fail") == 0;
+
+		name_list_add(fails ? &bad : &odd, "%s", pg_rows_get(rows, i, 1));
+		strbuf_printf(fails ? &mend_bad : &mend_odd, "%s ", pg_rows_get(rows, i, 2));
+	}
 	pg_rows_free(rows);
+	strbuf_puts(&mend_bad, "-- on the target");
+	strbuf_puts(&mend_odd, "-- on the target; a value that does not fit stops the job");
 	if (bad.count > 0)
-		precheck_add(p, CHECK_COLUMNS, PRECHECK_FAIL,
-		             "ALTER TABLE ... ADD COLUMN, ALTER COLUMN ... DROP EXPRESSION, or ALTER "
-		             "COLUMN ... SET DEFAULT on the target.",
+		precheck_add(p, CHECK_COLUMNS, PRECHECK_FAIL, mend_bad.data,
 		             "tables of the target do not take the source's rows: %s", name_list_end(&bad));
 	else if (odd.count > 0)
-		precheck_add(p, CHECK_COLUMNS, PRECHECK_WARN,
-		             "ALTER TABLE ... ALTER COLUMN ... TYPE ... on the target; a value that does "
-		             "not fit stops the job.",
-		             "types differ: %s", name_list_end(&odd));
+		precheck_add(p, CHECK_COLUMNS, PRECHECK_WARN, mend_odd.data, "types differ: %s",
+		             name_list_end(&odd));
 	else
 		precheck_add(p, CHECK_COLUMNS, PRECHECK_PASS, "",
 		             "existing tables of the target take the source's columns");
+	strbuf_free(&mend_bad);
+	strbuf_free(&mend_odd);
 }
 
 void

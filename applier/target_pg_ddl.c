@@ -46,12 +46,15 @@ put_commands(TargetPg *t, const TargetCommand *command)
 	strbuf_init(&sql);
 	for (int i = 0; i < command->count; i++)
 	{
+		const char *role =
+		    command->roles != NULL && command->roles[i] != NULL ? command->roles[i] : command->role;
+
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "SELECT dts.target_command(");
-		if (command->role == NULL)
+		if (role == NULL)
 			strbuf_puts(&sql, "NULL");
 		else
-			strbuf_literal(&sql, command->role);
+			strbuf_literal(&sql, role);
 		strbuf_puts(&sql, command->role_needed ? ", true, " : ", false, ");
 		strbuf_literal(&sql, command->sql[i]);
 		strbuf_putc(&sql, ')');

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job_ddl.h"
 #include "log.h"
 #include "pg_session.h"
 #include "version.h"
@@ -203,6 +204,7 @@ on_polled(void *arg, const ControlReply *reply)
 	    control_reply_get(reply, 0, 8) ? (int) control_reply_int(reply, 0, 8) : 0;
 	worker_change_take(w, control_reply_get(reply, 0, 4));
 	worker_throttle_take(w, control_reply_get(reply, 0, 7));
+	job_ddl_take(&w->job.options.ddl, control_reply_get(reply, 0, 9));
 	begin_marker(w);
 }
 
@@ -317,7 +319,7 @@ worker_control_tick(Worker *w)
 	w->poll_under_way = true;
 	control_link_send(w->link,
 	                  "SELECT ours, wish, waiters, marker_begun, change, state, workers, throttle, "
-	                  "apply_workers "
+	                  "apply_workers, ddl "
 	                  "FROM dts.daemon_poll($1, $2, $3)",
 	                  3, params, false, on_polled, w);
 }

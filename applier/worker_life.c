@@ -119,7 +119,7 @@ do_check(Worker *w)
 	}
 	ok = precheck_passed(result);
 	step = STEP_LEAVE;
-	if (worker_control_checks(w, json_object_get(result, "checks")))
+	if (worker_control_checks(w, result))
 		step = step_event(w, ok ? EVENT_CHECK_OK : EVENT_CHECK_BAD, NULL, NULL);
 	else if (!w->leave && !w->terminate)
 		step = STEP_TROUBLE;

@@ -53,7 +53,7 @@ SELECT * FROM claim('d1', 2);
 SELECT * FROM lease;
 -- who has an older epoch is out, whoever asks
 SELECT * FROM dts.daemon_job(1, 0);
-SELECT name, kind, source, target, source_conninfo, target_conninfo, state, phase, step, wish, options::jsonb - 'force' = dts.options_complete('{}') || '{"rivals": [], "ddl_skips": []}' AS options, footprint
+SELECT name, kind, source, target, source_conninfo, target_conninfo, state, phase, step, wish, options::jsonb - 'force' = dts.options_complete('{}') || '{"rivals": [], "ring": null, "ddl_skips": []}' AS options, footprint
 	FROM dts.daemon_job(1, 1);
 SELECT * FROM dts.daemon_poll(1, 0, '15 s');
 SELECT * FROM dts.daemon_poll(1, 1, '15 s');
@@ -125,7 +125,7 @@ BEGIN;
 SELECT dts_pause_job('j4');
 SELECT * FROM dblink('d1', 'SELECT ours, wish FROM dts.daemon_poll(4, 7, ''1 h'')') AS c(ours bool, wish text);
 SELECT says('d1', 'daemon_progress(4, 7, ''{}'')'), says('d1', 'daemon_event(4, 7, ''info'', ''e'', ''m'')'), says('d1', 'daemon_marker(4, 7, 0, 0)');
-SELECT says('d1', 'daemon_tables(4, 7, ''[{"schema": "s", "table": "r"}]'')'), says('d1', 'daemon_checks(4, 7, ''[{"item": "i", "result": "pass"}]'')');
+SELECT says('d1', 'daemon_tables(4, 7, ''[{"schema": "s", "table": "r"}]'')'), says('d1', 'daemon_checks(4, 7, ''{"checks": [{"item": "i", "result": "pass"}]}'')');
 SELECT says('d1', 'daemon_set_step(4, 7, ''s'')');
 ROLLBACK;
 

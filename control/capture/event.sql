@@ -117,6 +117,7 @@ DECLARE
 	object record;
 	before jsonb;
 	after jsonb;
+	users jsonb;
 	kept jsonb;
 BEGIN
 	FOR object IN SELECT u.class, u.oid FROM unnest(classes, oids) u(class, oid) ORDER BY 1, 2 LOOP
@@ -124,11 +125,13 @@ BEGIN
 		after := dts.capture_state(object.class, object.oid);
 		CONTINUE WHEN after ->> 'persistence' = 't' OR NOT dts.capture_follows(object.class, object.oid,
 			coalesce(after, before) ->> 'schema', coalesce(after, before) ->> 'name');
-		-- a function's body is not remembered, and of other classes there are but names: they always count as changed
-		kept := CASE WHEN object.class = 'pg_proc'::regclass THEN after - 'definition' ELSE after END;
+		-- functions, and other classes, of which there are but names, always count as changed
+		kept := dts.capture_kept(object.class, after);
 		IF before IS DISTINCT FROM kept OR after IS NOT NULL AND object.class NOT IN ('pg_class'::regclass, 'pg_type'::regclass, 'pg_namespace'::regclass) THEN
 			PERFORM dts.capture_remember(object.class, object.oid, kept);
-			changed := changed || jsonb_strip_nulls(jsonb_build_object('class', object.class::regclass, 'oid', object.oid::bigint, 'before', before, 'after', after));
+			users := CASE WHEN before IS NULL OR after IS NULL THEN NULL WHEN object.class = 'pg_type'::regclass THEN dts.capture_users(object.oid)
+				WHEN after ->> 'kind' = 'c' AND object.class = 'pg_class'::regclass THEN dts.capture_users((SELECT c.reltype FROM pg_class c WHERE c.oid = object.oid)) END;
+			changed := changed || jsonb_strip_nulls(jsonb_build_object('class', object.class::regclass, 'oid', object.oid::bigint, 'before', before, 'after', after, 'users', users));
 		END IF;
 	END LOOP;
 	RETURN changed;

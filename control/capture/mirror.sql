@@ -63,34 +63,76 @@ BEGIN
 END
 $$;
 
--- Everything there is, as of now; run once, when the first job comes.
-CREATE FUNCTION dts.capture_baseline() RETURNS void LANGUAGE plpgsql
-	-- the same as those of dts.capture_event()
-	SET search_path = pg_catalog, pg_temp
-	SET quote_all_identifiers = off
-	SET standard_conforming_strings = on
-	SET DateStyle = 'ISO, YMD'
-	SET IntervalStyle = 'postgres'
-	SET TimeZone = 'UTC'
-	SET bytea_output = 'hex'
-	SET extra_float_digits = 3
-	SET jit = off
-	-- lookups by key only: estimates of a few rows too many must not read catalogs of thousands of tables
-	SET enable_seqscan = off
-	SET enable_hashjoin = off
-	SET enable_mergejoin = off
-	SET plan_cache_mode = force_generic_plan
-AS $$
+-- What is remembered of an object's document: a function's body is not.
+CREATE FUNCTION dts.capture_kept(class oid, state jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
-	PERFORM dts.capture_remember('pg_class'::regclass, c.oid, dts.capture_relation(c.oid))
-		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	RETURN CASE WHEN class = 'pg_proc'::regclass THEN state - 'definition' ELSE state END;
+END
+$$;
+
+-- Every object that is followed.
+CREATE FUNCTION dts.capture_all() RETURNS TABLE (class oid, oid oid) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT 'pg_class'::regclass::oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'i', 'I', 'S', 'v', 'm', 'f', 'c') AND c.relpersistence <> 't' AND dts.capture_follows('pg_class'::regclass, c.oid, n.nspname, c.relname);
-	PERFORM dts.capture_remember('pg_type'::regclass, t.oid, dts.capture_type(t.oid))
-		FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+	RETURN QUERY
+	SELECT 'pg_type'::regclass::oid, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 		WHERE t.typtype IN ('e', 'd', 'r') AND dts.capture_follows('pg_type'::regclass, t.oid, n.nspname, t.typname);
-	PERFORM dts.capture_remember('pg_proc'::regclass, p.oid, dts.capture_function(p.oid) - 'definition')
-		FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE dts.capture_follows('pg_proc'::regclass, p.oid, n.nspname, NULL);
-	PERFORM dts.capture_remember('pg_namespace'::regclass, n.oid, dts.capture_schema(n.oid))
-		FROM pg_namespace n WHERE n.nspname = 'public' OR dts.capture_follows('pg_namespace'::regclass, n.oid, n.nspname, NULL);
+	RETURN QUERY
+	SELECT 'pg_proc'::regclass::oid, p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE dts.capture_follows('pg_proc'::regclass, p.oid, n.nspname, NULL);
+	RETURN QUERY
+	SELECT 'pg_statistic_ext'::regclass::oid, s.oid FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
+		WHERE dts.capture_follows('pg_statistic_ext'::regclass, s.oid, n.nspname, NULL);
+	RETURN QUERY
+	SELECT 'pg_namespace'::regclass::oid, n.oid FROM pg_namespace n WHERE n.nspname = 'public' OR dts.capture_follows('pg_namespace'::regclass, n.oid, n.nspname, NULL);
+END
+$$;
+
+-- Everything there is, as of now; run once, when the first job comes.
+CREATE FUNCTION dts.capture_baseline() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM dts.capture_remember(a.class, a.oid, dts.capture_kept(a.class, dts.capture_state(a.class, a.oid))) FROM dts.capture_all() a;
+END
+$$;
+
+-- Objects that are not as they are remembered: commands were missed.  For a person who has looked after them on the target.
+CREATE FUNCTION dts.capture_differs() RETURNS TABLE (class oid, oid oid) LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT a.class, a.oid FROM dts.capture_all() a
+		WHERE dts.capture_remembered(a.class, a.oid) IS DISTINCT FROM dts.capture_kept(a.class, dts.capture_state(a.class, a.oid))
+	UNION ALL SELECT 'pg_class'::regclass, r.oid FROM public.dts_pg_class r WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = r.oid)
+	UNION ALL SELECT 'pg_type'::regclass, r.oid FROM public.dts_pg_type r WHERE NOT EXISTS (SELECT FROM pg_type t WHERE t.oid = r.oid)
+	UNION ALL SELECT o.class, o.oid FROM dts.capture_object o WHERE o.class = 'pg_proc'::regclass AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = o.oid)
+	UNION ALL SELECT o.class, o.oid FROM dts.capture_object o WHERE o.class = 'pg_statistic_ext'::regclass AND NOT EXISTS (SELECT FROM pg_statistic_ext x WHERE x.oid = o.oid)
+	UNION ALL SELECT o.class, o.oid FROM dts.capture_object o WHERE o.class = 'pg_namespace'::regclass AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = o.oid);
+END
+$$;
+
+-- Remembers one of them as it is; a transaction of its own each, so that nobody's command waits for all of them.
+CREATE FUNCTION dts.capture_again(class oid, object oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+	SET lock_timeout = '1s' AS $$
+BEGIN
+	PERFORM dts.capture_remember(class, object, dts.capture_kept(class, dts.capture_state(class, object)));
+END
+$$;
+
+-- Documents must read the same whoever asks: the settings of dts.capture_event().
+DO $$
+DECLARE
+	f text;
+	setting text;
+BEGIN
+	FOREACH f IN ARRAY ARRAY['capture_baseline()', 'capture_differs()', 'capture_again(oid, oid)'] LOOP
+		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'quote_all_identifiers = off', 'standard_conforming_strings = on', 'DateStyle = ''ISO, YMD''',
+			'IntervalStyle = ''postgres''', 'TimeZone = ''UTC''', 'bytea_output = ''hex''', 'extra_float_digits = 3', 'jit = off',
+			-- lookups by key only: estimates of a few rows too many must not read catalogs of thousands of tables
+			'enable_seqscan = off', 'enable_hashjoin = off', 'enable_mergejoin = off', 'plan_cache_mode = force_generic_plan'] LOOP
+			EXECUTE pg_catalog.format('ALTER FUNCTION dts.%s SET %s', f, setting);
+		END LOOP;
+	END LOOP;
 END
 $$;

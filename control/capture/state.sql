@@ -105,6 +105,7 @@ BEGIN
 			'of_type', CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
 			'partition_key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
 			'partition_bound', CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END,
+			'root', CASE WHEN c.relispartition AND c.relkind IN ('r', 'p') THEN dts.capture_name(pg_partition_root(c.oid)) END,
 			'comment', (SELECT m.description FROM pg_description m WHERE m.objoid = relation AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0),
 			'view', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
 		INTO kind, state
@@ -180,10 +181,27 @@ CREATE FUNCTION dts.capture_other(class oid, object oid) RETURNS jsonb LANGUAGE 
 BEGIN
 	RETURN (
 	SELECT jsonb_strip_nulls(jsonb_build_object('type', i.type, 'schema', i.schema, 'name', i.name, 'identity', i.identity, 'comment', (SELECT m.description FROM pg_description m WHERE m.objoid = object AND m.classoid = class AND m.objsubid = 0),
+		'on', CASE WHEN class = 'pg_statistic_ext'::regclass THEN dts.capture_name((SELECT s.stxrelid FROM pg_statistic_ext s WHERE s.oid = object)) END,
 		'extension_schema', (SELECT e.extnamespace::regnamespace::text FROM pg_extension e WHERE class = 'pg_extension'::regclass AND e.oid = object)))
 	FROM pg_identify_object(class, object, 0) i WHERE i.identity IS NOT NULL);
 EXCEPTION WHEN internal_error THEN
 	RETURN NULL; -- before 14 an object that is gone is an error there
+END
+$$;
+
+-- Tables with columns of a type, of an array, domain or composite type of it too.
+CREATE FUNCTION dts.capture_users(type oid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (
+	WITH RECURSIVE types(oid) AS (
+		SELECT capture_users.type
+		UNION SELECT u.oid FROM types t, LATERAL (
+			SELECT d.objid FROM pg_depend d WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_type'::regclass
+			UNION ALL SELECT c.reltype FROM pg_depend d JOIN pg_class c ON c.oid = d.objid
+				WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_class'::regclass AND c.relkind = 'c') u(oid))
+	SELECT jsonb_agg(dts.capture_name(c.oid)) FROM (SELECT DISTINCT d.objid FROM types t JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = t.oid
+		AND d.classid = 'pg_class'::regclass AND d.objsubid > 0) u(oid) JOIN pg_class c ON c.oid = u.oid WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't');
 END
 $$;
 

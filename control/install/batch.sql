@@ -145,6 +145,14 @@ CREATE FUNCTION @extschema@.dts_ignore_check(jobs pg_catalog.text[], item pg_cat
 COMMENT ON FUNCTION @extschema@.dts_ignore_check(pg_catalog.text[], pg_catalog.text) IS
 	'the same for each job of an array: one row per job, with accepted and message';
 
+CREATE FUNCTION @extschema@.dts_set_ddl(jobs pg_catalog.text[], ddl pg_catalog.jsonb,
+		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT * FROM dts.job_batch('dts_set_ddl', jobs, ARRAY[ddl::text]) $$;
+COMMENT ON FUNCTION @extschema@.dts_set_ddl(pg_catalog.text[], pg_catalog.jsonb) IS
+	'the same for each job of an array: one row per job, with accepted and message';
+
 CREATE FUNCTION @extschema@.dts_set_throttle(jobs pg_catalog.text[], phase pg_catalog.text, limits pg_catalog.jsonb,
 		OUT job pg_catalog.text, OUT accepted pg_catalog.bool, OUT message pg_catalog.text)
 	RETURNS SETOF pg_catalog.record

@@ -48,10 +48,31 @@ DECLARE
 	-- after a restart of this server, sessions get a moment to come back before they count as gone
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
+	limited bool;
+	r record;
 BEGIN
 	PERFORM dts.commit_locally();
 	PERFORM dts.clock_due();
 	PERFORM pg_stat_clear_snapshot();
+	-- what one claim leaves of a limit, the next one has to see
+	limited := EXISTS (SELECT FROM dts.server_limit);
+	IF limited THEN
+		PERFORM pg_advisory_xact_lock(hashtextextended('dts.server_limit', 0));
+		FOR r IN SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
+			WHERE (j.wish IS NOT NULL OR j.state IN (SELECT s.state FROM dts.job_states() s WHERE s.needs_worker))
+				AND (l.owner IS NULL OR l.until < clock_timestamp()
+					OR settled AND NOT EXISTS (SELECT FROM pg_stat_get_activity(l.pid) a WHERE a.backend_start = l.backend_start))
+			ORDER BY l.until NULLS FIRST, l.job_id FOR UPDATE OF l SKIP LOCKED
+		LOOP
+			EXIT WHEN max_jobs <= 0;
+			CONTINUE WHEN dts.job_waits_for(r.job_id) IS NOT NULL;
+			max_jobs := max_jobs - 1;
+			RETURN QUERY UPDATE dts.job_lease l SET epoch = l.epoch + 1, owner = daemon_claim.owner,
+					until = clock_timestamp() + lease, pid = pg_backend_pid(), backend_start = mine
+				WHERE l.job_id = r.job_id RETURNING l.job_id, l.epoch;
+		END LOOP;
+		RETURN;
+	END IF;
 	RETURN QUERY
 		WITH free AS (
 			SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
@@ -85,21 +106,45 @@ END
 $$;
 COMMENT ON FUNCTION dts.daemon_bind(pg_catalog.int8, pg_catalog.int8) IS 'makes the caller''s session the one that the lease lives with';
 
--- Jobs between the same two databases, as far as names of endpoints and their options tell, that have not ended.
+-- Endpoints that are the same database, as far as their names and options tell.
+CREATE FUNCTION dts.endpoint_twins() RETURNS TABLE (name pg_catalog.text, twin pg_catalog.text)
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.srvname::text, b.srvname::text FROM pg_foreign_server a JOIN pg_foreign_server b
+		ON b.srvname = a.srvname OR b.srvfdw = a.srvfdw
+			AND ARRAY(SELECT o FROM unnest(b.srvoptions) o ORDER BY 1) = ARRAY(SELECT o FROM unnest(a.srvoptions) o ORDER BY 1)
+$$;
+COMMENT ON FUNCTION dts.endpoint_twins() IS 'endpoints that are the same database: of the same name, or of the same options';
+
+-- Jobs between the same two databases, in either direction, that have not ended.
 CREATE FUNCTION dts.job_rivals(job_id pg_catalog.int8) RETURNS pg_catalog.jsonb
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH same(name, twin) AS (
-		SELECT a.srvname::text, b.srvname::text FROM pg_foreign_server a JOIN pg_foreign_server b
-			ON b.srvname = a.srvname OR b.srvfdw = a.srvfdw
-				AND ARRAY(SELECT o FROM unnest(b.srvoptions) o ORDER BY 1) = ARRAY(SELECT o FROM unnest(a.srvoptions) o ORDER BY 1))
-	SELECT coalesce(jsonb_agg(jsonb_build_object('job', r.name, 'objects', dts.options_objects(r.options -> 'objects'),
-			'exclude', dts.options_objects(r.options -> 'exclude')) ORDER BY r.name), '[]')
-		FROM dts.job j JOIN dts.job r ON r.id <> j.id AND r.footprint
-		WHERE j.id = job_id AND EXISTS (SELECT FROM same s WHERE s.name = j.source AND s.twin = r.source)
-			AND EXISTS (SELECT FROM same s WHERE s.name = j.target AND s.twin = r.target)
+	WITH same AS MATERIALIZED (SELECT * FROM dts.endpoint_twins()),
+	r AS (SELECT r.*, d.reverse FROM dts.job j, dts.job r, (VALUES (false), (true)) d(reverse)
+		WHERE j.id = job_id AND r.id <> j.id AND r.footprint
+			AND EXISTS (SELECT FROM same s WHERE s.name = j.source AND s.twin = CASE WHEN d.reverse THEN r.target ELSE r.source END)
+			AND EXISTS (SELECT FROM same s WHERE s.name = j.target AND s.twin = CASE WHEN d.reverse THEN r.source ELSE r.target END))
+	SELECT coalesce(jsonb_agg(jsonb_build_object('job', r.name, 'reverse', r.reverse, 'objects', dts.options_objects(r.options -> 'objects'),
+			'exclude', dts.options_objects(r.options -> 'exclude')) ORDER BY r.name), '[]') FROM r
 $$;
 COMMENT ON FUNCTION dts.job_rivals(pg_catalog.int8) IS 'other jobs at work between the same databases, and what they select';
+
+-- A way of two jobs or more from a job's target back to its source; null: none.
+CREATE FUNCTION dts.job_ring(job_id pg_catalog.int8) RETURNS pg_catalog.text
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE same AS MATERIALIZED (SELECT * FROM dts.endpoint_twins()),
+	way(last, jobs) AS (
+		SELECT r.target, ARRAY[r.name] FROM dts.job j JOIN same s ON s.name = j.target JOIN dts.job r ON r.source = s.twin
+			WHERE j.id = job_id AND r.id <> j.id AND r.footprint
+		UNION ALL
+		SELECT r.target, w.jobs || r.name FROM way w JOIN same s ON s.name = w.last JOIN dts.job r ON r.source = s.twin
+			WHERE r.footprint AND r.id <> job_id AND NOT r.name = ANY (w.jobs) AND cardinality(w.jobs) < 8)
+	SELECT array_to_string(w.jobs, ', ') FROM way w JOIN dts.job j ON j.id = job_id JOIN same s ON s.name = w.last AND s.twin = j.source
+		WHERE cardinality(w.jobs) > 1 ORDER BY cardinality(w.jobs), 1 LIMIT 1
+$$;
+COMMENT ON FUNCTION dts.job_ring(pg_catalog.int8) IS 'jobs at work that lead from a job''s target back to its source by way of other databases';
 
 CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OUT name pg_catalog.text,
 		OUT kind pg_catalog.text, OUT source pg_catalog.text, OUT target pg_catalog.text,
@@ -112,7 +157,7 @@ CREATE FUNCTION dts.daemon_job(job_id pg_catalog.int8, epoch pg_catalog.int8, OU
 AS $$
 	SELECT j.name, j.kind, j.source, j.target, dts.endpoint_conninfo(j.source), dts.endpoint_conninfo(j.target),
 			j.slot_name, j.state, j.phase, j.step, dts.wish_due(j), (dts.options_complete(j.options)
-				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'ddl_skips', dts.ddl_skips(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
+				|| jsonb_build_object('rivals', dts.job_rivals(j.id), 'ring', dts.job_ring(j.id), 'ddl_skips', dts.ddl_skips(j.id), 'force', j.force))::text, j.footprint, dts.change_next(j.id),
 			dts.throttle_now(j.options)::text
 		FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id
 		WHERE j.id = daemon_job.job_id AND l.epoch = daemon_job.epoch
@@ -123,7 +168,8 @@ COMMENT ON FUNCTION dts.daemon_job(pg_catalog.int8, pg_catalog.int8) IS
 CREATE FUNCTION dts.daemon_poll(job_id pg_catalog.int8, epoch pg_catalog.int8, lease pg_catalog.interval,
 		OUT ours pg_catalog.bool, OUT state pg_catalog.text, OUT wish pg_catalog.text,
 		OUT waiters pg_catalog.bool, OUT marker_begun pg_catalog.int8, OUT change pg_catalog.text,
-		OUT workers pg_catalog.int4, OUT throttle pg_catalog.text, OUT apply_workers pg_catalog.int4)
+		OUT workers pg_catalog.int4, OUT throttle pg_catalog.text, OUT apply_workers pg_catalog.int4,
+		OUT ddl pg_catalog.text)
 	RETURNS pg_catalog.record
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -131,8 +177,9 @@ DECLARE
 	ends timestamptz;
 BEGIN
 	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (o.complete ->> 'workers')::int4, (o.complete ->> 'apply_workers')::int4,
-			j.complete_after IS NOT NULL, CASE WHEN j.options ? 'throttle' THEN dts.throttle_now(j.options)::text END
-		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters, throttle
+			j.complete_after IS NOT NULL, CASE WHEN j.options ? 'throttle' THEN dts.throttle_now(j.options)::text END,
+			(j.options -> 'ddl')::text
+		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters, throttle, ddl
 		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
 			CROSS JOIN LATERAL (SELECT dts.options_complete(j.options) AS complete OFFSET 0) o
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
@@ -357,12 +404,18 @@ BEGIN
 	DELETE FROM dts.job_check c WHERE c.job_id = daemon_checks.job_id;
 	INSERT INTO dts.job_check (job_id, ord, item, result, detail, remedy)
 		SELECT daemon_checks.job_id, r.ord, r.x ->> 'item', r.x ->> 'result', r.x ->> 'detail', r.x ->> 'remedy'
-			FROM jsonb_array_elements(checks) WITH ORDINALITY r(x, ord);
+			FROM jsonb_array_elements(checks -> 'checks') WITH ORDINALITY r(x, ord);
+	IF checks ? 'figures' THEN
+		DELETE FROM dts.job_figures f WHERE f.job_id = daemon_checks.job_id;
+		INSERT INTO dts.job_figures (job_id, table_bytes, index_bytes, wal_bytes_per_second, wal_limit_bytes)
+			SELECT daemon_checks.job_id, f.table_bytes, f.index_bytes, f.wal_bytes_per_second, f.wal_limit_bytes
+				FROM jsonb_to_record(checks -> 'figures') f(table_bytes int8, index_bytes int8, wal_bytes_per_second float8, wal_limit_bytes int8);
+	END IF;
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION dts.daemon_checks(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb) IS
-	'replaces the results of the precheck: an array of {item, result, detail, remedy}';
+	'replaces the results of the precheck: {checks: [{item, result, detail, remedy}], figures: {table_bytes, index_bytes, wal_bytes_per_second, wal_limit_bytes}}';
 
 CREATE FUNCTION dts.daemon_event(job_id pg_catalog.int8, epoch pg_catalog.int8, severity pg_catalog.text,
 		event pg_catalog.text, message pg_catalog.text)

@@ -102,6 +102,51 @@ $$;
 COMMENT ON FUNCTION @extschema@.dts_skip_ddl(pg_catalog.text) IS
 	'leaves out the command that a job waits with or that failed; a job in state error tries again';
 
+-- What the option ddl wants of a class of commands.
+CREATE FUNCTION dts.ddl_policy(p_ddl pg_catalog.jsonb, p_class pg_catalog.text) RETURNS pg_catalog.text
+	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(CASE jsonb_typeof(p_ddl) WHEN 'string' THEN p_ddl #>> '{}' WHEN 'object' THEN coalesce(p_ddl ->> p_class, p_ddl ->> 'default') END, 'apply')
+$$;
+COMMENT ON FUNCTION dts.ddl_policy(pg_catalog.jsonb, pg_catalog.text) IS 'what the option ddl wants of a class of commands: apply, skip, approve or off';
+
+CREATE FUNCTION @extschema@.dts_set_ddl(job pg_catalog.text, ddl pg_catalog.jsonb) RETURNS pg_catalog.text
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	j dts.job := dts.job_find(job, true);
+	changed jsonb;
+	d dts.job_ddl;
+	policy text;
+BEGIN
+	IF (SELECT s.is_end FROM dts.job_states() s WHERE s.state = j.state) THEN
+		RAISE EXCEPTION 'job "%" is over', j.name
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('It is in state "%s".', j.state);
+	END IF;
+	changed := dts.options_check(CASE WHEN ddl IS NULL OR ddl = 'null' THEN j.options - 'ddl' ELSE j.options || jsonb_build_object('ddl', ddl) END, j.kind);
+	IF j.footprint AND (dts.ddl_policy(changed -> 'ddl', '') = 'off') <> (dts.ddl_policy(j.options -> 'ddl', '') = 'off') THEN
+		RAISE EXCEPTION 'whether commands are captured cannot change in a job that has started'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'The capture of DDL is set up on the source before the job''s slot is made.',
+				HINT = 'Leave commands out with "skip", or reset the job, change its option ddl, and start it anew.';
+	END IF;
+	UPDATE dts.job SET options = changed, updated_at = clock_timestamp() WHERE id = j.id;
+	PERFORM dts.job_log(j, 'info', 'ddl_policy', NULL, NULL, dts.caller(), format('option ddl: %s', coalesce((changed -> 'ddl')::text, '"apply"')));
+	-- what waits is answered by the new policy
+	FOR d IN SELECT * FROM dts.job_ddl o WHERE o.job_id = j.id AND o.state = 'waiting' LOOP
+		policy := dts.ddl_policy(changed -> 'ddl', d.class);
+		CONTINUE WHEN policy = 'approve';
+		PERFORM dts.ddl_answer(d, CASE policy WHEN 'skip' THEN 'skipped' ELSE 'approved' END);
+		PERFORM dts.job_log(j, 'info', CASE policy WHEN 'skip' THEN 'ddl_skipped' ELSE 'ddl_approved' END, NULL, NULL, dts.caller(),
+			format('%s, by the new option ddl: %s', d.tag, left(coalesce(d.source, ''), 500)));
+	END LOOP;
+	PERFORM pg_notify('dts_job', j.id::text);
+	RETURN format('option ddl of job "%s" is %s', j.name, coalesce((changed -> 'ddl')::text, '"apply"'));
+END
+$$;
+COMMENT ON FUNCTION @extschema@.dts_set_ddl(pg_catalog.text, pg_catalog.jsonb) IS
+	'changes the option ddl of a job, also while it runs: commands from then on, and those that wait';
+
 -- What the stream came upon, and what is to become of it: apply, skip or wait.  at: waiting, skipped or failed, as the daemon wants
 -- it; a command that was answered stays answered, so that a later worker finds it so.
 CREATE FUNCTION dts.daemon_ddl(job_id pg_catalog.int8, epoch pg_catalog.int8, command pg_catalog.jsonb) RETURNS pg_catalog.text
@@ -111,13 +156,21 @@ DECLARE
 	j dts.job;
 	d dts.job_ddl;
 	fresh bool;
+	wanted text := command ->> 'state';
 BEGIN
 	IF NOT dts.lease_holds(job_id, epoch) THEN
 		RETURN NULL;
 	END IF;
 	SELECT * INTO j FROM dts.job o WHERE o.id = daemon_ddl.job_id;
+	-- the option may have changed since the daemon last heard of it
+	IF wanted <> 'failed' THEN
+		wanted := CASE dts.ddl_policy(j.options -> 'ddl', command ->> 'class') WHEN 'skip' THEN 'skipped' WHEN 'approve' THEN 'waiting' ELSE 'approved' END;
+	END IF;
+	IF wanted = 'approved' AND NOT EXISTS (SELECT FROM dts.job_ddl o WHERE o.job_id = j.id AND o.lsn = (command ->> 'lsn')::pg_lsn AND o.number = (command ->> 'number')::int8) THEN
+		RETURN 'apply';
+	END IF;
 	INSERT INTO dts.job_ddl AS o (job_id, lsn, number, state, tag, class, role, source, target, reason)
-		VALUES (j.id, (command ->> 'lsn')::pg_lsn, (command ->> 'number')::int8, command ->> 'state', command ->> 'tag', command ->> 'class',
+		VALUES (j.id, (command ->> 'lsn')::pg_lsn, (command ->> 'number')::int8, wanted, command ->> 'tag', command ->> 'class',
 			command ->> 'role', command ->> 'source', command ->> 'target', command ->> 'reason')
 		ON CONFLICT ON CONSTRAINT job_ddl_pkey DO UPDATE SET state = CASE WHEN o.state = 'skipped' THEN o.state
 				WHEN excluded.state = 'failed' THEN excluded.state ELSE o.state END,

@@ -37,6 +37,7 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_isolate_job(pg_catalog.text), @extschema@.dts_recover_job(pg_catalog.text),
 	@extschema@.dts_destroy_job(pg_catalog.text, pg_catalog.bool),
 	@extschema@.dts_setup_script(pg_catalog.text, pg_catalog.text), @extschema@.dts_approve_ddl(pg_catalog.text), @extschema@.dts_skip_ddl(pg_catalog.text),
+	@extschema@.dts_set_ddl(pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_modify_objects(pg_catalog.text, pg_catalog.jsonb),
 	@extschema@.dts_add_tables(pg_catalog.text, pg_catalog.text[]),
 	@extschema@.dts_remove_tables(pg_catalog.text, pg_catalog.text[]),

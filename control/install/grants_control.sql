@@ -15,9 +15,9 @@ END
 $grants$;
 
 GRANT SELECT ON @extschema@.dts_leftovers, @extschema@.dts_slots, @extschema@.dts_alert_hosts, @extschema@.dts_alerts,
-	@extschema@.dts_alert_log, @extschema@.dts_throttles, @extschema@.dts_health, @extschema@.dts_metrics TO dts_viewer;
-GRANT EXECUTE ON FUNCTION @extschema@.dts_metrics_text(),
-	dts.throttle_in_force(pg_catalog.jsonb, pg_catalog.timestamptz) TO dts_viewer;
+	@extschema@.dts_alert_log, @extschema@.dts_throttles, @extschema@.dts_connection_limits, @extschema@.dts_health, @extschema@.dts_metrics TO dts_viewer;
+GRANT EXECUTE ON FUNCTION @extschema@.dts_metrics_text(), @extschema@.dts_forecast(pg_catalog.text),
+	dts.throttle_in_force(pg_catalog.jsonb, pg_catalog.timestamptz), dts.server_use(), dts.job_waits_for(pg_catalog.int8), dts.health_rows(), dts.metrics_rows() TO dts_viewer;
 
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_unschedule_job(pg_catalog.text), @extschema@.dts_ignore_check(pg_catalog.text, pg_catalog.text),
@@ -31,13 +31,14 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_allow_alert_host(pg_catalog.text, pg_catalog.bool, pg_catalog.bool),
-	@extschema@.dts_refuse_alert_host(pg_catalog.text), @extschema@.dts_purge_events(pg_catalog.interval)
+	@extschema@.dts_refuse_alert_host(pg_catalog.text),
+	@extschema@.dts_limit_connections(pg_catalog.text, pg_catalog.int4), @extschema@.dts_purge_events(pg_catalog.interval)
 	TO dts_admin;
 
 GRANT EXECUTE ON FUNCTION
 	dts.daemon_wish_failed(pg_catalog.int8, pg_catalog.int8, pg_catalog.text, pg_catalog.text),
 	dts.daemon_leftovers(pg_catalog.int8, pg_catalog.int8, pg_catalog.jsonb),
 	dts.daemon_slots_due(pg_catalog.interval), dts.daemon_slot(pg_catalog.int8, pg_catalog.jsonb),
-	dts.daemon_alert_watch(), dts.daemon_alert_next(),
+	dts.daemon_bars(), dts.daemon_alert_watch(), dts.daemon_alert_next(),
 	dts.daemon_alert_done(pg_catalog.int8, pg_catalog.bool, pg_catalog.int4, pg_catalog.text, pg_catalog.bool)
 	TO dts_daemon;

@@ -1,5 +1,5 @@
 -- health: what needs a person, and the figures of everything for a monitoring system.
-CREATE VIEW @extschema@.dts_health AS
+CREATE VIEW dts.health AS
 	WITH j AS (
 		SELECT o.*, v.lag_seconds, v.job, l.owner, l.until, s.needs_worker, p.reported_at
 			FROM dts.job o JOIN @extschema@.dts_jobs v ON v.job = o.name
@@ -20,11 +20,14 @@ CREATE VIEW @extschema@.dts_health AS
 				'Bring the end back; the job goes on by itself.', j.error_at
 			FROM j WHERE j.state = 'retrying'
 		UNION ALL
-		SELECT 'error', j.job, CASE WHEN j.wish IS NULL THEN pg_catalog.format('no daemon works for it, in state "%s"', j.state)
+		SELECT CASE WHEN w.waits IS NULL THEN 'error' ELSE 'warning' END, j.job,
+				CASE WHEN w.waits IS NOT NULL THEN 'waits for ' || w.waits
+				WHEN j.wish IS NULL THEN pg_catalog.format('no daemon works for it, in state "%s"', j.state)
 				ELSE pg_catalog.format('no daemon has taken up "%s"', j.wish) END,
-				'See that dts_applier runs and reaches this database.',
+				CASE WHEN w.waits IS NOT NULL THEN 'It goes on when others have ended; or raise the limit with dts_limit_connections.'
+				ELSE 'See that dts_applier runs and reaches this database.' END,
 				CASE WHEN j.wish IS NULL THEN COALESCE(j.until, j.updated_at) ELSE j.wish_at END
-			FROM j WHERE (j.owner IS NULL OR j.until < pg_catalog.clock_timestamp())
+			FROM j, LATERAL (SELECT dts.job_waits_for(j.id) AS waits) w WHERE (j.owner IS NULL OR j.until < pg_catalog.clock_timestamp())
 				AND (j.needs_worker OR j.wish IS NOT NULL)
 				AND COALESCE(CASE WHEN j.wish IS NULL THEN COALESCE(j.until, j.updated_at) ELSE j.wish_at END, j.updated_at)
 					< pg_catalog.clock_timestamp() - pg_catalog.interval '30 s'
@@ -62,9 +65,17 @@ CREATE VIEW @extschema@.dts_health AS
 				AND NOT EXISTS (SELECT FROM @extschema@.dts_alert_log l WHERE l.job = d.job AND l.state = 'sent' AND l.id > d.id)
 			GROUP BY d.job) h
 	ORDER BY h.severity <> 'error', h.since, h.job, h.what;
+COMMENT ON VIEW dts.health IS 'what dts_health shows';
+
+-- A plan of so many parts is worth no compiling, which takes a hundred times as long as the query.
+CREATE FUNCTION dts.health_rows() RETURNS SETOF dts.health
+	LANGUAGE sql STABLE SECURITY DEFINER ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off
+	AS $$ SELECT * FROM dts.health $$;
+COMMENT ON FUNCTION dts.health_rows() IS 'what dts_health shows, planned without JIT';
+CREATE VIEW @extschema@.dts_health AS SELECT h.severity, h.job, h.what, h.remedy, h.since FROM dts.health_rows() h;
 COMMENT ON VIEW @extschema@.dts_health IS 'what needs a person, one row each: severity, job, what, remedy; no row: all is well';
 
-CREATE VIEW @extschema@.dts_metrics AS
+CREATE VIEW dts.metrics AS
 	WITH j AS (SELECT v.*, pg_catalog.jsonb_build_object('job', v.job) AS labels FROM @extschema@.dts_jobs v),
 	-- name, type, help; the values below are joined by name
 	m(ord, metric, type, help) AS (VALUES
@@ -107,6 +118,13 @@ CREATE VIEW @extschema@.dts_metrics AS
 		UNION ALL SELECT 'dts_alerts_pending', '{}', pg_catalog.count(*) FROM @extschema@.dts_alert_log d WHERE d.state = 'pending')
 	SELECT m.metric, m.type, m.help, v.labels, v.value
 		FROM m JOIN v ON v.metric = m.metric WHERE v.value IS NOT NULL ORDER BY m.ord, v.labels;
+COMMENT ON VIEW dts.metrics IS 'what dts_metrics shows';
+
+CREATE FUNCTION dts.metrics_rows() RETURNS SETOF dts.metrics
+	LANGUAGE sql STABLE SECURITY DEFINER ROWS 200 SET search_path = pg_catalog, pg_temp SET jit = off
+	AS $$ SELECT * FROM dts.metrics $$;
+COMMENT ON FUNCTION dts.metrics_rows() IS 'what dts_metrics shows, planned without JIT';
+CREATE VIEW @extschema@.dts_metrics AS SELECT m.metric, m.type, m.help, m.labels, m.value FROM dts.metrics_rows() m;
 COMMENT ON VIEW @extschema@.dts_metrics IS 'figures of the jobs under the names that Prometheus would see';
 
 -- Label values escape backslash, quote and newline; nothing else is special in the format.

@@ -47,7 +47,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON public.dts_postgres_heartbeat TO @role@;
 $script$ || dts.source_script() || $script$
 GRANT USAGE ON SCHEMA dts TO @role@;
 GRANT SELECT ON dts.capture_job TO @role@;
-GRANT EXECUTE ON FUNCTION dts.capture_join(text), dts.capture_leave(text), dts.capture_trim(), dts.capture_waits(), dts.capture_doubt() TO @role@;
+GRANT EXECUTE ON FUNCTION dts.capture_join(text), dts.capture_leave(text), dts.capture_trim(), dts.capture_waits(), dts.capture_doubt(), dts.capture_differs(), dts.capture_again(oid, oid) TO @role@;
 COMMIT;
 $script$, '@role@', quote_ident(p_role))
 $setup$;

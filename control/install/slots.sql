@@ -11,6 +11,7 @@ CREATE TABLE dts.slot_sample (
 	retained_bytes pg_catalog.int8,
 	left_bytes pg_catalog.int8,            -- until the server gives the slot up; null: no limit
 	bytes_per_second pg_catalog.float8,    -- of WAL written, over the last minutes
+	applied_per_second pg_catalog.float8,  -- of WAL that the job got over, likewise
 	error pg_catalog.text,                 -- why the last sample could not be taken; the figures are older then
 	sampled_at pg_catalog.timestamptz,
 	tried_at pg_catalog.timestamptz NOT NULL
@@ -51,6 +52,7 @@ AS $$
 DECLARE
 	old dts.slot_sample;
 	rate float8;
+	applied float8;
 	seconds float8;
 	now_at timestamptz := clock_timestamp();
 BEGIN
@@ -69,14 +71,16 @@ BEGIN
 		rate := pg_wal_lsn_diff((sample ->> 'current_lsn')::pg_lsn, old.current_lsn) / seconds;
 		-- smoothed over about five minutes
 		rate := coalesce(old.bytes_per_second + (rate - old.bytes_per_second) * least(seconds / 300, 1), rate);
+		applied := greatest(pg_wal_lsn_diff((sample ->> 'confirmed_lsn')::pg_lsn, old.confirmed_lsn), 0) / seconds;
+		applied := coalesce(old.applied_per_second + (applied - old.applied_per_second) * least(seconds / 60, 1), applied);
 	END IF;
 	INSERT INTO dts.slot_sample AS s VALUES (daemon_slot.job_id, (sample ->> 'active')::bool, sample ->> 'wal_status',
 			(sample ->> 'restart_lsn')::pg_lsn, (sample ->> 'confirmed_lsn')::pg_lsn, (sample ->> 'current_lsn')::pg_lsn,
-			(sample ->> 'retained_bytes')::int8, (sample ->> 'left_bytes')::int8, rate, NULL, now_at, now_at)
+			(sample ->> 'retained_bytes')::int8, (sample ->> 'left_bytes')::int8, rate, applied, NULL, now_at, now_at)
 		ON CONFLICT ON CONSTRAINT slot_sample_pkey DO UPDATE SET active = excluded.active, wal_status = excluded.wal_status,
 			restart_lsn = excluded.restart_lsn, confirmed_lsn = excluded.confirmed_lsn, current_lsn = excluded.current_lsn,
 			retained_bytes = excluded.retained_bytes, left_bytes = excluded.left_bytes,
-			bytes_per_second = excluded.bytes_per_second, error = NULL, sampled_at = excluded.sampled_at,
+			bytes_per_second = excluded.bytes_per_second, applied_per_second = excluded.applied_per_second, error = NULL, sampled_at = excluded.sampled_at,
 			tried_at = excluded.tried_at;
 END
 $$;

@@ -67,7 +67,17 @@ print_plan(Arena *arena, const DdlRecord *record, const DdlPlan *plan)
 	if (plan->role != NULL)
 		printf("SET LOCAL ROLE %s;\n", ddl_ident(arena, plan->role));
 	for (int i = 0; i < plan->count; i++)
+	{
+		const char *role = plan->roles == NULL ? NULL : plan->roles[i];
+
+		if (role != NULL)
+			printf("RESET ROLE;\nSET LOCAL ROLE %s;\n", ddl_ident(arena, role));
 		printf("%s;\n", plan->sql[i]);
+		if (role != NULL)
+			puts("RESET ROLE;");
+		if (role != NULL && plan->role != NULL)
+			printf("SET LOCAL ROLE %s;\n", ddl_ident(arena, plan->role));
+	}
 	puts("COMMIT;");
 }
 
@@ -97,7 +107,7 @@ int
 main(int argc, char **argv)
 {
 	Excluded excluded = {argv + 2, argc - 2};
-	DdlScope scope = {relation_in, schema_in, &excluded};
+	DdlScope scope = {.relation = relation_in, .schema = schema_in, .arg = &excluded};
 	DdlRewritten rewritten[100] = {0};
 	DdlPlanOptions options = {.scope = &scope, .rewritten = rewritten};
 	Arena *arena = arena_create(1 << 16);

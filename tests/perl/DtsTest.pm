@@ -262,6 +262,23 @@ sub job_report
 	return "\n$out\n$log";
 }
 
+# What the precheck said of an item, as "result: detail".
+sub check_answer { my ($self, $job, $item) = @_; return $self->sql_ctl("SELECT result || ': ' || detail FROM dts_check_results('$job') WHERE item = '$item' ORDER BY result = 'pass'"); }
+sub check_remedy { my ($self, $job, $item) = @_; return $self->sql_ctl("SELECT remedy FROM dts_check_results('$job') WHERE item = '$item' AND result <> 'pass'"); }
+# Runs a remedy as it stands, each part where the comment behind it says; dies when it is no SQL, or fails.
+sub paste
+{
+	my ($self, $remedy) = @_;
+	my $rest = $remedy;
+	while ($rest =~ s/^([A-Z].*?;) -- (?:on the|in the) (source|target|control database)\b[^\n]*\s*//s)
+	{
+		my ($end, $database) = $2 eq 'control database' ? ('target', 'ctl') : ($2, $self->{database});
+		$self->_sql($end, $database, $&);
+	}
+	croak "not to be pasted: $rest" if $rest ne '' || $remedy eq '';
+	return $remedy;
+}
+
 # Polls until the code returns true; dies with the description.
 sub wait_for
 {

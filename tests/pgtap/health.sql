@@ -83,5 +83,17 @@ SELECT throws_ok($$SELECT dts_purge_events('1 hour')$$, '22023', NULL, 'what hap
 SELECT is(dts_purge_events('90 days') > 0, true, 'old events go');
 SELECT is_empty($$SELECT FROM dts_job_events WHERE job = 'j' AND at < now() - interval '90 days'$$, 'all of them');
 SELECT isnt_empty($$SELECT FROM dts_job_events$$, 'the others stay');
+-- what a person looks at, or a scraper every few seconds, is not compiled
+CREATE FUNCTION pg_temp.compiles(query text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, TIMING off, FORMAT json) ' || query INTO plan;
+	RETURN plan::text LIKE '%"JIT"%';
+END
+$$;
+SET jit = on;
+SELECT ok(NOT pg_temp.compiles('SELECT * FROM ' || v), v || ' is not compiled')
+	FROM unnest('{dts_jobs,dts_job_tables,dts_job_events,dts_slots,dts_health,dts_metrics,dts_connection_limits}'::text[]) v;
 SELECT * FROM finish();
 ROLLBACK;

@@ -4,7 +4,7 @@ SET search_path = public;
 CREATE EXTENSION dts;
 BEGIN;
 SELECT * FROM no_plan();
-SELECT dts_create_endpoint('a', 'postgresql', 'host=nowhere.invalid password=t0psecret'), dts_create_endpoint('b', 'postgresql', 'host=nowhere.invalid password=t0psecret');
+SELECT dts_create_endpoint('a', 'postgresql', 'host=/nowhere password=t0psecret'), dts_create_endpoint('b', 'postgresql', 'host=/nowhere password=t0psecret');
 SELECT dts_create_job('j', 'a', 'b');
 SELECT dts_set_alert('j', '{"method": "webhook", "url": "https://open.feishu.cn/t0psecret?t0psecret", "secret": "t0psecret"}'), dts_test_alert('j');
 CREATE ROLE role_none; CREATE ROLE role_viewer; CREATE ROLE role_operator; CREATE ROLE role_admin; CREATE ROLE role_daemon;
@@ -14,15 +14,15 @@ GRANT USAGE ON FOREIGN SERVER a, b TO role_operator;
 -- How each function is called, and the least role that may.
 CREATE TEMP TABLE call (rank int, sql text);
 INSERT INTO call VALUES
-	(1, $$dts_check_results('j')$$), (1, $$dts_describe_job('j')$$), (1, 'dts_metrics_text()'), (1, $$dts_job_stats('j')$$),
-	(2, $$dts_modify_objects('j', '[]')$$), (2, $$dts_add_tables('j', '{a.b}')$$), (2, $$dts_remove_tables('j', '{a.b}')$$), (2, $$dts_reload_table('j', 'a.b')$$), (2, $$dts_approve_ddl('j')$$), (2, $$dts_setup_script('j', 'source')$$), (2, $$dts_skip_ddl('j')$$),
+	(1, $$dts_check_results('j')$$), (1, $$dts_describe_job('j')$$), (1, 'dts_metrics_text()'), (1, $$dts_forecast('j')$$), (1, $$dts_job_stats('j')$$),
+	(2, $$dts_modify_objects('j', '[]')$$), (2, $$dts_add_tables('j', '{a.b}')$$), (2, $$dts_remove_tables('j', '{a.b}')$$), (2, $$dts_reload_table('j', 'a.b')$$), (2, $$dts_approve_ddl('j')$$), (2, $$dts_setup_script('j', 'source')$$), (2, $$dts_skip_ddl('j')$$), (2, $$dts_set_ddl('j', '"apply"')$$),
 	(2, $$dts_create_job('k', 'a', 'b')$$), (2, $$dts_configure_job('j', '{}')$$), (2, $$dts_check_job('j')$$), (2, $$dts_ignore_check('j', 'x')$$),
 	(2, $$dts_start_job('j')$$), (2, $$dts_unschedule_job('j')$$), (2, $$dts_pause_job('j')$$), (2, $$dts_resume_job('j')$$), (2, $$dts_retry_job('j')$$),
 	(2, $$dts_resize_job('j', 2)$$), (2, $$dts_set_throttle('j', 'full', NULL)$$), (2, $$dts_complete_job('j')$$), (2, $$dts_reset_job('j')$$), (2, $$dts_stop_job('j')$$), (2, $$dts_isolate_job('j')$$),
 	(2, $$dts_recover_job('j')$$), (2, $$dts_destroy_job('j')$$), (2, $$dts_clone_job('j', 'l')$$), (2, $$dts_forget_leftovers('j')$$), (2, $$dts_test_endpoint('a')$$),
 	(2, $$dts_set_alert('j', '{"method": "pg_notify", "channel": "c"}')$$), (2, $$dts_drop_alert('j')$$), (2, $$dts_test_alert('j')$$),
 	(3, $$dts_create_endpoint('c', 'postgresql', 'host=c')$$), (3, $$dts_drop_endpoint('c')$$), (3, $$dts_allow_alert_host('h')$$),
-	(3, $$dts_refuse_alert_host('h')$$), (3, $$dts_purge_events('1 day')$$);
+	(3, $$dts_refuse_alert_host('h')$$), (3, $$dts_purge_events('1 day')$$), (3, $$dts_limit_connections('a', 10)$$);
 INSERT INTO call SELECT rank, replace(sql, $$('j'$$, $$(ARRAY['j']$$) FROM call WHERE sql ~ '^dts_(check_job|modify|ignore|start|unsch|pause|resume|retry|resize|complete|reset|stop|isol|recover|destroy|configure|set_|drop_a|test_a)';
 SELECT is_empty($$SELECT DISTINCT p.proname, p.pronargs > 0 AND p.proargtypes[0] = 'text[]'::regtype FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
 		WHERE e.extname = 'dts' AND p.pronamespace = 'public'::regnamespace AND p.prokind = 'f' AND d.classid = 'pg_proc'::regclass

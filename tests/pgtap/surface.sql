@@ -42,8 +42,10 @@ INSERT INTO surface VALUES
 	('dts_test_alert', 'job text', 'text', 'dts_operator'),
 	('dts_allow_alert_host', 'host text, plain_http boolean DEFAULT false, internal boolean DEFAULT false', 'text', 'dts_admin'),
 	('dts_refuse_alert_host', 'host text', 'text', 'dts_admin'),
+	('dts_limit_connections', 'endpoint text, connections integer', 'text', 'dts_admin'),
 	('dts_purge_events', 'older_than interval', 'bigint', 'dts_admin'),
 	('dts_metrics_text', '', 'text', 'dts_viewer'),
+	('dts_forecast', 'job text, OUT item text, OUT value numeric, OUT unit text, OUT at timestamp with time zone, OUT basis text', 'SETOF record', 'dts_viewer'),
 	('dts_pause_job', 'job text', 'text', 'dts_operator'),
 	('dts_resume_job', 'job text', 'text', 'dts_operator'),
 	('dts_retry_job', 'job text', 'text', 'dts_operator'),
@@ -59,20 +61,21 @@ INSERT INTO surface VALUES
 	('dts_setup_script', 'job text, side text', 'text', 'dts_operator'),
 	('dts_approve_ddl', 'job text', 'text', 'dts_operator'),
 	('dts_skip_ddl', 'job text', 'text', 'dts_operator'),
+	('dts_set_ddl', 'job text, ddl jsonb', 'text', 'dts_operator'),
 	('dts_describe_job', 'job text', 'jsonb', 'dts_viewer'),
 	('dts_wait', 'job text, until text, timeout interval DEFAULT ''01:00:00''::interval', NULL, 'dts_operator');
 INSERT INTO surface SELECT f, 'jobs text[], ' || more || 'OUT job text, OUT accepted boolean, OUT message text', 'SETOF record', 'dts_operator'
 	FROM (VALUES ('dts_check_job', ''), ('dts_pause_job', ''), ('dts_resume_job', ''), ('dts_retry_job', ''), ('dts_isolate_job', ''), ('dts_recover_job', ''),
 		('dts_destroy_job', 'force boolean DEFAULT false, '), ('dts_start_job', 'at timestamp with time zone DEFAULT NULL::timestamp with time zone, '), ('dts_stop_job', 'force boolean DEFAULT false, '),
 		('dts_configure_job', 'options jsonb, '), ('dts_unschedule_job', ''), ('dts_reset_job', ''), ('dts_complete_job', 'mode text DEFAULT ''wait_for_sync''::text, '),
-		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_modify_objects', 'objects jsonb, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
+		('dts_resize_job', 'workers integer, apply_workers integer DEFAULT NULL::integer, '), ('dts_modify_objects', 'objects jsonb, '), ('dts_set_throttle', 'phase text, limits jsonb, '), ('dts_set_ddl', 'ddl jsonb, '), ('dts_ignore_check', 'item text, '), ('dts_set_alert', 'rule jsonb, '), ('dts_drop_alert', ''), ('dts_test_alert', '')) v(f, more);
 SELECT set_eq($$SELECT proname::text, regexp_replace(pg_get_function_arguments(oid), '\mIN ', '', 'g'), pg_get_function_result(oid) FROM routine WHERE nspname = 'Other place'$$,
 	'SELECT name, arguments, result FROM surface', 'the functions of the surface, and no others, lie in the extension''s schema');
 SELECT is(p.prokind, CASE s.name WHEN 'dts_wait' THEN 'p' ELSE 'f' END::"char", s.name || ' is of the right kind')
 	FROM surface s JOIN routine p ON p.proname = s.name;
 SELECT set_eq($$SELECT relname::text FROM relation WHERE nspname = 'Other place'$$,
 	ARRAY['dts_jobs', 'dts_job_tables', 'dts_job_parts', 'dts_job_events', 'dts_job_changes', 'dts_pending_ddl', 'dts_skipped_ddl', 'dts_state_names', 'dts_leftovers',
-		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log', 'dts_throttles'], 'the views of the surface, and no others, lie there');
+		'dts_slots', 'dts_health', 'dts_metrics', 'dts_alerts', 'dts_alert_hosts', 'dts_alert_log', 'dts_throttles', 'dts_connection_limits'], 'the views of the surface, and no others, lie there');
 SELECT is(ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = r.oid AND attnum BETWEEN 1 AND 9 ORDER BY attnum),
 	'{job,kind,source,target,state,phase,lag_bytes,lag_seconds,error}', 'dts_jobs begins with the columns that scripts rely on')
 	FROM relation r WHERE relname = 'dts_jobs';
@@ -88,7 +91,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_claim', 'owner text, lease interval, max_jobs integer, OUT job_id bigint, OUT epoch bigint'),
 	('daemon_bind', 'job_id bigint, epoch bigint'),
 	('daemon_job', 'job_id bigint, epoch bigint, OUT name text, OUT kind text, OUT source text, OUT target text, OUT source_conninfo text, OUT target_conninfo text, OUT slot_name text, OUT state text, OUT phase text, OUT step text, OUT wish text, OUT options text, OUT footprint boolean, OUT change text, OUT throttle text'),
-	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer, OUT throttle text, OUT apply_workers integer'),
+	('daemon_poll', 'job_id bigint, epoch bigint, lease interval, OUT ours boolean, OUT state text, OUT wish text, OUT waiters boolean, OUT marker_begun bigint, OUT change text, OUT workers integer, OUT throttle text, OUT apply_workers integer, OUT ddl text'),
 	('daemon_set_state', 'job_id bigint, epoch bigint, from_state text, to_state text, phase text, step text, consumed_wish text, error jsonb'),
 	('daemon_set_step', 'job_id bigint, epoch bigint, step text'),
 	('daemon_set_footprint', 'job_id bigint, epoch bigint, footprint boolean'),
@@ -102,6 +105,7 @@ SELECT set_eq($$SELECT proname::text, pg_get_function_identity_arguments(oid) FR
 	('daemon_marker', 'job_id bigint, epoch bigint, begun bigint, durable bigint'),
 	('daemon_slots_due', 'every interval, OUT job_id bigint, OUT slot_name text, OUT conninfo text'),
 	('daemon_slot', 'job_id bigint, sample jsonb'),
+	('daemon_bars', 'OUT job text, OUT what text, OUT percent numeric, OUT more text'),
 	('daemon_alert_watch', ''),
 	('daemon_alert_next', 'OUT id bigint, OUT url text, OUT headers text, OUT body text, OUT internal boolean, OUT checks_code boolean'),
 	('daemon_alert_done', 'id bigint, ok boolean, http_status integer, error text, again boolean'),
@@ -139,7 +143,7 @@ SELECT is_empty($$SELECT s.name, r.role, has_function_privilege(r.role, p.oid, '
 	'each function is for its role and those above it');
 SELECT is_empty($$SELECT oid::regprocedure, role FROM routine, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE nspname = 'dts' AND has_function_privilege(role, oid, 'EXECUTE') <> CASE WHEN proname LIKE 'daemon\_%' THEN role = 'dts_daemon'
-		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'percent_done', 'time_left', 'objects_tables', 'options_objects') THEN role <> 'dts_daemon' ELSE false END$$,
+		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'server_use', 'job_waits_for', 'health_rows', 'metrics_rows', 'percent_done', 'time_left', 'objects_tables', 'options_objects') THEN role <> 'dts_daemon' ELSE false END$$,
 	'the daemon''s functions are the daemon''s alone; of the others only those that views need are granted');
 SELECT is_empty($$SELECT oid::regclass, role FROM relation, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE has_table_privilege(role, oid, 'SELECT') <> (nspname <> 'dts' AND role <> 'dts_daemon')

@@ -81,4 +81,35 @@ $t->equal('j', 'and rows follow, cascades included');
 $t->stop_job('j');
 $t->clean('nothing is left behind');
 $t->compare('the schema stays when the job is gone', '--schema');
+
+# Many tables: those that do not need each other are created at once.  Names that clash for a moment (the array type of t7 is _t7), a tree larger than
+# what shares a transaction, views upon views, and a function that needs a table in the middle.
+$t->database('many');
+$t->sql_source(<<'SQL');
+CREATE TYPE level AS ENUM ('low', 'high');
+DO $$ BEGIN
+	FOR i IN 1..90 LOOP
+		EXECUTE format('CREATE TABLE t%1$s (id serial PRIMARY KEY, l level DEFAULT ''low'', v text); COMMENT ON TABLE t%1$s IS ''%1$s''', i);
+		EXECUTE format('CREATE TABLE _t%s (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)', i);
+		IF i % 3 = 0 THEN EXECUTE format('CREATE VIEW a_view%1$s AS SELECT id, v FROM t%1$s UNION ALL SELECT id, v FROM _t%2$s', i, i - 1); END IF;
+		IF i % 6 = 0 THEN EXECUTE format('CREATE VIEW a_over%1$s AS SELECT * FROM a_view%1$s', i); END IF;
+	END LOOP;
+	CREATE TABLE tree (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+	FOR i IN 1..60 LOOP
+		EXECUTE format('CREATE TABLE tree_%s PARTITION OF tree FOR VALUES FROM (%s) TO (%s)', i, i * 10, i * 10 + 10);
+	END LOOP;
+END $$;
+CREATE TABLE base (id int PRIMARY KEY, v text);
+CREATE TABLE derived (w int, PRIMARY KEY (id)) INHERITS (base);
+CREATE FUNCTION of_base(base) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.v';
+CREATE VIEW with_function AS SELECT of_base(b) AS x FROM base b;
+CREATE TABLE checked (id int PRIMARY KEY, b base CHECK (of_base(b) <> 'x'));
+INSERT INTO t1 (v) VALUES ('one'), ('two');
+INSERT INTO tree SELECT i, 'v' FROM generate_series(10, 600) i;
+SQL
+$t->run_job('m', options => { workers => 3 });
+cmp_ok($t->sql_target("SELECT count(*) FROM dts.target_part WHERE kind = 'abreast'"), '>=', 4, 'many tables are created at once');
+$t->caught_up('m');
+$t->compare('and all of them are equal', '--schema');
+$t->stop_job('m');
 done_testing;

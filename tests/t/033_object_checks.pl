@@ -38,10 +38,15 @@ like(answer('j', 'large_objects'), qr/^warn: .*only by the phase "full" of a job
 is(answer('j', 'subscriptions'), '', 'subscriptions are no matter of a selection');
 like(answer('j', 'pg_dump'), qr/^pass: pg_dump of PostgreSQL \d+/, 'pg_dump is found');
 
+# What they say is pasted.
+$t->paste($t->check_remedy('j', $_)) for qw(triggers table_kinds wal_retention wal_sender_timeout);
+$t->sql_source('DROP TABLE app.part; ALTER TABLE app.a DROP x');
+$t->wait_for('the settings', sub { $t->sql_source('SHOW wal_sender_timeout') eq '1min' && $t->sql_source('SHOW max_slot_wal_keep_size') ne '1MB' });
+ok(check('j'), 'mended');
+like(answer('j', $_), qr/^pass/, "$_: the remedy mends it") for qw(triggers table_kinds wal_retention wal_sender_timeout);
 $t->sql_source("ALTER SYSTEM SET wal_sender_timeout = '2s'");
 $t->sql_source("ALTER SYSTEM SET max_slot_wal_keep_size = -1");
 $t->sql_source('SELECT pg_reload_conf()');
-$t->sql_source('ALTER TABLE app.a ENABLE TRIGGER for_always; ALTER TABLE app.quick SET LOGGED; DROP TABLE app.part; ALTER TABLE app.a DROP x');
 $t->wait_for('the settings', sub { $t->sql_source('SHOW wal_sender_timeout') eq '2s' && $t->sql_source('SHOW max_slot_wal_keep_size') eq '-1' });
 ok(check('j'), 'again');
 like(answer('j', 'wal_sender_timeout'), qr/^warn: wal_sender_timeout is 2000 ms/, 'a timeout that is too short');
@@ -51,6 +56,20 @@ like(answer('j', $_), qr/^pass/, "$_ was mended") for qw(foreign_keys triggers t
 # Another job
 $t->start_job('j');
 $t->wait_job('j', 'incremental');
+$t->create_job('back', source_conninfo => $t->conninfo('target'), target_conninfo => $t->conninfo('source'), options => { same_name_tables => 'keep', ddl => 'off', heartbeat_seconds => 0 });
+ok(!check('back'), 'a job that leads back is refused');
+like(answer('back', 'other_jobs'), qr/^fail: .*back to the source.*"app"\."a" \(job j\)/, 'with the tables');
+# a detour: source, target, a third database, source
+$t->_sql('target', 'postgres', 'CREATE DATABASE third');
+$t->sql_target('CREATE TABLE other_way (id int PRIMARY KEY)');
+$t->create_job('on', source_conninfo => $t->conninfo('target'), target_conninfo => $t->conninfo('target', 'third'), options => { objects => [ { schema => 'public' } ] });
+ok(check('on'), 'a job goes on from the target') or diag($t->job_report('on'));
+$t->start_job('on');
+$t->wait_job('on', 'incremental');
+$t->create_job('home', source_conninfo => $t->conninfo('target', 'third'), target_conninfo => $t->conninfo('source'), options => { objects => [ { schema => 'public' } ] });
+check('home');
+like(answer('home', 'other_jobs'), qr/^warn: jobs lead from the target back to the source: j, on/, 'a ring of three databases is told');
+$t->stop_job('on');
 $t->create_job('k', options => { same_name_tables => 'keep' });
 ok(!check('k'), 'a job of the same tables is refused');
 like(answer('k', 'other_jobs'), qr/^fail: .*"app"\."a" \(job j\).*dts_stop_job/, 'with the tables and the job');
@@ -64,6 +83,7 @@ $t->sql_ctl(q{SELECT dts_configure_job('k', '{"exclude": null, "same_name_tables
 $t->sql_target("SELECT lo_from_bytea(70001, 'older'); ALTER TABLE app.a ENABLE REPLICA TRIGGER as_usual; CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION app.no_ddl(); ALTER EVENT TRIGGER watch ENABLE ALWAYS");
 ok(check('k'), 'nor when the other has stopped') or diag($t->job_report('k'));
 like(answer('k', 'triggers'), qr/^warn: .*event trigger watch, trigger as_usual on app\.a \//, "the target's own triggers");
+$t->paste($t->check_remedy('k', 'triggers'));
 $t->sql_ctl(q{SELECT dts_configure_job('k', '{"same_name_tables": null, "phases": ["full", "incremental"], "objects": null}')});
 check('k');
 like(answer('k', 'large_objects'), qr/^fail: .*same_name_tables/, 'large objects in the way');
@@ -80,5 +100,9 @@ $t->database('many');
 $t->sql_source("DO \$\$ BEGIN FOR i IN 1 .. 410 LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY)', i); END LOOP; END \$\$");
 $t->create_job('many');
 ok(check('many'), 'many tables') or diag($t->job_report('many'));
-like(answer('many', 'lock_table'), qr/^warn: .*room for 400 locks.*locks 410 tables.*max_locks_per_transaction = 30/, 'more tables than the source has locks for');
+like(answer('many', 'lock_table'), qr/^warn: .*room for 400 locks.*locks 410 tables.*ALTER SYSTEM SET max_locks_per_transaction = 30; -- on the source, then restart it/, 'more tables than the source has locks for');
+$t->paste($t->check_remedy('many', 'lock_table'));
+$t->{source}->restart;
+ok(check('many'), 'again') or diag($t->job_report('many'));
+like(answer('many', 'lock_table'), qr/^pass/, 'the remedy mends it');
 done_testing;

@@ -13,7 +13,7 @@ $t->run_job('j');
 my $slot = $t->slot('j');
 sub newest { return $t->sql_target('SELECT COALESCE(max(id), 0) FROM load'); }
 # The position before the first transaction is in the table.
-sub stored { return $t->sql_target("SELECT GREATEST(end_lsn, pg_replication_origin_progress('$slot', true)) FROM dts.target_progress WHERE slot_name = '$slot'"); }
+sub stored { return $t->sql_target("SELECT GREATEST(end_lsn, (SELECT pg_replication_origin_progress(roname, true) FROM pg_replication_origin WHERE roname = '$slot')) FROM dts.target_progress WHERE slot_name = '$slot'"); }
 
 my $lost = 0;
 for my $round (1 .. 4)

@@ -46,4 +46,44 @@ $t->sql_source("ALTER TABLE other.x ADD later int DEFAULT 3; UPDATE other.part S
 same('and are followed from then on', 'other.x', 'other.part');
 $t->stop_job('j');
 $t->clean('nothing is left behind');
+
+# Tables that are named one by one: what belongs to one follows it, in both ways; what does not, stays away.  Types that they use
+# came along, and stay like the source's.
+for my $way ('', 'state')
+{
+	my $job = $way ? 'by_state' : 'by_statement';
+	$t->{daemon}->stop;
+	$t->start_daemon(env => $way ? { DTS_DDL_BY_STATE => 1 } : {});
+	$t->database($job);
+	$t->sql_source(<<'SQL2');
+CREATE SCHEMA app; CREATE TYPE app.mood AS ENUM ('sad'); CREATE TYPE app.pair AS (a int, b app.mood); CREATE TYPE app.unused AS ENUM ('x'); CREATE DOMAIN app.size AS int;
+CREATE TABLE app.t (id serial PRIMARY KEY, v text, n int, m app.mood[], p app.pair, s app.size); CREATE TABLE app.no (id int PRIMARY KEY, v text);
+CREATE TABLE app.quiet (id int PRIMARY KEY, v text, CHECK (id > 0)); CREATE INDEX quiet_v ON app.quiet (v); INSERT INTO app.quiet VALUES (1, 'x');
+CREATE TABLE app.gone (id int PRIMARY KEY);
+CREATE INDEX was_there ON app.t (v); CREATE INDEX not_ours ON app.no (v); CREATE STATISTICS app.counts ON v, n FROM app.t; CREATE STATISTICS app.other ON id, v FROM app.no;
+CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER touched BEFORE UPDATE ON app.t FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE POLICY seen ON app.t USING (true); CREATE RULE ruled AS ON DELETE TO app.t WHERE false DO INSTEAD NOTHING;
+INSERT INTO app.t (v) VALUES ('a'); INSERT INTO app.no VALUES (1, 'a');
+SQL2
+	$t->run_job($job, options => { objects => [ { schema => 'app', tables => [ 't', 'gone', { name => 'quiet', operations => [qw(insert update delete truncate)] } ] } ] });
+	$t->sql_source($_) for split /\n/, <<'SQL2';
+CREATE INDEX made ON app.t (n); ALTER INDEX app.made RENAME TO made_2; COMMENT ON INDEX app.made_2 IS 'i'; CREATE INDEX not_ours_2 ON app.no (v);
+DROP INDEX app.was_there, app.not_ours; DROP INDEX app.made_2; CREATE INDEX kept ON app.t (v, n);
+DROP STATISTICS app.counts, app.other;
+DROP TRIGGER touched ON app.t; DROP POLICY seen ON app.t; DROP RULE ruled ON app.t;
+ALTER TYPE app.mood ADD VALUE 'ok'; ALTER TYPE app.unused ADD VALUE 'y'; ALTER TYPE app.pair RENAME ATTRIBUTE a TO aa; ALTER DOMAIN app.size ADD CONSTRAINT small CHECK (VALUE < 10);
+INSERT INTO app.t (v, m, p, s) VALUES ('b', '{ok,sad}', (5, 'ok'), 3); INSERT INTO app.no VALUES (2, 'b');
+ALTER TABLE app.t ADD CONSTRAINT few CHECK (n < 10); ALTER TABLE app.t DROP CONSTRAINT few; ALTER TABLE app.t ALTER id DROP DEFAULT; DROP SEQUENCE app.t_id_seq;
+DROP TABLE app.gone; DROP TABLE app.no;
+DROP INDEX app.quiet_v; COMMENT ON TABLE app.quiet IS 'quiet'; ALTER TABLE app.quiet ALTER v TYPE text USING v || '!'; INSERT INTO app.quiet VALUES (2, 'y');
+SQL2
+	same_of($job, 'app.t');
+	is($t->sql_target("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('i', 'r', 'S') AND relname !~ '^quiet'"), 'kept t t_pkey', "$job: indexes and sequences go with their tables, and others' never came");
+	is($t->sql_target("SELECT (SELECT count(*) FROM pg_statistic_ext) + (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal) + (SELECT count(*) FROM pg_policy) + (SELECT count(*) FROM pg_rules WHERE schemaname = 'app')"), 0, "$job: statistics, triggers, policies and rules, too");
+	is($t->sql_target("SELECT enum_range(NULL::app.mood), (SELECT count(*) FROM pg_constraint WHERE conname = 'small'), to_regtype('app.unused')"), '{sad,ok}|1|', "$job: types that the job's tables use are followed, others are not there");
+	is($t->sql_target("SELECT to_regclass('app.quiet_v') IS NOT NULL, obj_description('app.quiet'::regclass), format_type(atttypid, atttypmod), (SELECT string_agg(id || v, ' ' ORDER BY id) FROM app.quiet) FROM pg_attribute WHERE attrelid = 'app.quiet'::regclass AND attname = 'v'"), 't||text|1x 2y', "$job: without \"ddl\" among its operations a table stays as it is");
+	cmp_ok($t->sql_ctl("SELECT count(*) FROM dts_job_events WHERE job = '$job' AND event = 'ddl_left_out' AND message LIKE '%app%quiet%operations%'"), '>=', 1, "$job: which is told");
+	$t->stop_job($job);
+}
+sub same_of { my ($job, @tables) = @_; return $t->equal($job, "$job: what belongs to a table that is named", map { ('--table', $_) } @tables); }
 done_testing;

@@ -55,6 +55,34 @@ $t->sql_ctl("SELECT dts_approve_ddl('j')");
 $t->equal('j', 'a command amid the rows of its transaction');
 is($t->sql_target("SELECT to_regclass('u')"), '', 'the table is gone');
 
+# The policy changes while the job runs: what waits is answered by it, what comes is treated so, in the same session of the stream.
+my $streams = events('streaming');
+$t->sql_source('CREATE TABLE u (id int PRIMARY KEY); DROP TABLE u');
+wait_pending('waiting|DROP TABLE|drop');
+$t->{daemon}->kill9;
+$t->start_daemon;
+wait_pending('waiting|DROP TABLE|drop');
+$streams++;
+$t->sql_ctl(q{SELECT dts_set_ddl('j', '{"default": "apply", "index": "approve", "comment": "skip"}')});
+$t->equal('j', 'a new policy answers what waits');
+is($t->sql_target("SELECT to_regclass('u')"), '', 'which has run');
+is(pending(), '', 'nothing waits any more');
+$t->sql_source("GRANT UPDATE ON t TO reader; COMMENT ON TABLE t IS 'not there'; CREATE TABLE u (id int PRIMARY KEY); DROP TABLE u; CREATE INDEX t_w2 ON t (w)");
+wait_pending('waiting|CREATE INDEX|index');
+is($t->sql_target("SELECT has_table_privilege('reader', 't', 'UPDATE'), obj_description('t'::regclass), to_regclass('u')"), 't||', 'others are treated by the new one');
+$t->sql_ctl(q{SELECT dts_set_ddl('j', '{"index": "skip"}')});
+$t->equal('j', 'a policy that leaves out what waits');
+is($t->sql_target("SELECT to_regclass('t_w2')"), '', 'which has not run');
+like($t->sql_ctl("SELECT string_agg(tag || ' ' || skipped_by, ',' ORDER BY lsn) FROM dts_skipped_ddl WHERE tag ~ 'INDEX|COMMENT'"), qr/^CREATE INDEX option ddl,COMMENT option ddl,CREATE INDEX \w+$/, 'and is written down');
+is(events('streaming'), $streams, 'the stream went on all the time');
+is(events('ddl_policy'), 2, 'events tell of it');
+for ([ '"off"', qr/cannot change in a job that has started.*dts|whether commands are captured/s ], [ '"sometimes"', qr/\$\.ddl/ ], [ '{"tables": "skip"}', qr/unknown option \$\.ddl\.tables/ ])
+{
+	my ($policy, $said) = @$_;
+	my (undef, undef, $err) = $t->try_ctl("SELECT dts_set_ddl('j', '$policy')");
+	like($err, $said, "refused: $policy");
+}
+
 # Nothing waits: refused, with what to look at.
 my ($rc, $out, $err) = $t->try_ctl("SELECT dts_approve_ddl('j')");
 like($err, qr/no command of the source waits in job "j".*dts_pending_ddl/s, 'with nothing to approve it says so');
@@ -75,12 +103,24 @@ is($t->sql_ctl("SELECT count(*) FROM dts_pending_ddl"), 0, 'nothing is pending')
 $t->sql_source('CREATE TABLE clash2 (id int PRIMARY KEY, v text)');
 $t->caught_up('j');
 $t->sql_target('ALTER TABLE clash2 DROP v');
-$t->sql_source('ALTER TABLE clash2 RENAME v TO w');
+$t->sql_source("BEGIN; INSERT INTO t (id) VALUES (9); ALTER TABLE clash2 RENAME v TO w; INSERT INTO clash2 VALUES (1, 'x'); COMMIT; INSERT INTO t (id) VALUES (10)");
 $t->wait_state('j', 'error', 30);
+# the daemon dies meanwhile, and again while it tries: nothing of the transaction is there, and the stop stays what it is
+for (1 .. 2)
+{
+	$t->{daemon}->kill9;
+	$t->start_daemon;
+	$t->wait_for('the job to stop again', sub { $t->sql_ctl("SELECT state = 'error' AND wish IS NULL FROM dts_jobs WHERE job = 'j'") eq 't' }, 30);
+	pass('killed: the job stands where it stood');
+	like($t->sql_ctl("SELECT state, tag, reason FROM dts_pending_ddl"), qr/^failed\|ALTER TABLE\|.*column "v" does not exist/s, 'and says why');
+	is($t->sql_target('SELECT max(id) FROM t'), 8, 'nothing of the transaction is there');
+	$t->act('retry', 'j') if $_ == 1;
+}
 $t->sql_target('ALTER TABLE clash2 ADD v text');
 $t->act('retry', 'j');
 $t->wait_state('j', 'running', 30);
 $t->equal('j', 'mended and tried again', '--table', 'public.clash2');
+is($t->sql_target('SELECT max(id) FROM t'), 10, 'and what came after it');
 $t->stop_job('j');
 
 # The plain string; and no capture at all.

@@ -101,8 +101,7 @@ $t->wait_for('a lag', sub { $t->sql_ctl("SELECT lag_seconds BETWEEN 0 AND 2 FROM
 pass('and the job runs without');
 $t->stop_job('poor');
 $t->act('isolate', 'poor');
-$remedy =~ s/^[^:]*: //;
-$t->sql_source($remedy);
+$t->paste($remedy);
 $t->sql_target('TRUNCATE k');
 $t->create_job('rich', options => { heartbeat_seconds => 1, phases => [ 'full', 'incremental' ] }, source_conninfo => $conninfo);
 $t->check_job('rich');

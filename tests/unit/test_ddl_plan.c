@@ -30,7 +30,7 @@ schema_in(void *arg, const char *schema)
 	return strcmp(schema, "out") != 0;
 }
 
-static const DdlScope scope = {relation_in, schema_in, NULL};
+static const DdlScope scope = {.relation = relation_in, .schema = schema_in};
 
 typedef struct Planned
 {

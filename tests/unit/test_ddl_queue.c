@@ -96,7 +96,7 @@ decide(void *arg, const TxnHeader *txn, const DdlRecord *record, const DdlPlan *
 static void
 start(Case *c)
 {
-	const DdlQueueOptions options = {.scope = {all_relations, all_schemas, NULL},
+	const DdlQueueOptions options = {.scope = {.relation = all_relations, .schema = all_schemas},
 	                                 .slot_name = "slot",
 	                                 .role = same_role,
 	                                 .decide = decide,
