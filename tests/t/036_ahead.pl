@@ -1,7 +1,9 @@
 # Large transactions are applied while they are in progress on the source: several at once beside small ones, savepoints and
-# aborts, rows handed on between them, kill -9 in the middle; and others do not wait for what the target alone makes them wait for.
+# aborts, rows handed on between them, kill -9 in the middle; others do not wait for what the target alone makes them wait for;
+# and the disk on which transactions in progress are kept is full for a while.
 use strict;
 use warnings;
+use DtsFullDisk;
 use DtsTest;
 use Test::More;
 
@@ -98,6 +100,23 @@ for my $round (1 .. $rounds)
 $_->try('COMMIT') for @s;
 $t->equal('j', "equal after $rounds rounds (seed $seed; " . measure('transactions_ahead') . ' went ahead, ' . measure('ahead_dropped') . ' were dropped)');
 $_->close for $one, @s;
+
+# The disk of the daemon's work folder is full: nobody can go on, and nothing is lost.
+SKIP:
+{
+	my $flag = "$ENV{TESTDIR}/full";
+	my $library = DtsFullDisk::build($ENV{TESTDIR}) or skip 'no C compiler to build the full disk with', 3;
+	$t->{daemon}->stop;
+	$t->start_daemon(env => { LD_PRELOAD => $library, DTS_FULL => $flag });
+	symlink '/spool.', $flag or die "$flag: $!";
+	$t->sql_source("INSERT INTO acc SELECT i, 1, repeat(md5(i::text), 30) FROM generate_series(30001, 42000) i");
+	$t->wait_state('j', 'retrying');
+	like($t->sql_ctl("SELECT concat_ws(' ', error, error_hint) FROM dts_jobs WHERE job = 'j'"), qr/spool of a transaction in progress: No space left on device.*Free space/, 'without room for what waits the job tries again, and says why');
+	is($t->sql_target('SELECT count(*) FROM acc WHERE id > 30000'), 0, 'nothing of the transaction is there');
+	unlink $flag;
+	$t->wait_job('j', 'incremental');
+	$t->equal('j', 'equal when there is room again');
+}
 $t->stop_job('j');
 $t->clean('nothing is left behind');
 $t->finish;
