@@ -458,7 +458,7 @@ stays_not_durable(Case *c)
 
 	c->target->ops->status(c->target, &status);
 	answers = status.answers;
-	while (status.answers < answers + 3)
+	while (status.answers < answers + 3 && status.durable.end.value < status.committed.end.value)
 	{
 		struct pollfd fd = {c->target->ops->socket(c->target), POLLIN, 0};
 

@@ -1,21 +1,14 @@
 # The target's disk is full in the middle of the load, and free again later: the job says why it waits, and loses nothing.
 use strict;
 use warnings;
-use DtsFullDisk;
+use DtsDisk;
 use DtsTest;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-mkdir $ENV{TESTDIR};
-my $flag = "$ENV{TESTDIR}/full";
-my $library = DtsFullDisk::build($ENV{TESTDIR}) or plan skip_all => 'no C compiler to build the full disk with';
-
+my $disk = DtsDisk->new or plan skip_all => 'no C compiler to build the full disk with';
 my $t = DtsTest->new;
-$t->{target}->stop;
-{
-	local @ENV{qw(LD_PRELOAD DTS_FULL)} = ($library, $flag);
-	$t->{target}->start;
-}
+$disk->put_under($t->{target});
 $t->sql_source(<<'SQL');
 CREATE TABLE big (id int PRIMARY KEY, pad text);
 ALTER TABLE big ALTER pad SET STORAGE PLAIN;
@@ -32,7 +25,7 @@ $t->create_job('j', options => { workers => 1 });
 $t->check_job('j');
 $t->start_job('j');
 my $pid = $t->wait_for('the first part', sub { $daemon->fault_pid('part.before_commit') });
-symlink $where, $flag or die "$flag: $!";
+$disk->fill($where);
 isnt(($t->try('target', $t->{database}, "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 100)"))[0], 0, 'the disk is full');
 kill CONT => $pid;
 $t->wait_state('j', 'retrying');
@@ -42,7 +35,7 @@ is($parts, $t->sql_target("SELECT min(part_id) FROM dts.target_part WHERE kind =
 $t->wait_for('another attempt', sub { () = $daemon->log_text =~ /will try again: could not extend file/g; my @n = $daemon->log_text =~ /next attempt in (\d+) ms/g; @n >= 2 && $n[-1] > $n[0] });
 pass('with pauses that grow');
 is($t->sql_target($done), $parts, 'and nothing of it is done twice');
-unlink $flag;
+$disk->free;
 $t->wait_job('j', 'incremental');
 $t->sql_source("INSERT INTO small VALUES (2000, 'later')");
 $t->equal('j', 'equal when there is room again');

@@ -3,7 +3,7 @@
 # and the disk on which transactions in progress are kept is full for a while.
 use strict;
 use warnings;
-use DtsFullDisk;
+use DtsDisk;
 use DtsTest;
 use Test::More;
 
@@ -104,16 +104,15 @@ $_->close for $one, @s;
 # The disk of the daemon's work folder is full: nobody can go on, and nothing is lost.
 SKIP:
 {
-	my $flag = "$ENV{TESTDIR}/full";
-	my $library = DtsFullDisk::build($ENV{TESTDIR}) or skip 'no C compiler to build the full disk with', 3;
+	my $disk = DtsDisk->new or skip 'no C compiler to build the full disk with', 3;
 	$t->{daemon}->stop;
-	$t->start_daemon(env => { LD_PRELOAD => $library, DTS_FULL => $flag });
-	symlink '/spool.', $flag or die "$flag: $!";
+	$t->start_daemon(env => $disk->environment);
+	$disk->fill('/spool.');
 	$t->sql_source("INSERT INTO acc SELECT i, 1, repeat(md5(i::text), 30) FROM generate_series(30001, 42000) i");
 	$t->wait_state('j', 'retrying');
 	like($t->sql_ctl("SELECT concat_ws(' ', error, error_hint) FROM dts_jobs WHERE job = 'j'"), qr/spool of a transaction in progress: No space left on device.*Free space/, 'without room for what waits the job tries again, and says why');
 	is($t->sql_target('SELECT count(*) FROM acc WHERE id > 30000'), 0, 'nothing of the transaction is there');
-	unlink $flag;
+	$disk->free;
 	$t->wait_job('j', 'incremental');
 	$t->equal('j', 'equal when there is room again');
 }

@@ -46,6 +46,31 @@ is($t->sql_target("SELECT count(*) FROM pg_roles WHERE rolname = 'pwned'"), '0',
 $t->sql_source('GRANT CREATE ON SCHEMA public TO only_here; SET ROLE only_here; CREATE TABLE of_nobody (id int PRIMARY KEY); INSERT INTO of_nobody VALUES (1)');
 $t->caught_up('j');
 is($t->sql_target("SELECT r.rolname = current_user FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE relname = 'of_nobody'"), 't', 'a role that the target lacks: the endpoint\'s takes its place');
+# What is of a server, of replication or of no object never travels, alone or beside commands that do.
+my $ran = "$ENV{TESTDIR}/ran";
+$t->sql_source($_) for "ALTER SYSTEM SET work_mem = '5MB'", 'CREATE PUBLICATION pub FOR ALL TABLES', "CREATE SUBSCRIPTION sub CONNECTION 'dbname=nowhere' PUBLICATION pub WITH (connect = false, slot_name = NONE, enabled = false)",
+	'CREATE FUNCTION quiet() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$', 'CREATE EVENT TRIGGER quiet ON ddl_command_end EXECUTE FUNCTION quiet()',
+	"COPY (SELECT 1) TO PROGRAM 'cat >> $ran'; CREATE TABLE beside (id int PRIMARY KEY)", "DO \$\$ BEGIN CREATE TABLE from_program (id int PRIMARY KEY); COPY from_program FROM PROGRAM 'echo 7 | tee -a $ran'; END \$\$",
+	'DROP EVENT TRIGGER quiet', 'ALTER TABLE beside ADD v text', 'DROP SUBSCRIPTION sub; DROP PUBLICATION pub';
+$t->equal('j', 'what must not travel stands in nobody\'s way', '--table', 'public.beside', '--table', 'public.from_program');
+is($t->sql_target('SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_subscription) + (SELECT count(*) FROM pg_event_trigger)'), 0, 'and has not travelled');
+is($t->sql_target("SELECT count(*) FROM pg_file_settings WHERE name = 'work_mem' AND sourcefile ~ 'auto'"), 0, 'nor have settings of the server');
+is(do { open my $in, '<', $ran or die "$ran: $!"; join ',', map { s/\n//r } <$in> }, '1,7', 'programs ran on the source alone');
+# Nobody can put words into the capture's mouth.
+{
+	local $t->{user} = 'plain';
+	my $forged = "INSERT INTO public.dts_ddl_command (xid, at, event, tag, query) VALUES ('1', now(), 'command', 'DROP TABLE', 'DROP TABLE t')";
+	for my $sql ($forged, 'SELECT * FROM public.dts_ddl_command', 'UPDATE public.dts_pg_class SET state = state', 'SELECT dts.capture_append(NULL, NULL, NULL, NULL)', "SELECT dts.capture_again('pg_class'::regclass, 't'::regclass)")
+	{
+		my (undef, undef, $said) = $t->try('source', $t->{database}, $sql);
+		like($said, qr/permission denied/, "refused: $sql");
+	}
+	($rc, $out, $err) = $t->try('source', $t->{database}, "SELECT pg_logical_emit_message(true, p, x) FROM (VALUES ('dts.gap', 'DROP TABLE'), ('dts', '{}'), ('dts.ddl', 'DROP TABLE t')) v(p, x)");
+	is($rc, 0, 'messages anybody can write') or diag($err);
+}
+$t->sql_source("INSERT INTO t VALUES (100, 'behind the messages')");
+$t->equal('j', 'and they prove nothing', '--table', 'public.t');
+is($t->state('j'), 'running', 'the job runs on');
 # --- What is not followed
 $t->sql_source("CREATE FUNCTION plus(int, int) RETURNS int LANGUAGE internal AS 'int4pl'");
 like(error_of('j'), qr/^DTS08 \| a command of the source cannot be followed: .*C.*\| CREATE FUNCTION, run as.*Source: CREATE FUNCTION plus/, 'a function in C is refused');

@@ -1,11 +1,14 @@
 # Whatever becomes of the capture on the source, the users' own commands succeed, soon; and the job says what it has missed.
 use strict;
 use warnings;
+use DtsDisk;
 use DtsTest;
 use Test::More;
 use Time::HiRes qw(time);
 
 my $t = DtsTest->new;
+my $disk = DtsDisk->new;
+$disk->put_under($t->{source}) if $disk;
 $t->{$_}->safe_psql('postgres', 'CREATE ROLE anybody LOGIN') for qw(source target);
 $t->sql_source('CREATE SCHEMA mine AUTHORIZATION anybody; CREATE TABLE t (id int PRIMARY KEY); GRANT CREATE ON SCHEMA public TO anybody');
 my $daemon = $t->start_daemon;
@@ -75,7 +78,7 @@ like($t->sql_ctl("SELECT error_detail FROM dts_jobs WHERE job = '$job'"), qr/Tab
 $t->stop_job($job);
 $t->sql_target('DROP SCHEMA mine CASCADE; DROP TABLE t');
 
-# Full, as far as that can be had: the queue takes no row of any kind.
+# Full: the queue takes no row of any kind.
 begin();
 $t->sql_source("ALTER TABLE public.dts_ddl_command ADD CONSTRAINT full_up CHECK (id < 0) NOT VALID");
 $t->caught_up($job); # which has looked in vain: nothing of the user's was missed yet
@@ -83,6 +86,22 @@ command('CREATE TABLE mine.full_up (id int PRIMARY KEY)', 'queue full');
 $t->sql_source('ALTER TABLE public.dts_ddl_command DROP CONSTRAINT full_up');
 doubt(qr/Tables in doubt: mine\.full_up/, 'SET ROLE anybody; CREATE TABLE mine.full_up (id int PRIMARY KEY)', 'queue full');
 capture_lives('queue full');
+
+# The disk is full for the queue, whose file cannot grow: the users' rows find room.
+SKIP:
+{
+	skip 'no C compiler to build the full disk with', 1 if !$disk;
+	$disk->fill($t->sql_source("SELECT pg_relation_filepath('public.dts_ddl_command')"));
+	command(join('; ', map { "CREATE TABLE mine.disk_$_ (id int PRIMARY KEY); INSERT INTO mine.disk_$_ VALUES ($_)" } 1 .. 20), 'disk full');
+	isnt(($t->try('source', $t->{database}, "INSERT INTO public.dts_ddl_command (xid, at, event, tag, query) SELECT '1', now(), 'none', 'x', repeat(md5(i::text), 50) FROM generate_series(1, 100) i"))[0], 0, 'disk full: it is');
+	$disk->free;
+	$t->wait_state($job, 'error', 40);
+	like($t->sql_ctl("SELECT error || ' ' || error_detail FROM dts_jobs WHERE job = '$job'"), qr/No space left|could not extend|mine\W+disk_/, 'disk full: the job stops and says what is in doubt');
+	$t->stop_job($job);
+	$t->sql_target('DROP SCHEMA mine CASCADE; DROP TABLE t');
+	$t->sql_source('DROP SCHEMA mine CASCADE; CREATE SCHEMA mine AUTHORIZATION anybody');
+	begin();
+}
 
 # Rights revoked from the owner, and from everybody.
 $t->sql_source("REVOKE ALL ON public.dts_ddl_command, public.dts_args_session, public.dts_pg_class, public.dts_pg_attribute FROM PUBLIC; REVOKE USAGE ON SCHEMA dts FROM PUBLIC");

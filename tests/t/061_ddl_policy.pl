@@ -61,8 +61,10 @@ $t->sql_source('CREATE TABLE u (id int PRIMARY KEY); DROP TABLE u');
 wait_pending('waiting|DROP TABLE|drop');
 $t->{daemon}->kill9;
 $t->start_daemon;
-wait_pending('waiting|DROP TABLE|drop');
+# the new worker has to be at it before the policy changes: one that begins later would find the new one in its options
+$t->wait_for('the stream of the new worker', sub { events('streaming') == $streams + 1 }, 30);
 $streams++;
+wait_pending('waiting|DROP TABLE|drop');
 $t->sql_ctl(q{SELECT dts_set_ddl('j', '{"default": "apply", "index": "approve", "comment": "skip"}')});
 $t->equal('j', 'a new policy answers what waits');
 is($t->sql_target("SELECT to_regclass('u')"), '', 'which has run');

@@ -68,7 +68,7 @@ for (
 	$t->sql_ctl("SELECT dts_check_job('bad')");
 	$t->wait_state('bad', 'check_failed');
 	like($t->sql_ctl("SELECT result || ': ' || detail FROM dts_check_results('bad') WHERE item = 'filters'"), qr/^fail: .*$message/s, "refused: $what");
-	like($t->sql_ctl("SELECT remedy FROM dts_check_results('bad') WHERE item = 'filters'"), $remedy, "with the remedy: $what") if $remedy;
+	like($t->sql_ctl("SELECT remedy FROM dts_check_results('bad') WHERE item = 'filters'"), $remedy // qr/\w{3}/, "with the remedy: $what");
 }
 # While no slot can be made the decoder cannot be asked: what could do harm is refused all the same.
 {

@@ -261,6 +261,48 @@ test_what_the_job_does_not_carry(void **state)
 	    true, false, 1, "DROP TABLE IF EXISTS app.t");
 }
 
+/* A partition and the indexes of what is dropped are no matter of their own; other dependents are their owners'. */
+static void
+test_what_goes_along(void **state)
+{
+	Planned p = plan_with(
+	    "{\"role\": \"plain\", \"event\": \"drop\", \"tag\": \"DROP TABLE\", \"commands\": ["
+	    "{\"class\": \"pg_class\", \"oid\": 9, \"original\": true, \"type\": \"table\", "
+	    "\"schema\": "
+	    "\"app\", \"identity\": \"app.root\", \"names\": [\"app\", \"root\"]}, "
+	    "{\"class\": \"pg_class\", \"oid\": 10, \"type\": \"table\", \"schema\": \"app\", "
+	    "\"identity\": "
+	    "\"app.part\", \"names\": [\"app\", \"part\"]}, "
+	    "{\"class\": \"pg_class\", \"oid\": 11, \"type\": \"index\", \"schema\": \"app\", "
+	    "\"identity\": "
+	    "\"app.own\", \"names\": [\"app\", \"own\"]}, "
+	    "{\"class\": \"pg_class\", \"oid\": 12, \"type\": \"view\", \"schema\": \"app\", "
+	    "\"identity\": "
+	    "\"app.v\", \"names\": [\"app\", \"v\"]}], \"objects\": ["
+	    "{\"class\": \"pg_class\", \"oid\": 9, \"before\": {\"schema\": \"app\", \"name\": "
+	    "\"root\", "
+	    "\"kind\": \"p\", \"owner\": \"plain\"}}, "
+	    "{\"class\": \"pg_class\", \"oid\": 10, \"before\": {\"schema\": \"app\", \"name\": "
+	    "\"part\", "
+	    "\"kind\": \"r\", \"owner\": \"other\", \"partition_bound\": \"DEFAULT\", \"parents\": "
+	    "[{\"oid\": 9, \"name\": \"app.root\"}]}}, "
+	    "{\"class\": \"pg_class\", \"oid\": 11, \"before\": {\"schema\": \"app\", \"name\": "
+	    "\"own\", "
+	    "\"kind\": \"i\", \"owner\": \"other\", \"index\": {\"table\": 10}}}, "
+	    "{\"class\": \"pg_class\", \"oid\": 12, \"before\": {\"schema\": \"app\", \"name\": \"v\", "
+	    "\"kind\": \"v\", \"owner\": \"other\"}}]}",
+	    false, NULL, 0);
+
+	(void) state;
+	assert_int_equal(p.plan.verdict, DDL_APPLY);
+	assert_int_equal(p.plan.count, 2);
+	assert_string_equal(p.plan.sql[0], "DROP VIEW IF EXISTS app.v");
+	assert_string_equal(p.plan.roles[0], "other");
+	assert_string_equal(p.plan.sql[1], "DROP TABLE IF EXISTS app.root");
+	assert_null(p.plan.roles[1]);
+	done(&p);
+}
+
 static void
 test_new_label_needs_a_commit(void **state)
 {
@@ -339,6 +381,7 @@ main(void)
 	    cmocka_unit_test(test_rename_is_a_rename),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_what_the_job_does_not_carry),
+	    cmocka_unit_test(test_what_goes_along),
 	    cmocka_unit_test(test_new_label_needs_a_commit),
 	    cmocka_unit_test(test_settings),
 	    cmocka_unit_test(test_bad_rows),

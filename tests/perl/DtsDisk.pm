@@ -1,18 +1,18 @@
-# DtsFullDisk: a disk that is full while a test says so.
+# DtsDisk: a disk that is full for some files of a server or daemon, and free again.
 #
-# A library loaded before the C library plays the disk: while a link named by DTS_FULL is there, no file whose path has in it what
-# the link points to can grow.
-#
-#	my $library = DtsFullDisk::build($folder) or plan skip_all => ...;     for LD_PRELOAD; undef: no C compiler
-package DtsFullDisk;
+# A library loaded before the C library plays it: while a flag is up, no file can grow whose path has a part that the flag names.
+package DtsDisk;
 
 use strict;
 use warnings;
 
-sub build
+# undef where no C compiler is there to make it.
+sub new
 {
-	my $folder = shift;
-	my ($source, $library) = ("$folder/full.c", "$folder/full.so");
+	my $class = shift;
+	mkdir $ENV{TESTDIR};
+	my $self = bless { library => "$ENV{TESTDIR}/full.so", flag => "$ENV{TESTDIR}/full" }, $class;
+	my $source = "$ENV{TESTDIR}/full.c";
 	open my $out, '>', $source or die "$source: $!";
 	print $out <<'C';
 #define _GNU_SOURCE
@@ -56,8 +56,20 @@ ssize_t pwritev64(int fd, const struct iovec *v, int c, off64_t at) { return is_
 int posix_fallocate(int fd, off_t at, off_t n) { return is_full(fd, at + n) ? ENOSPC : NEXT(posix_fallocate)(fd, at, n); }
 int posix_fallocate64(int fd, off64_t at, off64_t n) { return is_full(fd, at + n) ? ENOSPC : NEXT(posix_fallocate64)(fd, at, n); }
 C
-	close $out or die "$source: $!";
-	return system("cc -shared -fPIC -o '$library' '$source' -ldl 2>'$source.log'") == 0 ? $library : undef;
+	close $out;
+	return system("cc -shared -fPIC -o '$self->{library}' '$source' -ldl 2>'$source.log'") == 0 ? $self : undef;
 }
+# Starts a server of the tests anew, with the disk below it.
+# What a process that is to be on it is started with.
+sub environment { my $self = shift; return { LD_PRELOAD => $self->{library}, DTS_FULL => $self->{flag} }; }
+sub put_under
+{
+	my ($self, $node) = @_;
+	local @ENV{qw(LD_PRELOAD DTS_FULL)} = @{ $self->environment }{qw(LD_PRELOAD DTS_FULL)};
+	$node->restart;
+	return;
+}
+sub fill { my ($self, $part) = @_; symlink $part, $self->{flag} or die "$self->{flag}: $!"; return; }
+sub free { my $self = shift; unlink $self->{flag}; return; }
 
 1;
