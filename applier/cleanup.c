@@ -135,7 +135,9 @@ left_list(const Job *job, const Error *source_err, const Error *target_err)
 	if (source_err != NULL)
 	{
 		left_add(left, "source", "replication slot", source_err,
-		         "SELECT pg_catalog.pg_drop_replication_slot('%s');", slot);
+		         "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
+		         "pg_catalog.pg_replication_slots WHERE slot_name = '%s';",
+		         slot);
 		left_add(left, "source", "row of the heartbeat", source_err, heartbeat_remedy, slot);
 	}
 	if (source_err != NULL && job->options.ddl.captured && job->options.phases[PHASE_INCREMENTAL])

@@ -31,7 +31,9 @@ static const char tables_query[] =
     " coalesce(array_position(e.extconfig, c.oid), 0), "
     " coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int, "
     " coalesce(col.types, ''), coalesce(col.names, '[]'), EXISTS (SELECT FROM pg_statistic_ext x "
-    "WHERE x.stxrelid = c.oid) "
+    "WHERE x.stxrelid = c.oid), "
+    " coalesce((greatest(c.reltuples, 0) * (w.width + 4 * w.columns + 2))::bigint + "
+    "  CASE WHEN c.reltoastrelid <> 0 THEN pg_relation_size(c.reltoastrelid) ELSE 0 END, 0) "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND "
     " d.objsubid = 0 AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass "
@@ -48,6 +50,9 @@ static const char tables_query[] =
     "  CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END "
     " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY a.attrelid"
     ") col ON col.attrelid = c.oid "
+    "LEFT JOIN (SELECT schemaname, tablename, sum(avg_width * (1 - null_frac)) AS width, count(*) "
+    "  AS columns FROM pg_stats WHERE NOT inherited GROUP BY schemaname, tablename"
+    ") w ON w.schemaname = n.nspname AND w.tablename = c.relname "
     "WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND "
     " n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
     "ORDER BY c.oid";
@@ -70,6 +75,7 @@ enum
 	COL_TYPES,
 	COL_NAMES,
 	COL_STATISTICS,
+	COL_EXPECTED,
 };
 
 bool
@@ -351,6 +357,8 @@ copy_catalog_read(Catalog *catalog, PgSession *source, const Job *job, Arena *ar
 		t->binary = pg_rows_bool(rows, i, COL_PORTABLE);
 		t->rows = pg_rows_int(rows, i, COL_ROWS);
 		t->bytes = pg_rows_int(rows, i, COL_BYTES);
+		t->expected = pg_rows_int(rows, i, COL_EXPECTED);
+		t->expected = t->expected > 0 ? t->expected : t->bytes;
 		t->pages = pg_rows_int(rows, i, COL_PAGES);
 		t->late_statistics = pg_rows_bool(rows, i, COL_STATISTICS);
 		ok = map_table(t, rows, i, job, arena, err);

@@ -32,6 +32,7 @@ typedef struct CatalogTable
 	bool binary;       /* every column travels binary between servers */
 	int64_t rows;      /* estimated, 0 when unknown */
 	int64_t bytes;     /* with what is stored out of line */
+	int64_t expected;  /* bytes of its rows as they travel, by its statistics */
 	int64_t pages;
 	const char *root_schema; /* the topmost partitioned table above it, or itself */
 	const char *root_name;

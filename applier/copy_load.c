@@ -352,6 +352,7 @@ add_parts(LoadPlan *plan, bool can_split)
 		tables[i] = (PlanTable){.bytes = t->bytes,
 		                        .pages = t->pages,
 		                        .rows = t->rows,
+		                        .expected = t->expected,
 		                        .whole = !can_split || t->condition[0] != '\0'};
 	}
 	parts = copy_plan_split(tables, count, copy_workers(plan->job), plan->arena, &n);
@@ -374,6 +375,7 @@ add_parts(LoadPlan *plan, bool can_split)
 		task->target_sql = target_sql(plan, t, merge);
 		task->rows_estimated = p->rows;
 		task->bytes_estimated = p->bytes;
+		task->bytes_expected = p->expected;
 	}
 }
 

@@ -76,6 +76,7 @@ copy_plan_split(const PlanTable *tables, int count, int workers, Arena *arena, i
 			p->to_page = k == pieces - 1 ? PLAN_OPEN_END : t->pages * (k + 1) / pieces;
 			p->bytes = t->bytes / pieces;
 			p->rows = t->rows / pieces;
+			p->expected = t->expected / pieces;
 			p->only = pieces == 1;
 		}
 	}

@@ -18,8 +18,9 @@ typedef struct PlanTable
 {
 	int64_t bytes; /* on the source's disk */
 	int64_t pages;
-	int64_t rows; /* estimated */
-	bool whole;   /* must not be cut */
+	int64_t rows;     /* estimated */
+	int64_t expected; /* bytes as they travel, estimated */
+	bool whole;       /* must not be cut */
 } PlanTable;
 
 typedef struct PlanPart
@@ -29,6 +30,7 @@ typedef struct PlanPart
 	int64_t to_page; /* exclusive; PLAN_OPEN_END: whatever the table has grown to */
 	int64_t bytes;
 	int64_t rows;
+	int64_t expected;
 	bool only; /* the table's only part: no range needed */
 } PlanPart;
 

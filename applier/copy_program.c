@@ -17,6 +17,7 @@
 
 #include "copy_catalog.h"
 #include "dump_program.h"
+#include "fault.h"
 #include "source_needs.h"
 #include "strbuf.h"
 
@@ -228,6 +229,33 @@ dump_arguments(CopyProgram *p, PgSession *source, const char *snapshot, const ch
 	return argv;
 }
 
+/*
+ * pg_dump has failed, and has no SQLSTATE to say why.  When our own session is gone, too, or another
+ * cannot be opened, or the snapshot is no longer there, that is why; it may be otherwise soon.
+ */
+static void
+look_behind(CopyProgram *p, PgSession *source, const char *snapshot, Error *err)
+{
+	Error why = {0};
+	PgSession *again = NULL;
+	char encoding[64];
+	bool lost = false;
+	bool ok = pg_session_exec(source, &why, "SELECT 1", 0, NULL);
+
+	if (ok)
+	{
+		again = copy_source_open(worker_job(p->w), encoding, sizeof(encoding), &why);
+		ok = again != NULL &&
+		     (snapshot[0] == '\0' || copy_snapshot_begin(again, snapshot, &lost, &why));
+	}
+	pg_session_close(again);
+	if (ok)
+		return;
+	if (lost)
+		error_set(&why, ERR_CONNECTION, "the load's snapshot was lost just now");
+	*err = why;
+}
+
 bool
 copy_program_dump(CopyProgram *p, PgSession *source, const char *snapshot, const char *encoding,
                   WorkerOrder *order, Error *err)
@@ -258,7 +286,11 @@ copy_program_dump(CopyProgram *p, PgSession *source, const char *snapshot, const
 		env[n++] = password.data;
 	if (ok)
 		argv = dump_arguments(p, source, snapshot, encoding, open_part.data, arena, err);
+	if (argv != NULL)
+		FAULT_POINT("schema.before_dump");
 	ok = argv != NULL && run(p, argv, env, -1, order, err);
+	if (!ok && argv != NULL && *order == ORDER_GO_ON)
+		look_behind(p, source, snapshot, err);
 	if (!ok)
 		error_context(err, "running pg_dump");
 	explicit_bzero(password.data, password.len);

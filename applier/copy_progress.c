@@ -5,6 +5,11 @@
  * Bytes done are those of the COPY stream, bytes estimated those on the source's disk.  What a table
  * shows is the sum of its committed parts and of those in hand; a part that is given up takes its
  * rows back.  The rate is that of the last seconds, the newest weighing most.
+ *
+ * When copying will end is not told by rows, which may differ in length and lie in any order, nor by
+ * the bytes that travel, of which nobody knows how many there are in a part.  It is told by the space
+ * that rows take on the source's disk, which is known of every part: what a row takes there beyond what
+ * it takes on its way is much the same for all rows of a table, and follows from its statistics.
  */
 #include "copy_progress.h"
 
@@ -40,6 +45,7 @@ typedef struct TableState
 {
 	uint32_t oid;
 	int indexes_left;
+	double row_space;     /* of a row on disk beyond what travels of it */
 	TableProgress report; /* what is committed */
 	Rate rate;
 	int64_t shown_us;
@@ -142,9 +148,51 @@ hand_of(const CopyProgress *p, int64_t task)
 	return NULL;
 }
 
+/* What rows and bytes of the stream take on disk. */
+static double
+space_of(const TableState *t, double rows, double bytes)
+{
+	return bytes + rows * t->row_space;
+}
+
+/* What the parts that are done say of how well that fits their table. */
+static double
+correction(const TableState *t)
+{
+	double expected = 0;
+	double done = 0;
+
+	for (int i = 0; i < t->part_count; i++)
+	{
+		const PartProgress *r = &t->parts[i].report;
+
+		if (!t->parts[i].done)
+			continue;
+		expected += (double) r->bytes_estimated;
+		done += space_of(t, (double) r->rows_done, (double) r->bytes_done);
+	}
+	return expected > 0 && done > 0 ? done / expected : 1;
+}
+
+/* 0: nobody knows. */
+static double
+seconds_left(const TableState *t, double space, const Rate *rate)
+{
+	double per_second = space_of(t, rate->rows_per_second, rate->bytes_per_second);
+
+	return space > 0 && per_second > 0 ? space / per_second : 0;
+}
+
 static void
 list_parts(CopyProgress *p, TableState *t, TableProgress *shown)
 {
+	double factor = correction(t);
+	double left = 0; /* of the table, on disk */
+	double slowest = 0;
+
+	if (t->part_count == 0)
+		left = (double) shown->bytes_estimated -
+		       space_of(t, (double) shown->rows_done, (double) shown->bytes_done);
 	shown->lists_parts = true;
 	shown->listed = p->listed;
 	shown->listed_count = t->part_count;
@@ -153,9 +201,13 @@ list_parts(CopyProgress *p, TableState *t, TableProgress *shown)
 		PartState *part = &t->parts[i];
 		const InHand *hand = hand_of(p, part->task);
 		PartProgress *listed = &p->listed[i];
+		double space = part->done ? 0 : (double) part->report.bytes_estimated * factor;
 
 		*listed = part->report;
 		listed->phase = part->done ? TABLE_COPIED : TABLE_WAITING;
+		if (hand != NULL)
+			space -= space_of(t, (double) hand->rows, (double) hand->bytes);
+		left += space > 0 ? space : 0;
 		if (hand == NULL)
 			continue;
 		listed->phase = TABLE_COPYING;
@@ -164,7 +216,13 @@ list_parts(CopyProgress *p, TableState *t, TableProgress *shown)
 		measure(&part->rate, hand->rows, hand->bytes, worker_now_us(p->w));
 		listed->rows_per_second = part->rate.rows_per_second;
 		listed->bytes_per_second = part->rate.bytes_per_second;
+		listed->seconds_left = seconds_left(t, space, &part->rate);
+		if (listed->seconds_left > slowest)
+			slowest = listed->seconds_left;
 	}
+	shown->seconds_left = seconds_left(t, left, &t->rate);
+	if (shown->seconds_left > 0 && slowest > shown->seconds_left)
+		shown->seconds_left = slowest;
 }
 
 static void
@@ -247,14 +305,17 @@ copy_progress_open(Worker *w, PgSession *target, Error *err)
 	         "count(*) FILTER (WHERE stage = %d), "
 	         "count(*) FILTER (WHERE stage = %d AND state = 'done'), "
 	         "count(*) FILTER (WHERE stage = %d AND state = 'todo'), "
-	         "coalesce(sum(rows_estimated), 0), coalesce(sum(bytes_estimated), 0), "
+	         "coalesce(sum(rows_estimated) FILTER (WHERE stage = %d), 0), "
+	         "coalesce(sum(bytes_estimated) FILTER (WHERE stage = %d), 0), "
 	         "coalesce(sum(rows_done) FILTER (WHERE stage = %d), 0), "
-	         "coalesce(sum(bytes_done) FILTER (WHERE stage = %d), 0) "
+	         "coalesce(sum(bytes_done) FILTER (WHERE stage = %d), 0), "
+	         "coalesce(sum(bytes_expected), 0) "
 	         "FROM dts.target_part p WHERE slot_name = $1 AND table_oid <> 0 AND NOT EXISTS ("
 	         "SELECT FROM dts.target_table t WHERE t.slot_name = p.slot_name AND t.table_oid = "
 	         "p.table_oid AND t.state IN ('joined', 'quarantined', 'removed')) GROUP BY table_oid "
 	         "HAVING count(*) FILTER (WHERE stage = %d) > 0 ORDER BY table_oid",
-	         STAGE_DATA, STAGE_DATA, STAGE_INDEX, STAGE_DATA, STAGE_DATA, STAGE_DATA);
+	         STAGE_DATA, STAGE_DATA, STAGE_INDEX, STAGE_DATA, STAGE_DATA, STAGE_DATA, STAGE_DATA,
+	         STAGE_DATA);
 	rows = pg_session_query(target, err, sql, 1, params);
 	if (rows == NULL)
 		return NULL;
@@ -277,6 +338,9 @@ copy_progress_open(Worker *w, PgSession *target, Error *err)
 		t->report.bytes_estimated = pg_rows_int(rows, i, 7);
 		t->report.rows_done = pg_rows_int(rows, i, 8);
 		t->report.bytes_done = pg_rows_int(rows, i, 9);
+		if (t->report.rows_estimated > 0)
+			t->row_space = (double) (t->report.bytes_estimated - pg_rows_int(rows, i, 10)) /
+			               (double) t->report.rows_estimated;
 		t->report.phase = phase_of(t);
 	}
 	pg_rows_free(rows);

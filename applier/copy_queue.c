@@ -124,7 +124,7 @@ copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int count, Er
 		strbuf_reset(&sql);
 		strbuf_puts(&sql, "INSERT INTO dts.target_part (slot_name, part_id, schema_name, "
 		                  "table_name, state, stage, kind, table_oid, source_sql, target_sql, "
-		                  "rows_estimated, bytes_estimated) VALUES ");
+		                  "rows_estimated, bytes_estimated, bytes_expected) VALUES ");
 		for (int i = from; i < count && i < from + ADD_BATCH; i++)
 		{
 			CopyTask *t = &tasks[i];
@@ -141,7 +141,8 @@ copy_queue_add(PgSession *target, const Job *job, CopyTask *tasks, int count, Er
 			put_text(&sql, t->source_sql);
 			strbuf_putc(&sql, ',');
 			put_text(&sql, t->target_sql);
-			strbuf_printf(&sql, ",%" PRId64 ",%" PRId64 ")", t->rows_estimated, t->bytes_estimated);
+			strbuf_printf(&sql, ",%" PRId64 ",%" PRId64 ",%" PRId64 ")", t->rows_estimated,
+			              t->bytes_estimated, t->bytes_expected);
 		}
 		ok = pg_session_exec(target, err, sql.data, 0, NULL);
 	}

@@ -28,6 +28,8 @@
 	" rows_estimated bigint NOT NULL DEFAULT 0, bytes_estimated bigint NOT NULL DEFAULT 0,"        \
 	" rows_done bigint NOT NULL DEFAULT 0, bytes_done bigint NOT NULL DEFAULT 0,"                  \
 	" PRIMARY KEY (slot_name, part_id));"                                                          \
+	"ALTER TABLE dts.target_part ADD COLUMN IF NOT EXISTS"                                         \
+	" bytes_expected bigint NOT NULL DEFAULT 0;"                                                   \
 	"CREATE INDEX IF NOT EXISTS target_part_todo ON dts.target_part (slot_name, stage, part_id)"   \
 	" WHERE state = 'todo';"                                                                       \
 	"CREATE INDEX IF NOT EXISTS target_part_size ON dts.target_part (slot_name, stage,"            \
@@ -100,8 +102,9 @@ typedef struct CopyTask
 	const char *source_sql;
 	const char *target_sql;
 	int64_t rows_estimated;
-	int64_t bytes_estimated;
-	bool settled; /* recorded, with nothing to do at present */
+	int64_t bytes_estimated; /* on the source's disk */
+	int64_t bytes_expected;  /* as they will travel */
+	bool settled;            /* recorded, with nothing to do at present */
 } CopyTask;
 
 /* How many copy workers the job wants. */

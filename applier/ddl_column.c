@@ -288,6 +288,9 @@ change_details(const ColumnContext *c, const json_t *was, const json_t *now, con
 {
 	Arena *arena = c->script->arena;
 	const char *name = ddl_ident(arena, ddl_text(now, "name"));
+	const char *usual = ddl_text(now, "usual_storage");
+	/* a new type brings its own storage, on the target too */
+	bool retyped = was != NULL && !ddl_same(was, now, "type_oid");
 
 	if (!ddl_same(was, now, "comment"))
 		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "COMMENT ON COLUMN %s.%s IS %s", c->table,
@@ -298,12 +301,12 @@ change_details(const ColumnContext *c, const json_t *was, const json_t *now, con
 		        NULL);
 	if (c->composite || c->view)
 		return;
-	if (!ddl_same(was, now, "storage") && ddl_text(now, "storage") != NULL)
+	if (ddl_text(now, "storage") != NULL && (retyped || !ddl_same(was, now, "storage")))
 		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET STORAGE %s", column,
 		               storage_word(ddl_text(now, "storage")));
-	else if (!ddl_same(was, now, "storage"))
-		ddl_script_doubt(c->script, "the storage of column %s of %s went back to its type's", name,
-		                 c->table);
+	else if (!retyped && !ddl_same(was, now, "storage"))
+		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET STORAGE %s", column,
+		               storage_word(usual == NULL ? "x" : usual));
 	if (!ddl_same(was, now, "compression"))
 		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "%s SET COMPRESSION %s", column,
 		               ddl_text(now, "compression") == NULL             ? "default"

@@ -307,14 +307,15 @@ part_list(const TableProgress *p)
 	{
 		const PartProgress *part = &p->listed[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f}", "phase",
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "phase",
 		                                      table_phase_name(part->phase), "rows_estimated",
 		                                      (json_int_t) part->rows_estimated, "rows_done",
 		                                      (json_int_t) part->rows_done, "bytes_estimated",
 		                                      (json_int_t) part->bytes_estimated, "bytes_done",
 		                                      (json_int_t) part->bytes_done, "rows_per_second",
 		                                      part->rows_per_second, "bytes_per_second",
-		                                      part->bytes_per_second));
+		                                      part->bytes_per_second, "seconds_left",
+		                                      part->seconds_left));
 	}
 	return list;
 }
@@ -327,13 +328,14 @@ worker_report_table(Worker *w, const TableProgress *p)
 
 	strbuf_init(&key);
 	strbuf_qualified(&key, p->schema, p->table);
-	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:f, s:f, s:s?}", "schema",
-	                p->schema, "table", p->table, "phase", table_phase_name(p->phase),
+	row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:f, s:f, s:f, s:s?}",
+	                "schema", p->schema, "table", p->table, "phase", table_phase_name(p->phase),
 	                "rows_estimated", (json_int_t) p->rows_estimated, "rows_done",
 	                (json_int_t) p->rows_done, "bytes_estimated", (json_int_t) p->bytes_estimated,
 	                "bytes_done", (json_int_t) p->bytes_done, "parts", p->parts, "parts_done",
 	                p->parts_done, "parts_active", p->parts_active, "rows_per_second",
-	                p->rows_per_second, "bytes_per_second", p->bytes_per_second, "error", p->error);
+	                p->rows_per_second, "bytes_per_second", p->bytes_per_second, "seconds_left",
+	                p->seconds_left, "error", p->error);
 	if (row != NULL && p->lists_parts)
 		json_object_set_new(row, "part_list", part_list(p));
 	if (row != NULL)

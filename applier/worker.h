@@ -131,6 +131,7 @@ typedef struct PartProgress
 	int64_t bytes_done;
 	double rows_per_second;
 	double bytes_per_second;
+	double seconds_left; /* of copying; 0: nobody knows */
 } PartProgress;
 
 typedef struct TableProgress
@@ -147,6 +148,7 @@ typedef struct TableProgress
 	int parts_active;       /* being copied now */
 	double rows_per_second; /* lately; 0 when nothing moves */
 	double bytes_per_second;
+	double seconds_left;        /* of copying; 0: nobody knows */
 	const char *error;          /* NULL when none */
 	bool lists_parts;           /* else what was last listed stands */
 	const PartProgress *listed; /* in the order of the table's rows */

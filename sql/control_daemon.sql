@@ -153,16 +153,16 @@ SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying
 	{"schema": "s", "table": "v", "phase": "error", "error": "no"}, {"schema": "s", "table": "w", "phase": "incremental"}]');
 SELECT schema_name, table_name, phase, rows_estimated, rows_done, bytes_done, percent, parts, error FROM dts_job_tables WHERE job = 'j4' AND table_name <> 'r' ORDER BY 2;
 -- rates, and when copying will have ended
-SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying", "rows_estimated": 1000, "rows_done": 250, "bytes_estimated": 1000, "bytes_done": 900, "parts": 4, "parts_done": 1, "parts_active": 2, "rows_per_second": 50, "bytes_per_second": 2.5},
-	{"schema": "s", "table": "u", "phase": "copying", "bytes_estimated": 1000, "bytes_done": 500, "bytes_per_second": 100}, {"schema": "s", "table": "v", "phase": "indexing", "rows_per_second": 50, "bytes_per_second": 2.5}]');
+SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying", "rows_estimated": 1000, "rows_done": 250, "bytes_estimated": 1000, "bytes_done": 900, "parts": 4, "parts_done": 1, "parts_active": 2, "rows_per_second": 50, "bytes_per_second": 2.5, "seconds_left": 15},
+	{"schema": "s", "table": "u", "phase": "copying", "bytes_estimated": 1000, "bytes_done": 500, "bytes_per_second": 100, "seconds_left": 5}, {"schema": "s", "table": "v", "phase": "indexing", "rows_per_second": 50, "bytes_per_second": 2.5, "seconds_left": 7}]');
 SELECT table_name, percent, parts_active, rows_per_second, bytes_per_second, estimated_end - updated AS left FROM dts_job_tables WHERE job = 'j4' AND table_name IN ('t', 'u', 'v') ORDER BY 1;
 UPDATE dts.job SET state = 'running' WHERE id = 4;
 SELECT table_name, percent, parts_active, rows_per_second, bytes_per_second, estimated_end - updated AS left FROM dts_job_tables WHERE job = 'j4' AND table_name IN ('t', 'u', 'v') ORDER BY 1;
 -- the parts of a table
 SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copying", "rows_estimated": 1000, "rows_done": 350, "bytes_estimated": 1000, "bytes_done": 900, "parts": 3, "parts_done": 1, "parts_active": 1, "part_list": [
 	{"phase": "copied", "rows_estimated": 250, "rows_done": 251, "bytes_estimated": 333, "bytes_done": 300, "rows_per_second": 7},
-	{"phase": "copying", "rows_estimated": 300, "rows_done": 100, "bytes_estimated": 333, "bytes_done": 200, "rows_per_second": 20, "bytes_per_second": 2.5}, {"phase": "waiting", "bytes_estimated": 334, "bytes_done": 0}]},
-	{"schema": "s", "table": "u", "phase": "copying", "bytes_estimated": 1000, "bytes_done": 500, "bytes_per_second": 100, "parts": 1, "parts_done": 0, "parts_active": 1, "part_list": []}]');
+	{"phase": "copying", "rows_estimated": 300, "rows_done": 100, "bytes_estimated": 333, "bytes_done": 200, "rows_per_second": 20, "bytes_per_second": 2.5, "seconds_left": 10}, {"phase": "waiting", "bytes_estimated": 334, "bytes_done": 0}]},
+	{"schema": "s", "table": "u", "phase": "copying", "bytes_estimated": 1000, "bytes_done": 500, "bytes_per_second": 100, "seconds_left": 5, "parts": 1, "parts_done": 0, "parts_active": 1, "part_list": []}]');
 SELECT p.table_name, part, p.phase, p.rows_estimated, p.rows_done, p.bytes_estimated, p.bytes_done, p.percent, p.rows_per_second, p.bytes_per_second, p.estimated_end - t.updated AS left FROM dts_job_parts p JOIN dts_job_tables t USING (job, table_name) WHERE job = 'j4' ORDER BY 1, 2;
 SELECT dts.daemon_tables(4, 7, '[{"schema": "s", "table": "t", "phase": "copied", "parts": 3, "parts_done": 3, "parts_active": 0}]');
 SELECT table_name, part, phase FROM dts_job_parts WHERE job = 'j4' AND table_name = 't' ORDER BY 2;

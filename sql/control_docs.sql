@@ -5,7 +5,11 @@ CREATE EXTENSION dts;
 \set functions `cat docs/functions.md`
 \set options `cat docs/options.md`
 \set states `cat docs/states.md`
-CREATE TEMP TABLE doc AS SELECT :'functions' AS functions, :'options' AS options, :'states' AS states;
+\set operations `cat docs/operations.md`
+\set alerts `cat docs/alerts.md`
+\set events `tests/event_names`
+\set health `cat control/install/health.sql`
+CREATE TEMP TABLE doc AS SELECT :'functions' AS functions, :'options' AS options, :'states' AS states, :'operations' AS operations, :'alerts' AS alerts;
 CREATE TEMP VIEW member AS
 	SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'dts';
@@ -37,9 +41,23 @@ SELECT t.* FROM dts.job_transitions() t, doc
 SELECT m[1] AS state_that_does_not_exist FROM doc, regexp_matches(doc.states, '^\| `(\w+)`', 'gn') m WHERE NOT dts.is_job_state(m[1]);
 SELECT count(*) AS rows, (SELECT 2 * count(*) FROM dts.job_states()) + (SELECT count(*) FROM dts.job_transitions()) AS expected
 	FROM doc, regexp_matches(doc.states, '^\| `', 'gn');
+-- events
+CREATE TEMP TABLE event AS SELECT e AS name FROM regexp_split_to_table(:'events', '\s+') e WHERE e <> '';
+SELECT count(*) > 40 AS events FROM event;
+CREATE TEMP VIEW event_row AS SELECT m[1] AS name FROM doc, regexp_matches(substring(operations FROM '\n## Events\n.*?\n## '), '^\| `(\w+)` \| (?:info|warning|error)[a-z, ]* \| [^|]+ \|$', 'gn') m;
+SELECT name AS event_not_in_the_guide FROM event EXCEPT SELECT name FROM event_row;
+SELECT name AS event_that_does_not_exist FROM event_row EXCEPT SELECT name FROM event;
+-- methods of alerts
+SELECT m.method AS method_not_in_the_guide FROM dts.option_spec o, unnest(o.allowed) m(method), doc
+	WHERE o.path = '$alert.method' AND position(format('| `%s` |', m.method) IN alerts) = 0;
+-- metrics
+CREATE TEMP TABLE metric AS SELECT m[1] AS name, m[2] AS type, m[3] AS help FROM regexp_matches(:'health', '\(\d+, ''(dts_\w+)'', ''(\w+)'', ''([^'']+)''\)', 'g') m;
+SELECT count(*) > 10 AS metrics FROM metric;
+SELECT name AS metric_not_in_the_guide FROM metric, doc WHERE position(format('| `%s` | %s | %s |', name, type, help) IN operations) = 0;
+SELECT m[1] AS metric_that_does_not_exist FROM doc, regexp_matches(operations, '^\| `(dts_\w+)` \| (?:gauge|counter)', 'gn') m WHERE m[1] NOT IN (SELECT name FROM metric);
 -- names of ours that mean nothing
 SELECT DISTINCT m[1] AS name_that_does_not_exist FROM doc, regexp_matches(functions || options || states, '\m(dts_[a-z_]+)', 'g') m
 	WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = m[1]) AND NOT EXISTS (SELECT FROM pg_class WHERE relname = m[1])
 		AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = m[1]) AND NOT EXISTS (SELECT FROM pg_foreign_data_wrapper WHERE fdwname = m[1]);
-DROP VIEW member;
+DROP VIEW member, event_row;
 DROP EXTENSION dts;

@@ -9,13 +9,13 @@ CREATE TYPE co_mood AS ENUM ('sad', 'ok', 'glad');
 CREATE TABLE co (a int, id int PRIMARY KEY, code text, n numeric(10,2), g int GENERATED ALWAYS AS (id * 2) STORED, d date, big text, mood co_mood, arr int[]);
 ALTER TABLE co ALTER big SET STORAGE external;
 -- Columns only, in the table's order; a generated one is never sent as itself.
-INSERT INTO co VALUES (1, 1, 'x', 1.5, DEFAULT, '2020-02-29', pg_temp.noise(3000), 'ok', '{1,2}'), (2, 2, NULL, NULL, DEFAULT, NULL, NULL, NULL, NULL);
+INSERT INTO co (a, id, code, n, d, big, mood, arr) VALUES (1, 1, 'x', 1.5, '2020-02-29', pg_temp.noise(3000), 'ok', '{1,2}'), (2, 2, NULL, NULL, NULL, NULL, NULL, NULL);
 UPDATE co SET a = 3;
 UPDATE co SET id = 5, code = 'y' WHERE id = 1;
 DELETE FROM co WHERE id = 2;
 SELECT * FROM pg_temp.shaped('{"schema": "public", "table": "co", "columns": ["code", "id", "g", "big"]}');
 -- Computed columns of many types, one in the place of a column of that name.
-INSERT INTO co VALUES (1, 7, 'abc', 1.255, DEFAULT, '2020-02-29', 'short', 'glad', '{1,2}'), (NULL, 8, NULL, 'NaN', DEFAULT, NULL, NULL, NULL, NULL);
+INSERT INTO co (a, id, code, n, d, big, mood, arr) VALUES (1, 7, 'abc', 1.255, '2020-02-29', 'short', 'glad', '{1,2}'), (NULL, 8, NULL, 'NaN', NULL, NULL, NULL, NULL);
 UPDATE co SET code = 'Äö' WHERE id = 7;
 UPDATE co SET id = 9 WHERE id = 7;
 DELETE FROM co WHERE id = 9;

@@ -31,7 +31,8 @@ BEGIN
 			-- what rows older than the column have in it: the default may be another value on the target
 			'missing', CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END,
 			'identity', nullif(a.attidentity, ''), 'generated', nullif(a.attgenerated, ''),
-			'storage', nullif(a.attstorage, t.typstorage), 'compression', nullif(to_jsonb(a) ->> 'attcompression', ''),
+			-- that of most types that have any choice is x
+			'storage', nullif(a.attstorage, t.typstorage), 'usual_storage', CASE WHEN t.typstorage NOT IN ('p', 'x') THEN t.typstorage END, 'compression', nullif(to_jsonb(a) ->> 'attcompression', ''),
 			'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
 			'options', (SELECT jsonb_agg(o.option) FROM unnest(a.attoptions) o(option) WHERE o.option !~ '^pg_'), 'fdw_options', to_jsonb(a.attfdwoptions),
 			'acl', CASE WHEN a.attacl IS NOT NULL THEN dts.capture_acl(a.attacl) END, 'comment', (SELECT m.description FROM pg_description m WHERE m.objoid = a.attrelid AND m.classoid = 'pg_class'::regclass AND m.objsubid = a.attnum),

@@ -313,12 +313,13 @@ BEGIN
 		RETURN false;
 	END IF;
 	INSERT INTO dts.job_table AS t (job_id, schema_name, table_name, phase, rows_estimated, rows_done,
-				bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second, error, part_list)
+				bytes_estimated, bytes_done, parts, parts_done, parts_active, rows_per_second, bytes_per_second,
+				seconds_left, error, part_list)
 		SELECT DISTINCT ON (r.x ->> 'schema', r.x ->> 'table') daemon_tables.job_id, r.x ->> 'schema',
 				r.x ->> 'table', r.x ->> 'phase', (r.x ->> 'rows_estimated')::int8, (r.x ->> 'rows_done')::int8,
 				(r.x ->> 'bytes_estimated')::int8, (r.x ->> 'bytes_done')::int8, (r.x ->> 'parts')::int4,
 				(r.x ->> 'parts_done')::int4, (r.x ->> 'parts_active')::int4, (r.x ->> 'rows_per_second')::float8,
-				(r.x ->> 'bytes_per_second')::float8, r.x ->> 'error', r.x -> 'part_list'
+				(r.x ->> 'bytes_per_second')::float8, nullif((r.x ->> 'seconds_left')::float8, 0), r.x ->> 'error', r.x -> 'part_list'
 			FROM jsonb_array_elements(daemon_tables.tables) WITH ORDINALITY r(x, ord)
 			ORDER BY r.x ->> 'schema', r.x ->> 'table', r.ord DESC
 		ON CONFLICT (job_id, schema_name, table_name) DO UPDATE SET phase = excluded.phase,
@@ -326,7 +327,7 @@ BEGIN
 			bytes_estimated = excluded.bytes_estimated, bytes_done = excluded.bytes_done,
 			parts = excluded.parts, parts_done = excluded.parts_done, parts_active = excluded.parts_active,
 			rows_per_second = excluded.rows_per_second, bytes_per_second = excluded.bytes_per_second,
-			error = excluded.error,
+			seconds_left = excluded.seconds_left, error = excluded.error,
 			-- who reports a table's state alone knows nothing of its parts
 			part_list = coalesce(excluded.part_list, t.part_list),
 			updated_at = clock_timestamp();

@@ -16,7 +16,8 @@ CREATE FUNCTION dts.copy_left(t dts.job_table) RETURNS pg_catalog.float8
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN t.phase IN ('waiting', 'copying')
-		THEN t.bytes_estimated * (1 - coalesce(dts.percent_done(t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done), 0)::float8 / 100)
+		THEN t.bytes_estimated * (1 - coalesce(CASE WHEN t.parts > 1 THEN (dts.table_course(t)).share END,
+			dts.percent_done(t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done)::float8 / 100, 0))
 		ELSE 0 END
 $$;
 COMMENT ON FUNCTION dts.copy_left(dts.job_table) IS 'the bytes of a table''s estimate that are not copied yet';
@@ -26,6 +27,7 @@ CREATE FUNCTION dts.copy_rate(t dts.job_table) RETURNS pg_catalog.float8
 	LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN t.phase <> 'copying' THEN 0
+		WHEN t.parts > 1 AND (dts.table_course(t)).wire > 0 THEN coalesce(t.bytes_per_second, 0) / (dts.table_course(t)).wire
 		WHEN t.rows_estimated > 0 AND t.rows_per_second > 0 THEN t.bytes_estimated * t.rows_per_second / greatest(t.rows_estimated, t.rows_done)
 		ELSE coalesce(t.bytes_per_second, 0) END
 $$;
@@ -51,7 +53,8 @@ BEGIN
 	IF told THEN
 		-- a table in one piece is copied by one worker, however many others are idle by then
 		SELECT sum(dts.copy_left(t)), sum(dts.copy_rate(t)),
-				max(CASE WHEN t.parts = 1 AND dts.copy_rate(t) > 0 THEN dts.copy_left(t) / dts.copy_rate(t) END)
+				max(CASE WHEN t.phase <> 'copying' THEN NULL WHEN t.parts > 1 THEN (dts.table_course(t)).seconds
+					WHEN dts.copy_rate(t) > 0 THEN dts.copy_left(t) / dts.copy_rate(t) END)
 			INTO bytes_left, rate, longest FROM dts.job_table t WHERE t.job_id = j.id;
 		IF bytes_left = 0 THEN
 			RETURN;

@@ -23,6 +23,7 @@ GRANT EXECUTE ON FUNCTION dts.job_states(), dts.job_actions(), dts.progress_lag(
 	dts.objects_tables(pg_catalog.jsonb), dts.options_objects(pg_catalog.jsonb),
 	dts.action_leads_to(pg_catalog.text, pg_catalog.text),
 	dts.percent_done(pg_catalog.text, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8, pg_catalog.int8),
+	dts.table_course(dts.job_table),
 	dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8,
 		pg_catalog.float8) TO dts_viewer;
 GRANT EXECUTE ON FUNCTION @extschema@.dts_check_results(pg_catalog.text),

@@ -94,6 +94,7 @@ CREATE TABLE dts.job_table (
 	parts_active pg_catalog.int4,
 	rows_per_second pg_catalog.float8,
 	bytes_per_second pg_catalog.float8,
+	seconds_left pg_catalog.float8,
 	part_list pg_catalog.jsonb,
 	error pg_catalog.text,
 	started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),

@@ -51,14 +51,47 @@ $$;
 COMMENT ON FUNCTION dts.time_left(pg_catalog.int8, pg_catalog.int8, pg_catalog.float8, pg_catalog.int8, pg_catalog.int8, pg_catalog.float8) IS
 	'how long copying a table or part will take at this rate; null: nobody knows';
 
+-- How far a table in several parts has come, as a share of its bytes, and how long it will take at its present rates.  Rows of one
+-- part may be wider than those of another, so finished parts tell what a byte on the source's disk becomes on the way (wire), and parts
+-- count by their bytes; until one is finished, by rows.  A table takes at least as long as the slowest of its parts.
+CREATE FUNCTION dts.table_course(t dts.job_table, OUT share pg_catalog.float8, OUT wire pg_catalog.float8, OUT seconds pg_catalog.float8)
+	LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH p AS MATERIALIZED (
+		SELECT e.x ->> 'phase' AS phase, (e.x ->> 'rows_estimated')::float8 AS rows_all, (e.x ->> 'rows_done')::float8 AS rows_done,
+				(e.x ->> 'bytes_estimated')::float8 AS disk, (e.x ->> 'bytes_done')::float8 AS bytes_done,
+				(e.x ->> 'rows_per_second')::float8 AS row_rate, (e.x ->> 'bytes_per_second')::float8 AS byte_rate
+			FROM jsonb_array_elements(t.part_list) e(x)),
+	k AS (SELECT nullif(sum(bytes_done) FILTER (WHERE phase = 'copied') / nullif(sum(disk) FILTER (WHERE phase = 'copied'), 0), 0) AS wire FROM p),
+	c AS (SELECT p.disk,
+			CASE WHEN p.phase = 'copied' THEN 1
+				WHEN k.wire IS NOT NULL THEN least(p.bytes_done / nullif(p.disk * k.wire, 0), 0.999)
+				ELSE least(p.rows_done / nullif(p.rows_all, 0), 0.999) END AS share,
+			CASE WHEN p.phase = 'copied' THEN 0 WHEN k.wire IS NOT NULL THEN greatest(p.disk * k.wire - p.bytes_done, 0) END AS bytes_left,
+			CASE WHEN p.phase <> 'copying' THEN NULL
+				WHEN k.wire IS NOT NULL THEN greatest(p.disk * k.wire - p.bytes_done, 0) / nullif(p.byte_rate, 0)
+				ELSE greatest(p.rows_all - p.rows_done, 0) / nullif(p.row_rate, 0) END AS seconds, k.wire
+		FROM p, k)
+	SELECT sum(c.disk * coalesce(c.share, 0)) / nullif(sum(c.disk), 0), max(c.wire),
+			greatest(CASE WHEN max(c.wire) IS NOT NULL THEN sum(c.bytes_left) / nullif(t.bytes_per_second, 0)
+				ELSE extract(epoch FROM dts.time_left(t.rows_estimated, t.rows_done, t.rows_per_second, t.bytes_estimated, t.bytes_done, t.bytes_per_second)) END,
+				max(c.seconds))
+		FROM c
+$$;
+COMMENT ON FUNCTION dts.table_course(dts.job_table) IS
+	'of a table in several parts: the share of its bytes that is copied, bytes sent for each of its disk, and seconds left';
+
 CREATE VIEW @extschema@.dts_job_tables AS
 	SELECT j.name AS job, t.schema_name, t.table_name, t.phase, t.rows_estimated, t.rows_done,
 			t.bytes_estimated, t.bytes_done,
-			dts.percent_done(t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done) AS percent,
+			CASE WHEN c.share IS NOT NULL AND t.phase IN ('waiting', 'copying') THEN LEAST(100 * c.share, 99.9)::pg_catalog.numeric(5, 1)
+				ELSE dts.percent_done(t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done) END AS percent,
 			t.parts, t.parts_done, t.parts_active,
 			r.rows_per_second, r.bytes_per_second,
-			t.updated_at + dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
-				r.bytes_per_second) AS estimated_end,
+			t.updated_at + coalesce(r.seconds_left * pg_catalog.interval '1 s',
+				CASE WHEN c.share IS NOT NULL AND r.rows_per_second IS NOT NULL THEN c.seconds * pg_catalog.interval '1 s'
+					ELSE dts.time_left(t.rows_estimated, t.rows_done, r.rows_per_second, t.bytes_estimated, t.bytes_done,
+						r.bytes_per_second) END) AS estimated_end,
 			t.error, t.started_at AS started, t.updated_at AS updated,
 			coalesce(s.rename, t.schema_name) AS target_schema, coalesce(m.target_name, t.table_name) AS target_table
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id
@@ -67,10 +100,12 @@ CREATE VIEW @extschema@.dts_job_tables AS
 			WHERE x.e ? 'rename') s ON s.id = j.id AND s.schema_name = t.schema_name
 		LEFT JOIN (SELECT o.id, x.schema_name, x.table_name, x.target_name
 			FROM dts.job o, dts.objects_tables(o.options -> 'objects') x WHERE x.spec ? 'rename') m
-			ON m.id = j.id AND m.schema_name = t.schema_name AND m.table_name = t.table_name,
+			ON m.id = j.id AND m.schema_name = t.schema_name AND m.table_name = t.table_name
+		LEFT JOIN LATERAL (SELECT x.share, x.seconds FROM dts.table_course(t) x) c ON t.parts > 1 AND t.phase IN ('waiting', 'copying'),
 		-- what a job that does not run was doing says nothing about now
 		LATERAL (SELECT CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.rows_per_second END AS rows_per_second,
-			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.bytes_per_second END AS bytes_per_second) r;
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.bytes_per_second END AS bytes_per_second,
+			CASE WHEN t.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN t.seconds_left END AS seconds_left) r;
 COMMENT ON VIEW @extschema@.dts_job_tables IS 'the tables of the jobs, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_parts AS
@@ -78,20 +113,22 @@ CREATE VIEW @extschema@.dts_job_parts AS
 			p.bytes_done,
 			dts.percent_done(p.phase, p.rows_estimated, p.rows_done, p.bytes_estimated, p.bytes_done) AS percent,
 			r.rows_per_second, r.bytes_per_second,
-			t.updated_at + dts.time_left(p.rows_estimated, p.rows_done, r.rows_per_second, p.bytes_estimated, p.bytes_done,
-				r.bytes_per_second) AS estimated_end
+			t.updated_at + coalesce(r.seconds_left * pg_catalog.interval '1 s', dts.time_left(p.rows_estimated, p.rows_done, r.rows_per_second,
+				p.bytes_estimated, p.bytes_done, r.bytes_per_second)) AS estimated_end
 		FROM dts.job_table t JOIN dts.job j ON j.id = t.job_id,
 		LATERAL (SELECT e.ord::pg_catalog.int4 AS part, e.x ->> 'phase' AS phase,
 				(e.x ->> 'rows_estimated')::pg_catalog.int8 AS rows_estimated, (e.x ->> 'rows_done')::pg_catalog.int8 AS rows_done,
 				(e.x ->> 'bytes_estimated')::pg_catalog.int8 AS bytes_estimated, (e.x ->> 'bytes_done')::pg_catalog.int8 AS bytes_done,
 				(e.x ->> 'rows_per_second')::pg_catalog.float8 AS rows_per_second,
-				(e.x ->> 'bytes_per_second')::pg_catalog.float8 AS bytes_per_second
+				(e.x ->> 'bytes_per_second')::pg_catalog.float8 AS bytes_per_second,
+				nullif((e.x ->> 'seconds_left')::pg_catalog.float8, 0) AS seconds_left
 			FROM pg_catalog.jsonb_array_elements(t.part_list) WITH ORDINALITY e(x, ord)
 			-- a table in one piece
 			UNION ALL SELECT 1, t.phase, t.rows_estimated, t.rows_done, t.bytes_estimated, t.bytes_done, t.rows_per_second,
-				t.bytes_per_second WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
+				t.bytes_per_second, t.seconds_left WHERE t.parts = 1 AND coalesce(t.part_list, '[]') = '[]') p,
 		LATERAL (SELECT CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.rows_per_second END AS rows_per_second,
-			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.bytes_per_second END AS bytes_per_second) r;
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.bytes_per_second END AS bytes_per_second,
+			CASE WHEN p.phase = 'copying' AND j.state IN ('running', 'ready', 'modifying') THEN p.seconds_left END AS seconds_left) r;
 COMMENT ON VIEW @extschema@.dts_job_parts IS 'the parts in which the tables of the jobs are copied, and how far each has come';
 
 CREATE VIEW @extschema@.dts_job_changes AS

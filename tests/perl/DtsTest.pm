@@ -353,11 +353,8 @@ sub leftovers
 			"SELECT 'role ' || rolname FROM pg_roles WHERE rolname LIKE 'dts\\_%' AND " . ($end eq 'source' ? 'true' : 'false'),
 			"SELECT 'event trigger ' || evtname FROM pg_event_trigger WHERE evtname LIKE 'dts%'",
 			"SELECT 'setting of ' || setrole || '/' || datname FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname <> 'ctl'");
-		for my $check (@checks)
-		{
-			my $out = $self->_sql($end, $self->{database}, "SET search_path = pg_catalog; SET standard_conforming_strings = on; $check");
-			push @left, map { "$end: $_" } split /\n/, $out;
-		}
+		my $out = $self->_sql($end, $self->{database}, 'SET search_path = pg_catalog; SET standard_conforming_strings = on; ' . join ' UNION ALL ', @checks);
+		push @left, map { "$end: $_" } split /\n/, $out;
 	}
 	return @left;
 }

@@ -58,6 +58,29 @@ UPDATE dts.job SET state = 'paused' WHERE name = 'j';
 SELECT matches(pg_temp.says('j', 'copy'), 'assumed until the load runs', 'what a job did before it stood still says nothing');
 SELECT is_empty('SELECT * FROM dts.daemon_bars()', 'and it has no bar');
 
+-- a skewed table: five parts of narrow rows are done, which is nearly all rows and half of the bytes
+UPDATE dts.job SET state = 'running' WHERE name = 'j';
+CREATE FUNCTION pg_temp.part(p text, r numeric, b numeric, rr numeric DEFAULT 0, br numeric DEFAULT 0) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_build_object('phase', p, 'rows_estimated', 1000, 'rows_done', r, 'bytes_estimated', 100 << 20, 'bytes_done', b * (1 << 20), 'rows_per_second', rr, 'bytes_per_second', br * (1 << 20)) $$;
+SELECT pg_temp.tables('j', jsonb_build_object('phase', 'copying', 'parts', 10, 'parts_done', 5, 'rows_estimated', 10000, 'rows_done', 9910, 'bytes_estimated', 1000 << 20, 'bytes_done', 255 << 20,
+		'rows_per_second', 2, 'bytes_per_second', 1 << 20,
+		'part_list', (SELECT jsonb_agg(pg_temp.part('copied', 1980, 50)) FROM generate_series(1, 5)) || pg_temp.part('copying', 10, 5, 2, 1) || (SELECT jsonb_agg(pg_temp.part('waiting', 0, 0)) FROM generate_series(1, 4))),
+	'{"phase": "incremental", "bytes_estimated": 5}');
+SELECT is(row(percent, estimated_end - updated)::text, '(51.0,00:04:05)', 'its end goes by bytes: rows would say 99 % and 45 s') FROM dts_job_tables WHERE table_name = 't1';
+SELECT is(pg_temp.says('j', 'copy'), '245.0 s +245 490 MB left at 2048 kB/s, as measured now; indexes come after it', 'and so does the forecast, in bytes of the disk');
+-- one part is slower than all the others together
+SELECT pg_temp.tables('j', jsonb_build_object('phase', 'copying', 'parts', 3, 'parts_done', 1, 'rows_estimated', 3000, 'rows_done', 2500, 'bytes_estimated', 300 << 20, 'bytes_done', 130 << 20,
+		'rows_per_second', 102, 'bytes_per_second', 10 << 20,
+		'part_list', jsonb_build_array(pg_temp.part('copied', 1000, 50), pg_temp.part('copying', 900, 45, 100, 9.9), pg_temp.part('copying', 700, 35, 2, 0.1))),
+	'{"phase": "incremental", "bytes_estimated": 5}');
+SELECT is(row(percent, estimated_end - updated)::text, '(86.7,00:02:30)', 'the slowest part decides') FROM dts_job_tables WHERE table_name = 't1';
+-- before a part is done nothing tells what a byte becomes on the way
+SELECT pg_temp.tables('j', jsonb_build_object('phase', 'copying', 'parts', 2, 'parts_done', 0, 'rows_estimated', 2000, 'rows_done', 500, 'bytes_estimated', 200 << 20, 'bytes_done', 25 << 20,
+		'rows_per_second', 100, 'bytes_per_second', 5 << 20,
+		'part_list', jsonb_build_array(pg_temp.part('copying', 500, 25, 100, 5), pg_temp.part('waiting', 0, 0))),
+	'{"phase": "incremental", "bytes_estimated": 5}');
+SELECT is(row(percent, estimated_end - updated)::text, '(25.0,00:00:15)', 'then rows count') FROM dts_job_tables WHERE table_name = 't1';
+
 -- the stream
 SELECT pg_temp.tables('j', '{"phase": "incremental", "bytes_estimated": 5}', '{"phase": "incremental", "bytes_estimated": 5}');
 SELECT pg_temp.put('j', 'running', 'incremental');

@@ -1,5 +1,5 @@
 # A worker that stands still just before a COMMIT loses its job to another daemon, and when it wakes up
-# it can no longer do harm.
+# it can no longer do harm.  A daemon that is killed leaves its jobs to the other one.
 use strict;
 use warnings;
 use DtsTest;
@@ -55,4 +55,30 @@ takeover('incremental_worker', 'apply.before_commit', 0);
 takeover('incremental_daemon', 'apply.before_commit', 1);
 takeover('copy_daemon', 'part.before_commit', 1);
 takeover('after_commit', 'apply.after_commit', 1);
+
+# Two daemons share the jobs; when one is killed the other takes over, and never do both work for a job.
+$t->database('shared');
+$t->sql_source('CREATE TABLE k (id int PRIMARY KEY); INSERT INTO k SELECT generate_series(1, 1000)');
+my %daemon = map { $_->pid => $_ } map { $t->start_daemon(lease => 5) } 1, 2;
+$t->run_job('shared');
+my $worker = sub { return ($t->sql_ctl("SELECT worker FROM dts_jobs WHERE job = 'shared'") =~ m{/(\d+)$})[0] // 0; };
+for my $round (1, 2)
+{
+	my $owner = $worker->();
+	ok($daemon{$owner}, "round $round: one of the two has the job");
+	is($t->sql_source("SELECT count(*) FROM pg_stat_replication WHERE application_name = '" . $t->slot('shared') . "'"), 1, 'with one stream');
+	my $epoch = $t->sql_ctl("SELECT epoch FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id WHERE j.name = 'shared'");
+	$daemon{$owner}->kill9;
+	my $start = time;
+	$t->sql_source("INSERT INTO k SELECT generate_series($round * 1000 + 1, $round * 1000 + 500)");
+	$t->equal('shared', 'killed: the other goes on, with every row once');
+	cmp_ok(time - $start, '<', 20, sprintf 'after %.1f s', time - $start);
+	isnt($worker->(), $owner, 'it is the other one');
+	cmp_ok($t->sql_ctl("SELECT epoch FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id WHERE j.name = 'shared'"), '>', $epoch, 'under an epoch of its own');
+	delete $daemon{$owner};
+	my $next = $t->start_daemon(lease => 5);
+	$daemon{ $next->pid } = $next;
+}
+$t->stop_job('shared');
+$t->clean('nothing is left behind');
 done_testing;

@@ -103,23 +103,7 @@ for (
 	check("table without identity, $what", qr/bad_one/);
 	$t->sql_source($drop);
 }
-# The server itself.
-for (
-	[ 'wal_level', "wal_level = 'replica'", qr/wal_level/ ],
-	[ 'no free slot', "max_replication_slots = 0", qr/max_replication_slots/ ],
-	[ 'no wal sender', "max_wal_senders = 0", qr/max_wal_senders/ ],
-	[ 'plugin not allowed', "output_plugin_libraries = 'pgoutput'", qr/output_plugin_libraries/ ])
-{
-	my ($what, $line, $pattern) = @$_;
-	next if $what =~ /plugin/ && $t->sql_source("SELECT count(*) FROM pg_settings WHERE name = 'output_plugin_libraries'") eq '0';
-	my ($name) = $line =~ /^(\w+)/;
-	my $was = $t->sql_source("SHOW $name");
-	$t->{source}->append_conf('postgresql.conf', "$line\n");
-	$t->{source}->restart;
-	check($what, $pattern);
-	$t->{source}->append_conf('postgresql.conf', "$name = '$was'\n");
-	$t->{source}->restart;
-}
+# Settings of the server are those of 046_prechecks.
 # The decoder is not installed.
 my $library = `"$ENV{PG_CONFIG}" --pkglibdir`;
 chomp $library;

@@ -89,6 +89,28 @@ is($t->sql_source('SELECT count(*) FROM pg_replication_slots'), '0', 'the SQL of
 $t->sql_ctl("SELECT dts_forget_leftovers('w')");
 $t->clean('after that nothing is left');
 
+# A job whose source is gone for good can be put aside and destroyed by force; what is left there is listed, and removed by the SQL of the list.
+$t->database('gone');
+$t->sql_source('CREATE TABLE k (id int PRIMARY KEY)');
+$t->run_job('g', options => { heartbeat_seconds => 1 });
+$t->act('pause', 'g');
+$t->wait_job('g', 'paused');
+$t->sql_source("SELECT pg_drop_replication_slot('" . $t->slot('g') . "')");
+$t->act('resume', 'g');
+$t->wait_state('g', 'failed');
+$t->act('isolate', 'g');
+$t->{source}->stop('immediate');
+$t->act('destroy', 'g');
+$t->wait_for('it to fail', sub { $t->sql_ctl("SELECT count(*) FROM dts_job_events WHERE job = 'g' AND event = 'destroy_failed'") ne '0' });
+is($t->state('g'), 'isolated', 'a job whose source is gone is not destroyed without force');
+$t->sql_ctl("SELECT dts_destroy_job('g', force => true)");
+$t->wait_for('the job to be gone', sub { $t->sql_ctl("SELECT count(*) FROM dts_jobs WHERE job = 'g'") eq '0' });
+cmp_ok($t->sql_ctl("SELECT count(*) FROM dts_leftovers WHERE job = 'g' AND side = 'source'"), '>', 0, 'by force it is, and what is left is listed');
+$t->{source}->start;
+$t->sql_source($_) for split /\x1e/, $t->sql_ctl("SELECT string_agg(remedy, E'\\x1e') FROM dts_leftovers WHERE job = 'g'");
+$t->sql_ctl("SELECT dts_forget_leftovers('g')");
+$t->clean('after the SQL of the list nothing is left');
+
 # An isolated job goes by itself after its time, cleaned where it left something.
 $t->database('kept');
 $t->sql_source('CREATE TABLE k (id int PRIMARY KEY)');

@@ -64,8 +64,48 @@ sub measure
 }
 $t->wait_for('the load to have begun', sub { $figure{load_rows}->() > 500 });
 $t->wait_for('the stream to have begun', sub { $figure{stream_rows}->() > 300 });
-measure(8, load_rows => 2000, stream_rows => 500);
+measure(10, load_rows => 2000, stream_rows => 500);
 like($t->sql_ctl("SELECT meaning FROM dts_job_stats('stream') WHERE measure = 'held_up_by'"), qr/^the throttle of the job; /, 'the throttle is named as what holds the stream up');
+
+# --- --progress: bars in the last lines of a terminal, and nothing where there is none
+SKIP:
+{
+	skip 'script(1) is not installed', 5 if system('command -v script >/dev/null 2>&1');
+	my $shown = "$ENV{TESTDIR}/terminal";
+	my $plain = "$ENV{TESTDIR}/plain";
+	my $call = "dts_applier --progress --control '" . $t->conninfo('target', 'ctl') . "'";
+	my @pids;
+	for my $command ([ 'script', '-qfec', "stty rows 24 cols 140; exec $call", $shown ], [ 'sh', '-c', "exec $call >$plain 2>$plain.log" ])
+	{
+		my $pid = fork // die;
+		push @pids, $pid;
+		next if $pid;
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', '/dev/null';
+		open STDERR, '>&', \*STDOUT;
+		exec @$command or POSIX::_exit(127);
+	}
+	my $text = sub { open my $in, '<', $shown or return ''; local $/; return scalar(<$in>) // ''; };
+	$t->wait_for('bars', sub { $text->() =~ /load +full +\[/ && $text->() =~ /stream +incremental +lag/ }, 30);
+	my ($line) = $text->() =~ /\e\[2K(load +full[^\e]*)/;
+	like($line, qr/^load +full +\[#*-+\] +\d+\.\d %  0 of 3 tables, \d+ MB left, ends in \d\d:\d\d:\d\d/, 'a load has a bar');
+	cmp_ok(length $line, '<=', 140, 'no wider than the terminal');
+	like($text->(), qr/\e\[1;21r\e\[21;1H/, 'the lines above it scroll');
+	kill TERM => DtsTest::Daemon->descendants($pids[0]);
+	kill TERM => $pids[1];
+	waitpid $_, 0 for @pids;
+	like($text->(), qr/\e\[r\e\[22;1H\e\[J(?!.*\e\[2K)/s, 'at the end the terminal is given back');
+	is(-s $plain, 0, 'elsewhere nothing is shown');
+}
+
+is($t->sql_ctl("SELECT bytes_estimated FROM dts_job_tables WHERE table_name = 't1'"), $t->_sql('source', 'load', "SELECT pg_table_size('t1')"), 'the size of a table is that of its rows, not of its indexes as well');
+
+# --- the forecast, against what the throttle makes of it
+my ($told, $true) = split /\|/, $t->sql_ctl("SELECT f.value, (120000 - sum(v.rows_done)) / 2000.0 FROM dts_forecast('load') f, dts_job_tables v WHERE f.item = 'copy' AND v.job = 'load' GROUP BY 1");
+note("copying is forecast to take $told s, $true s at the limit");
+cmp_ok(abs($told / $true - 1), '<', 0.2, 'the forecast of a load is right within a fifth');
+is($t->sql_ctl("SELECT string_agg(item, ' ') FROM dts_forecast('load')"), 'copy target_disk', 'of a job that follows nothing it says nothing of WAL');
+is($t->sql_ctl("SELECT string_agg(item, ' ') FROM dts_forecast('stream')"), 'source_wal wal_limit catch_up', 'and of one that copies nothing, only of WAL');
 
 # --- other limits, while they run
 $t->sql_ctl(q(SELECT dts_set_throttle('load', 'full', '{"mb_per_second": 4}'), dts_set_throttle('stream', 'incremental', '{"mb_per_second": 1}')));

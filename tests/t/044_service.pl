@@ -108,9 +108,9 @@ kill HUP => $daemon->pid;
 $t->wait_state('second', 'check_\w+'); # the rows of the first one stand in its way
 pass('and lifts it');
 
-# --- a worker that crashes again and again is begun again after 1, 2, 4 ... s
+# --- a worker that crashes again and again is begun again after 1, 2 ... s
 my @pauses;
-for my $crash (1 .. 3)
+for my $crash (1, 2)
 {
 	$t->wait_for('a worker', sub { ($worker) = $daemon->workers; $worker });
 	my $began = time;
@@ -119,8 +119,8 @@ for my $crash (1 .. 3)
 	push @pauses, time - $began;
 }
 note("pauses: @pauses");
-cmp_ok($pauses[$_], '>=', 0.95 * 2**$_, 'pause ' . ($_ + 1) . ' is long enough') for 0 .. 2;
-cmp_ok($pauses[2], '<', 20, 'and not too long');
+cmp_ok($pauses[$_], '>=', 0.95 * 2**$_, 'pause ' . ($_ + 1) . ' is long enough') for 0, 1;
+cmp_ok($pauses[1], '<', 20, 'and not too long');
 $t->wait_job('j', 'incremental');
 
 # --- the end
