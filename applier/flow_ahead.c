@@ -12,6 +12,8 @@
  *	- A transaction that commits on the source while this one is in progress has not touched its rows
  *	  since they were written, nor a unique value that it put or took away: it would have waited for the locks.
  *	  So it does not find them touched on the target either, and does not wait there.
+ *	  Which row a change means its key says; of a table without one no update or delete goes ahead, because two
+ *	  sessions might choose the same one of equal rows.
  *	- When the transaction aborts, or a subtransaction of it, everything is rolled back before what comes next is
  *	  taken; the source keeps all of it, and hands it out anew at the commit, without what was aborted.
  *	- Nobody sees it before it commits, and it commits in its turn: when all before it has, with its
@@ -22,6 +24,7 @@
  *
  * Not let ahead, because what becomes of them is decided by what commits before: commands of the
  * source, rows of tables that the target lacks, truncates, refused changes, and everything while tables are joining.
+ * Nor rows that a trigger fires for on the target: what it reads may be what commits meanwhile.
  */
 #include "flow_ahead.h"
 

@@ -267,6 +267,20 @@ parallel_ahead_begin(Target *target, const char *encoding)
 	return p->ahead_begun;
 }
 
+/*
+ * What is in flight here meets what commits beside it.  Its row is nobody else's when the key tells which one it
+ * is: of rows that are all the same both might choose one, and the second would find it gone.  And what a
+ * trigger reads nobody knows.
+ */
+static bool
+stays_apart(TargetPg *t, const Change *change)
+{
+	const PlanRelation *bound = target_pg_entry(t, change->relation)->bound;
+
+	return !bound->table->triggers &&
+	       (change->kind == CHANGE_INSERT || (bound->key_exists && bound->key_indexed));
+}
+
 static TargetResult
 parallel_ahead_apply(Target *target, const TxnHeader *header, const Change *change)
 {
@@ -278,6 +292,8 @@ parallel_ahead_apply(Target *target, const TxnHeader *header, const Change *chan
 	if (p->ahead == NULL)
 		return TARGET_FAILED;
 	result = p->ahead->base.ops->apply(&p->ahead->base, header, change, &unused);
+	if (result == TARGET_OK && !stays_apart(p->ahead, change))
+		return TARGET_FAILED;
 	if (result == TARGET_OK && p->ahead->units == NULL &&
 	    p->ahead->open->run.count >= AHEAD_UNIT_ROWS)
 	{
@@ -314,7 +330,7 @@ parallel_ahead_commit(Target *target, const TargetPosition *position, Error *err
 
 	if (t == NULL)
 	{
-		error_set(err, ERR_INTERNAL, "the session of a transaction that went ahead is gone");
+		error_set(err, ERR_CONNECTION, "the session of a transaction that went ahead is gone");
 		return TARGET_FAILED;
 	}
 	t->handed = p->group.handed;
