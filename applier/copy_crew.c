@@ -44,9 +44,11 @@ struct CopyCrew
 	CopyCrewOptions options;
 	Member members[CREW_MAX];
 	int count;
-	pid_t watcher; /* 0: none, nothing is locked on the source */
-	int deaths;    /* since a task was last done */
-	bool news;     /* a task was done: what waited for it can begin */
+	pid_t watcher;     /* 0: none, nothing is locked on the source */
+	int deaths;        /* since a task was last done */
+	bool news;         /* a task was done: what waited for it can begin */
+	uint32_t *changed; /* tables that were told to have changed */
+	int changed_count;
 	bool failed;
 	bool snapshot_lost;
 	int64_t last_tick_us;
@@ -114,6 +116,25 @@ note_failure(CopyCrew *crew, const Error *error)
 	crew->failed = true;
 }
 
+/*
+ * One table is told of once, although several may have a part of it in hand when it changes, or take
+ * one that another has just let go and not yet set aside.
+ */
+static void
+tell_changed(CopyCrew *crew, const CopyMessage *message)
+{
+	for (int i = 0; i < crew->changed_count; i++)
+	{
+		if (crew->changed[i] == message->table_oid)
+			return;
+	}
+	crew->changed =
+	    xrealloc(crew->changed, sizeof(crew->changed[0]) * (size_t) (crew->changed_count + 1));
+	crew->changed[crew->changed_count++] = message->table_oid;
+	worker_event(crew->w, "warning", "table_changed", "%s. %s It is loaded again.",
+	             message->error.message, message->error.detail);
+}
+
 static bool
 member_said(CopyCrew *crew, Member *m)
 {
@@ -135,8 +156,7 @@ member_said(CopyCrew *crew, Member *m)
 			worker_event(crew->w, "warning", "left_out", "%s", message->error.message);
 			break;
 		case COPY_CHANGED:
-			worker_event(crew->w, "warning", "table_changed", "%s. %s It is loaded again.",
-			             message->error.message, message->error.detail);
+			tell_changed(crew, message);
 			break;
 		case COPY_GAVE_WAY:
 			worker_event(crew->w, "info", "gave_way",
@@ -387,6 +407,7 @@ copy_crew_end(CopyCrew *crew, PgSession *target, bool touch_servers)
 	if (crew == NULL)
 		return;
 	end_all(crew, target, touch_servers);
+	free(crew->changed);
 	free(crew);
 }
 

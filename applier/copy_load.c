@@ -44,7 +44,9 @@ typedef struct LoadPlan
 	Catalog catalog;
 	TargetTable *states; /* by index in the catalog */
 	CopyTasks tasks;
-	bool beside; /* the stream: tables that wait, and no others */
+	CopyTables known;
+	const CopyTables
+	    *before; /* beside the stream: tables that waited before the snapshot, and no others */
 } LoadPlan;
 
 /* Which of these tables exist on the target as something that takes rows. */
@@ -203,7 +205,7 @@ check_states(LoadPlan *plan, Error *err)
 		StrBuf *list = NULL;
 
 		if (!s->exists)
-			list = plan->beside ? NULL : &missing;
+			list = plan->before != NULL ? NULL : &missing;
 		else if (s->filled && !s->ours && !s->empty && fail && !t->config)
 			list = &filled;
 		if (list == NULL)
@@ -477,10 +479,24 @@ static bool
 forget_others(LoadPlan *plan, Error *err)
 {
 	const char *params[] = {plan->job->slot_name};
+	StrBuf sql;
+	bool ok;
 
-	return pg_session_exec(
-	    plan->target, err,
-	    "DELETE FROM dts.target_table WHERE slot_name = $1 AND state = 'waiting'", 1, params);
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "DELETE FROM dts.target_table WHERE slot_name = $1 AND state = 'waiting'");
+	if (plan->before != NULL)
+	{
+		strbuf_puts(&sql, " AND table_oid IN (0");
+		for (int i = 0; i < plan->known.count; i++)
+		{
+			if (plan->known.tables[i].state == GATE_WAITING)
+				strbuf_printf(&sql, ", %" PRIu32, plan->known.tables[i].oid);
+		}
+		strbuf_puts(&sql, ")");
+	}
+	ok = pg_session_exec(plan->target, err, sql.data, 1, params);
+	strbuf_free(&sql);
+	return ok;
 }
 
 static bool
@@ -505,7 +521,7 @@ store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 	    copy_queue_add(plan->target, plan->job, plan->tasks.tasks, plan->tasks.count, err) &&
 	    weigh(plan, err) && store_tables(plan, err) && take_places(plan, err) &&
 	    forget_others(plan, err) && copy_queue_analyze(plan->target, err) &&
-	    (plan->beside || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
+	    (plan->before != NULL || copy_step_write(plan->target, plan->job, STEP_FULL_PLANNED, err)))
 		return copy_queue_commit(plan->target, err);
 	copy_queue_rollback(plan->target);
 	return false;
@@ -515,7 +531,7 @@ store(LoadPlan *plan, const CopyTasks *schema, Error *err)
 static const GateTable *
 waits_by_name(const LoadPlan *plan, const CopyTables *known, const CatalogTable *t)
 {
-	for (int i = 0; plan->beside && i < known->count; i++)
+	for (int i = 0; plan->before != NULL && i < known->count; i++)
 	{
 		const GateTable *w = &known->tables[i];
 		bool there = false;
@@ -531,23 +547,40 @@ waits_by_name(const LoadPlan *plan, const CopyTables *known, const CatalogTable 
 	return NULL;
 }
 
+/* What began to wait after the snapshot holds only what came later still: it is not this load's. */
+static void
+leave_later(CopyTables *known, const CopyTables *before)
+{
+	for (int i = 0; i < known->count; i++)
+	{
+		GateTable *t = &known->tables[i];
+		const GateTable *was = copy_tables_find(before, t->oid);
+
+		if (t->state == GATE_WAITING &&
+		    (was == NULL || was->state != GATE_WAITING || was->hold.value != t->hold.value))
+			t->state = GATE_JOINED;
+	}
+}
+
 /* Leaves out what an earlier snapshot's copy holds whole; beside the stream, all that do not wait. */
 static bool
 choose_tables(LoadPlan *plan, Error *err)
 {
 	Catalog *catalog = &plan->catalog;
-	CopyTables known;
+	CopyTables *known = &plan->known;
 	CatalogTable *taken =
 	    arena_zalloc(plan->arena, sizeof(CatalogTable) * ((size_t) catalog->count + 1));
 	int left = 0;
 
-	if (!copy_tables_read(&known, plan->target, plan->job, plan->arena, err))
+	if (!copy_tables_read(known, plan->target, plan->job, plan->arena, err))
 		return false;
+	if (plan->before != NULL)
+		leave_later(known, plan->before);
 	plan->states = arena_zalloc(plan->arena, sizeof(TargetTable) * ((size_t) catalog->count + 1));
 	for (int i = 0; i < catalog->count; i++)
 	{
-		const GateTable *t = copy_tables_find(&known, catalog->tables[i].oid);
-		const GateTable *old = t == NULL ? waits_by_name(plan, &known, &catalog->tables[i]) : NULL;
+		const GateTable *t = copy_tables_find(known, catalog->tables[i].oid);
+		const GateTable *old = t == NULL ? waits_by_name(plan, known, &catalog->tables[i]) : NULL;
 
 		if (old != NULL)
 		{
@@ -556,9 +589,9 @@ choose_tables(LoadPlan *plan, Error *err)
 			taken[left++] = catalog->tables[i];
 			continue;
 		}
-		if (t == NULL ? plan->beside : t->state != GATE_WAITING)
+		if (t == NULL ? plan->before != NULL : t->state != GATE_WAITING)
 			continue;
-		plan->states[left].empty = t != NULL && known.to_empty[t - known.tables];
+		plan->states[left].empty = t != NULL && known->to_empty[t - known->tables];
 		taken[left++] = catalog->tables[i];
 	}
 	catalog->tables = taken;
@@ -581,7 +614,8 @@ make_plan(LoadPlan *plan, PgSession *source, const CopyTasks *schema, WorkerOrde
 	{
 		add_empties(plan);
 		add_parts(plan, pg_session_version(source) >= 140000);
-		ok = plan->beside || copy_large_plan(&plan->tasks, source, plan->target, plan->job, err);
+		ok = plan->before != NULL ||
+		     copy_large_plan(&plan->tasks, source, plan->target, plan->job, err);
 	}
 	if (ok)
 	{
@@ -601,10 +635,10 @@ copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder *ord
 }
 
 bool
-copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTasks *schema,
-                      Error *err)
+copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTables *before,
+                      const CopyTasks *schema, Error *err)
 {
-	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target, .beside = true};
+	LoadPlan plan = {.w = w, .job = worker_job(w), .target = target, .before = before};
 	WorkerOrder order;
 
 	return make_plan(&plan, source, schema, &order, err);

@@ -6,6 +6,7 @@
 #ifndef DTS_COPY_LOAD_H
 #define DTS_COPY_LOAD_H
 
+#include "copy_table.h"
 #include "copy_index.h"
 #include "pg_session.h"
 #include "worker.h"
@@ -19,11 +20,13 @@ bool copy_load_plan(Worker *w, PgSession *source, PgSession *target, WorkerOrder
                     Error *err) must_check;
 
 /*
- * The same for the tables that wait beside the stream, and no step.  `schema` holds the tasks that
+ * The same for the tables that waited beside the stream before the snapshot was taken, and no step;
+ * those that began to wait after it are left for the next load, as it does not know why they do.  `schema` holds the tasks that
  * make those of them that the target lacks.  Tables that the source no longer has, or that the job
  * no longer selects, are forgotten.
  */
-bool copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTasks *schema,
-                           Error *err) must_check;
+bool
+copy_load_plan_beside(Worker *w, PgSession *source, PgSession *target, const CopyTables *before,
+                      const CopyTasks *schema, Error *err) must_check;
 
 #endif /* DTS_COPY_LOAD_H */

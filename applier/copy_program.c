@@ -230,8 +230,33 @@ dump_arguments(CopyProgram *p, PgSession *source, const char *snapshot, const ch
 }
 
 /*
+ * Whether what the snapshot shows has been dropped since.  pg_dump asks the server for definitions, and
+ * gets those of now: the functions here, too, look at the catalogs as they are now.
+ */
+static bool
+has_lost_objects(PgSession *snapshot)
+{
+	Error ignored;
+	PgRows *rows = pg_session_query(
+	    snapshot, &ignored,
+	    "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE "
+	    "pg_catalog.pg_table_is_visible(oid) IS NULL) OR EXISTS (SELECT FROM pg_catalog.pg_type "
+	    "WHERE pg_catalog.pg_type_is_visible(oid) IS NULL) OR EXISTS (SELECT FROM "
+	    "pg_catalog.pg_proc WHERE pg_catalog.pg_function_is_visible(oid) IS NULL) OR EXISTS "
+	    "(SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
+	    "WHERE NOT attisdropped AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND "
+	    "pg_catalog.has_column_privilege(attrelid, attnum, 'SELECT') IS NULL)",
+	    0, NULL);
+	bool lost = rows != NULL && pg_rows_bool(rows, 0, 0);
+
+	pg_rows_free(rows);
+	return lost;
+}
+
+/*
  * pg_dump has failed, and has no SQLSTATE to say why.  When our own session is gone, too, or another
- * cannot be opened, or the snapshot is no longer there, that is why; it may be otherwise soon.
+ * cannot be opened, or the snapshot is no longer there or shows what has been dropped, that is why; it
+ * may be otherwise soon.
  */
 static void
 look_behind(CopyProgram *p, PgSession *source, const char *snapshot, Error *err)
@@ -248,12 +273,19 @@ look_behind(CopyProgram *p, PgSession *source, const char *snapshot, Error *err)
 		ok = again != NULL &&
 		     (snapshot[0] == '\0' || copy_snapshot_begin(again, snapshot, &lost, &why));
 	}
-	pg_session_close(again);
-	if (ok)
-		return;
 	if (lost)
 		error_set(&why, ERR_CONNECTION, "the load's snapshot was lost just now");
-	*err = why;
+	else if (ok && snapshot[0] != '\0' && has_lost_objects(again))
+	{
+		ok = false;
+		error_set(&why, ERR_OUTDATED,
+		          "objects were dropped on the source while its schema was read");
+		error_detail(&why, "%s", err->detail);
+		error_hint(&why, "It is read again, as of a later time.");
+	}
+	pg_session_close(again);
+	if (!ok)
+		*err = why;
 }
 
 bool

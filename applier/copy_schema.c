@@ -243,6 +243,8 @@ run_steps(Worker *w, PgSession *source, PgSession *target, const char *encoding,
 		arena_destroy(arena);
 		if (order != ORDER_GO_ON)
 			return PHASE_YIELDED;
+		if (!ok && strcmp(err->sqlstate, ERR_OUTDATED) == 0)
+			copy_keeper_release(w); /* the next attempt has a snapshot of its own */
 		if (!ok)
 			return failed(err);
 		step = STEP_SCHEMA_PLANNED;

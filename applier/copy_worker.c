@@ -372,6 +372,7 @@ do_batch(CopyWorker *cw, const char *avoid, Error *err)
 static bool
 set_aside(CopyWorker *cw, Error *err)
 {
+	FAULT_POINT("part.set_aside");
 	if (!copy_queue_begin(cw->target, cw->options->job, err))
 		return false;
 	if (copy_take_set_aside(cw->target, cw->options->job, cw->task->table_oid, err) &&

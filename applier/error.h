@@ -44,6 +44,7 @@ typedef struct Error
 #define ERR_DDL               "DTS08" /* a command of the source cannot be followed */
 #define ERR_REFUSED           "DTS09" /* a row filter or expression cannot be compiled or evaluated */
 #define ERR_OUT_OF_TURN       "DTS10" /* the transaction before has not committed */
+#define ERR_OUTDATED          "DTS11" /* what was read has changed meanwhile: worth another try */
 #define ERR_KILLED            "DTS07" /* a process of ours was ended by a signal: worth another try */
 
 void error_clear(Error *err);

@@ -86,8 +86,8 @@ pg_session_error(Error *err, PGconn *conn, const PGresult *result)
 bool
 sqlstate_is_transient(const char *sqlstate)
 {
-	static const char *const exact[] = {"40001", "40P01", "55P03", "55006",
-	                                    "57P01", "57P02", "57P03", ERR_KILLED};
+	static const char *const exact[] = {"40001", "40P01", "55P03",    "55006",     "57P01",
+	                                    "57P02", "57P03", ERR_KILLED, ERR_OUTDATED};
 
 	if (strncmp(sqlstate, "08", 2) == 0)
 		return strcmp(sqlstate, ERR_PROTOCOL) != 0;

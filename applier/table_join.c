@@ -189,13 +189,14 @@ table_join_before(TableJoin *join, uint32_t oid, const char *sql)
 }
 
 const GateTable *
-table_join_changed(TableJoin *join)
+table_join_changed(TableJoin *join, bool *replaces)
 {
 	for (JoinTable *t = join->first; t != NULL; t = t->next)
 	{
 		if (t->told)
 			continue;
 		t->told = true;
+		*replaces = t->replaces;
 		return &t->gate;
 	}
 	return NULL;

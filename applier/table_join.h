@@ -56,9 +56,10 @@ void table_join_remove(TableJoin *join, uint32_t oid, const char *schema, const 
 
 /*
  * A table whose standing has changed durably since the last call (waiting, joined or removed), or
- * NULL; each change is told once.
+ * NULL; each change is told once.  `replaces`: it waits because it took the place of one that was
+ * being loaded.
  */
-const GateTable *table_join_changed(TableJoin *join);
+const GateTable *table_join_changed(TableJoin *join, bool *replaces);
 
 /* Tables whose changes are held, and changes that wait in backlogs. */
 int table_join_holding(const TableJoin *join);

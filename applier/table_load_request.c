@@ -124,14 +124,15 @@ void
 load_hear_of_tables(TableLoad *load)
 {
 	const GateTable *t;
+	bool replaces;
 
-	while ((t = table_join_changed(load->join)) != NULL)
+	while ((t = table_join_changed(load->join, &replaces)) != NULL)
 	{
 		load->look = true;
 		if (load->request == REQUEST_MOVING && t->state != GATE_JOINED &&
 		    is_asked_for(load, t->oid))
 			load->moved++;
-		else if (t->state == GATE_WAITING)
+		else if (t->state == GATE_WAITING && replaces)
 			worker_event(load->w, "warning", "table_replaced",
 			             "table \"%s\".\"%s\" was dropped and made again on the source while it "
 			             "was loaded; the new one is loaded in its place",

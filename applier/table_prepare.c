@@ -295,6 +295,7 @@ typedef struct Preparation
 	PgSession *target;
 	char encoding[64];
 	char snapshot[SNAPSHOT_NAME_MAX];
+	CopyTables tables; /* before the snapshot: what it cannot know begins to wait after that */
 	int waiting;
 	int copying;
 	Arena *arena;
@@ -303,15 +304,13 @@ typedef struct Preparation
 static bool
 count_tables(Preparation *p, Error *err)
 {
-	CopyTables tables;
-
-	if (!copy_tables_read(&tables, p->target, p->job, p->arena, err))
+	if (!copy_tables_read(&p->tables, p->target, p->job, p->arena, err))
 		return false;
 	p->waiting = p->copying = 0;
-	for (int i = 0; i < tables.count; i++)
+	for (int i = 0; i < p->tables.count; i++)
 	{
-		p->waiting += tables.tables[i].state == GATE_WAITING;
-		p->copying += tables.tables[i].state == GATE_COPYING;
+		p->waiting += p->tables.tables[i].state == GATE_WAITING;
+		p->copying += p->tables.tables[i].state == GATE_COPYING;
 	}
 	return true;
 }
@@ -344,8 +343,9 @@ begin_load(Preparation *p, Error *err)
 		return false;
 	}
 	return copy_snapshot_begin(p->source, p->snapshot, &lost, err) &&
-	       table_schema_plan(p->w, p->source, p->target, p->snapshot, p->encoding, &schema, err) &&
-	       copy_load_plan_beside(p->w, p->source, p->target, &schema, err);
+	       table_schema_plan(p->w, p->source, p->target, &p->tables, p->snapshot, p->encoding,
+	                         &schema, err) &&
+	       copy_load_plan_beside(p->w, p->source, p->target, &p->tables, &schema, err);
 }
 
 static bool

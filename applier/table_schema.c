@@ -31,29 +31,27 @@ typedef struct Missing
 
 /* Waiting tables, and partitioned tables above them, that the target does not have. */
 static bool
-find_missing(Missing *missing, const Job *job, PgSession *source, PgSession *target, Arena *arena,
-             Error *err)
+find_missing(Missing *missing, const Job *job, const CopyTables *tables, PgSession *source,
+             PgSession *target, Arena *arena, Error *err)
 {
-	const char *params[] = {job->slot_name};
-	PgRows *rows = pg_session_query(target, err,
-	                                "SELECT coalesce(string_agg(table_oid::text, ','), '0') FROM "
-	                                "dts.target_table WHERE slot_name = $1 AND state = 'waiting'",
-	                                1, params);
+	PgRows *rows;
 	PgRows *names;
 	StrBuf sql, name;
 	bool ok;
 
-	if (rows == NULL)
-		return false;
 	strbuf_init(&sql);
 	strbuf_init(&name);
-	strbuf_printf(&sql,
-	              "SELECT DISTINCT n.nspname, c.relname FROM pg_catalog.pg_class l, LATERAL "
-	              "(SELECT l.oid UNION SELECT relid FROM pg_catalog.pg_partition_ancestors(l.oid)) "
-	              "x(oid) JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace "
-	              "n ON n.oid = c.relnamespace WHERE l.oid IN (%s)",
-	              pg_rows_get(rows, 0, 0));
-	pg_rows_free(rows);
+	strbuf_puts(&sql,
+	            "SELECT DISTINCT n.nspname, c.relname FROM pg_catalog.pg_class l, LATERAL "
+	            "(SELECT l.oid UNION SELECT relid FROM pg_catalog.pg_partition_ancestors(l.oid)) "
+	            "x(oid) JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace "
+	            "n ON n.oid = c.relnamespace WHERE l.oid IN (0");
+	for (int i = 0; i < tables->count; i++)
+	{
+		if (tables->tables[i].state == GATE_WAITING)
+			strbuf_printf(&sql, ", %" PRIu32, tables->tables[i].oid);
+	}
+	strbuf_puts(&sql, ")");
 	names = pg_session_query(source, err, sql.data, 0, NULL);
 	ok = names != NULL;
 	if (ok)
@@ -180,8 +178,8 @@ choose(Worker *w, const Missing *missing, const Archive *archive, CopySelection 
 }
 
 bool
-table_schema_plan(Worker *w, PgSession *source, PgSession *target, const char *snapshot,
-                  const char *encoding, CopyTasks *tasks, Error *err)
+table_schema_plan(Worker *w, PgSession *source, PgSession *target, const CopyTables *tables,
+                  const char *snapshot, const char *encoding, CopyTasks *tasks, Error *err)
 {
 	Missing missing = {0};
 	CopyProgram *program;
@@ -190,7 +188,7 @@ table_schema_plan(Worker *w, PgSession *source, PgSession *target, const char *s
 	Archive archive;
 	bool ok;
 
-	if (!find_missing(&missing, worker_job(w), source, target, tasks->arena, err))
+	if (!find_missing(&missing, worker_job(w), tables, source, target, tasks->arena, err))
 		return false;
 	if (missing.count == 0)
 		return true;

@@ -27,15 +27,23 @@ sub told { my ($event, $what) = @_; return $t->sql_ctl("SELECT count(*) FROM dts
 sub copies { my ($name) = @_; return $t->sql_target("SELECT copies FROM dts.target_table WHERE table_name = '$name'"); }
 
 # The load stands still between its snapshot and the copy; it must not stand in anybody's way.
+# With a point of its own the worker that notices the change stands still before it says so, and the other one takes the part and notices it, too.
 sub reload_and_change
 {
-	my ($name, $change) = @_;
+	my ($name, $change, $meanwhile, $point) = @_;
 	$t->{daemon}->stop;
-	my $daemon = $t->start_daemon(fault => 'table.snapshot_taken=stop');
+	my $daemon = $t->start_daemon(fault => join ',', map { "$_=stop" } 'table.snapshot_taken', $point // ());
 	$t->sql_ctl("SELECT dts_reload_table('$job', 'public.$name')");
 	my $pid = $t->wait_for('the snapshot', sub { $daemon->fault_pid('table.snapshot_taken') });
 	$t->sql_source("SET lock_timeout = '10s'; $change");
+	$meanwhile->() if $meanwhile;
 	kill CONT => $pid;
+	if ($point)
+	{
+		my $first = $t->wait_for('the first worker to notice', sub { $daemon->fault_pid($point) });
+		$t->wait_for('the second one', sub { told('table_changed', $name) > 0 });
+		kill CONT => $first;
+	}
 	joined();
 	return;
 }
@@ -43,10 +51,10 @@ sub reload_and_change
 for (
 	[ rewritten => 'rewriting ALTER TABLE', "ALTER TABLE rewritten ALTER v TYPE text USING v || '!'; UPDATE rewritten SET v = 'later' WHERE id < 10" ],
 	[ emptied => 'TRUNCATE', "TRUNCATE emptied; INSERT INTO emptied VALUES (1, 'new'), (4000, 'new')" ],
-	[ vacuumed => 'VACUUM FULL', 'DELETE FROM vacuumed WHERE id % 3 = 0; VACUUM FULL vacuumed' ])
+	[ vacuumed => 'VACUUM FULL', 'DELETE FROM vacuumed WHERE id % 3 = 0; VACUUM FULL vacuumed', 'part.set_aside' ])
 {
-	my ($name, $what, $change) = @$_;
-	reload_and_change($name, $change);
+	my ($name, $what, $change, $point) = @$_;
+	reload_and_change($name, $change, undef, $point);
 	is(told('table_changed', $name), 1, "$what: the change is noticed, and told");
 	is(copies($name), 3, "$what: the table is copied once more");
 	$t->sql_source("INSERT INTO $name VALUES (10000, 'after')");
@@ -70,6 +78,14 @@ joined_as('parted_3');
 $t->sql_source("UPDATE parted SET v = 'w' WHERE id % 500 = 0; INSERT INTO parted VALUES (2005, 'new'); UPDATE parted SET id = id + 1000 WHERE id = 1500; DELETE FROM parted WHERE id = 1001");
 $t->equal('j', 'equal with the new partitions');
 
+# One that begins to wait after the snapshot of another's load: that load knows nothing of it, and leaves it to the next.
+reload_and_change('emptied', "CREATE TABLE parted_4 (LIKE parted INCLUDING ALL); INSERT INTO parted_4 SELECT i, 'v' FROM generate_series(4000, 4999) i; ALTER TABLE parted ATTACH PARTITION parted_4 FOR VALUES FROM (4000) TO (5000)",
+	sub { $t->wait_for('it to wait', sub { $t->sql_target("SELECT count(*) FROM dts.target_table WHERE table_name = 'parted_4' AND state = 'waiting'") == 1 }) });
+joined_as('parted_4');
+is(told('table_replaced', 'parted_4'), 0, 'it is not told of as replaced');
+$t->sql_source("UPDATE parted SET v = 'x' WHERE id = 4001");
+$t->equal('j', 'equal with what came while another was loaded');
+
 my $replace = "DROP TABLE replaced; CREATE TABLE replaced (id int PRIMARY KEY, v text); INSERT INTO replaced SELECT i, 'second' FROM generate_series(1, 500) i";
 reload_and_change('replaced', $replace);
 $t->wait_for('the new one to be told of', sub { told('table_replaced', 'replaced') + told('table_gone', 'replaced') > 0 });
@@ -84,12 +100,21 @@ $t->clean('nothing is left behind');
 
 # Where commands are not replayed, the rows of the old one would stay.
 $t->{daemon}->stop;
-$t->start_daemon;
+my $plain = $t->start_daemon(fault => 'schema.before_dump=stop');
 $t->database('plain');
-$t->sql_source("CREATE TABLE replaced (id int PRIMARY KEY, v text); INSERT INTO replaced SELECT i, 'first' FROM generate_series(1, 2000) i");
+$t->sql_source("CREATE TABLE goes (id int PRIMARY KEY); CREATE TABLE replaced (id int PRIMARY KEY, v text); INSERT INTO replaced SELECT i, 'first' FROM generate_series(1, 2000) i");
 $t->sql_source('CREATE ROLE mover LOGIN REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO mover; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO mover');
 $job = 'p';
-$t->run_job($job, options => { workers => 1, ddl => 'skip' }, source_conninfo => $t->conninfo('source') =~ s/user=\S+/user=mover/r);
+$t->create_job($job, options => { workers => 1, ddl => 'skip' }, source_conninfo => $t->conninfo('source') =~ s/user=\S+/user=mover/r);
+$t->check_job($job);
+$t->start_job($job);
+
+# The snapshot has been taken, and pg_dump does not find what it shows.
+my $stopped = $t->wait_for('pg_dump to be next', sub { $plain->fault_pid('schema.before_dump') });
+$t->sql_source('DROP TABLE goes');
+kill CONT => $stopped;
+$t->wait_job($job, 'incremental');
+is($t->sql_ctl("SELECT count(*) FROM dts_job_events WHERE job = 'p' AND to_state = 'retrying' AND message LIKE '%dropped on the source while its schema was read%'"), 1, 'a table dropped before pg_dump saw it: the schema is read again');
 
 # A table that the role may no longer read.
 $t->sql_source('REVOKE SELECT ON replaced FROM mover');

@@ -67,6 +67,7 @@ typedef struct Case
 	Flow flow;
 	TableJoin *join;
 	Arena *arena;
+	bool replaces;
 	Error err;
 } Case;
 
@@ -161,10 +162,10 @@ a_join_is_one_transaction(void **state)
 	strbuf_reset(&c.target.said);
 	run(&c, 4);
 	assert_string_equal(c.target.said.data, "begin delete(102) " JOINED "commit(410) ");
-	told = table_join_changed(c.join);
+	told = table_join_changed(c.join, &c.replaces);
 	assert_non_null(told);
 	assert_int_equal(told->state, GATE_JOINED);
-	assert_null(table_join_changed(c.join));
+	assert_null(table_join_changed(c.join, &c.replaces));
 	assert_int_equal(table_join_holding(c.join), 0);
 	run(&c, 1);
 	assert_int_equal(c.source.acknowledged.value, 410);
@@ -183,11 +184,11 @@ nothing_is_told_before_it_is_durable(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_true(flow_step(&c.flow, 0, &c.err));
 	assert_non_null(strstr(c.target.said.data, "'joined'"));
-	assert_null(table_join_changed(c.join));
+	assert_null(table_join_changed(c.join, &c.replaces));
 	assert_int_equal(c.source.acknowledged.value, 50);
 	assert_false(flow_finished(&c.flow));
 	run(&c, 2);
-	assert_non_null(table_join_changed(c.join));
+	assert_non_null(table_join_changed(c.join, &c.replaces));
 	end(&c);
 }
 
@@ -257,7 +258,8 @@ a_hold_begins_at_a_boundary(void **state)
 	                       "begin delete(101) commit(110) begin run(INSERT INTO dts.target_table"));
 	assert_non_null(strstr(c.target.said.data, "'s', 'h', 'waiting', true, '0/6E')"));
 	assert_null(strstr(c.target.said.data, "delete(102)"));
-	assert_int_equal(table_join_changed(c.join)->state, GATE_WAITING);
+	assert_int_equal(table_join_changed(c.join, &c.replaces)->state, GATE_WAITING);
+	assert_false(c.replaces);
 	assert_int_equal(table_join_waiting(c.join), 1);
 	assert_int_equal(c.source.acknowledged.value, 110);
 	end(&c);
@@ -301,7 +303,8 @@ a_table_made_anew_waits(void **state)
 		else
 		{
 			assert_non_null(strstr(c.target.said.data, ", 21, 's', 'h', 'waiting', true, '0/D2')"));
-			assert_int_equal(table_join_changed(c.join)->oid, 21);
+			assert_int_equal(table_join_changed(c.join, &c.replaces)->oid, 21);
+			assert_true(c.replaces);
 		}
 		assert_true(c.source.acknowledged.value <= 80);
 		end(&c);
