@@ -60,7 +60,7 @@ for my $end (qw(source target))
 	$t->_sql($end, $t->{database}, $script) ;
 	pass("and once more");
 }
-$t->{target}->safe_psql('postgres', 'GRANT owner TO mover');
+$t->{target}->safe_psql('postgres', $t->version('target') < 15 ? 'ALTER ROLE mover SUPERUSER' : 'GRANT owner TO mover');
 $t->sql_target('GRANT CREATE ON SCHEMA public TO owner');
 $t->check_job('rich');
 is($t->sql_ctl("SELECT string_agg(item, ',') FROM dts_check_results('rich') WHERE item IN ('heartbeat', 'ddl_capture', 'source_privileges', 'target_privileges', 'origins') AND result <> 'pass'"), '', 'nothing of it is lacking any more');
