@@ -168,15 +168,6 @@ sub session
 
 # Options: lease (seconds), args (array, more of the command line), bare (nothing else there), fault ("name=kill,..."), env (hash).  Faults are hit once per test object
 # and name, unless fault_dir says otherwise.
-# Where programs are that 14 brought something for; for a test whose job selects partitioned tables alone.
-sub newer_programs
-{
-	my $self = shift;
-	return if $self->version('target') >= 14;
-	my ($folder) = grep { -x "$_/pg_dump" } map { "/usr/lib/postgresql/$_/bin" } 14 .. 18;
-	$self->{path} = "$folder:$ENV{PATH}" if $folder;
-	return;
-}
 sub start_daemon
 {
 	my ($self, %opt) = @_;
@@ -197,7 +188,6 @@ sub start_daemon
 		$ENV{DTS_FAULT} = $opt{fault} // '';
 		$ENV{DTS_FAULT_DIR} = $faults;
 		delete $ENV{DTS_FAULT} if !$opt{fault};
-		$ENV{PATH} = $self->{path} if $self->{path};
 		$ENV{$_} = $opt{env}{$_} for keys %{ $opt{env} // {} };
 		exec @command or POSIX::_exit(127);
 	}

@@ -6,7 +6,6 @@ use DtsTest;
 use Test::More;
 
 my $t = DtsTest->new;
-$t->newer_programs;
 $t->start_daemon;
 my $before = <<'SQL';
 CREATE SCHEMA app; CREATE SCHEMA other;

@@ -6,7 +6,6 @@ use DtsTest;
 use Test::More;
 
 my $t = DtsTest->new;
-$t->newer_programs;
 $t->sql_source(<<'SQL');
 CREATE SCHEMA app;
 CREATE TYPE app.mood AS ENUM ('sad', 'ok');

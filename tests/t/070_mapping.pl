@@ -7,7 +7,6 @@ use DtsTest;
 use Test::More;
 
 my $t = DtsTest->new;
-$t->newer_programs;
 $t->sql_source(<<'SQL');
 CREATE ROLE reader;
 CREATE SCHEMA app;
