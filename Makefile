@@ -33,7 +33,7 @@ check-faults: deps-check
 fuzz: deps-check
 	@tests/check fuzz
 
-BENCH ?= decode
+BENCH ?= all
 bench: deps-bench
 	@tests/with_install tests/bench/$(BENCH)
 

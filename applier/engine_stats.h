@@ -40,6 +40,8 @@
 	X(rows_early, "rows_early")           /* net rows of these that were sent before the turn */   \
 	X(order_waits, "order_waits")         /* of these had to wait for their turn in the server */  \
 	X(mispredictions, "mispredictions")   /* of these failed, and went anew one after another */   \
+	X(ahead, "transactions_ahead")        /* applied while they were in progress on the source */  \
+	X(ahead_dropped, "ahead_dropped")     /* so begun, and rolled back to wait for the commit */   \
 	X(statements, "statements")           /* sent to the target */                                 \
 	X(bytes_in_flight, "bytes_in_flight") /* now: sent and not answered */                         \
 	X(bytes_held, "bytes_held")           /* now: of units kept until they are answered */         \

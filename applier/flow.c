@@ -9,6 +9,7 @@
 
 #include "../decoder/wire.h"
 #include "fault.h"
+#include "flow_ahead.h"
 
 /* Events taken in one step, so that orders and the source's timeout are looked at in between. */
 #define EVENTS_MAX 2000
@@ -61,6 +62,18 @@ commit_batch(Flow *flow, Error *err)
 		flow->committed_us = flow->now_us;
 	}
 	flow->target->ops->status(flow->target, &flow->status);
+	return result;
+}
+
+TargetResult
+flow_come_to_rest(Flow *flow, Error *err)
+{
+	TargetResult result = TARGET_OK;
+
+	if (flow->batch.open)
+		result = commit_batch(flow, err);
+	if (result == TARGET_OK && flow->status.batches_in_flight > 0)
+		result = TARGET_WAIT;
 	return result;
 }
 
@@ -239,6 +252,36 @@ end_transaction(Flow *flow, const TxnHeader *header, Error *err)
 }
 
 static TargetResult
+take_begin(Flow *flow, const SourceEvent *event, Error *err)
+{
+	TargetResult result = event->ahead ? flow_ahead_begin(flow, err) : TARGET_OK;
+
+	if (result != TARGET_OK)
+		return result;
+	flow->touched = false;
+	if (batch_begin(&flow->batch, event->header, err))
+		return TARGET_OK;
+	flow->source_failed = true;
+	return TARGET_FAILED;
+}
+
+static TargetResult
+take_commit(Flow *flow, const SourceEvent *event, Error *err)
+{
+	bool ahead = flow->ahead.commits;
+	TargetResult result = ahead ? flow_ahead_commit(flow, event, err) : TARGET_OK;
+
+	if (result != TARGET_OK)
+		return result;
+	flow->rush_transactions++;
+	if (!end_transaction(flow, event->header, err))
+		return TARGET_FAILED;
+	if (ahead)
+		batch_closed(&flow->batch);
+	return TARGET_OK;
+}
+
+static TargetResult
 take_event(Flow *flow, Error *err)
 {
 	const SourceEvent *event = &flow->event;
@@ -251,14 +294,15 @@ take_event(Flow *flow, Error *err)
 			close_idle_batch(flow);
 			break;
 		case SOURCE_BEGIN:
-			ok = batch_begin(&flow->batch, event->header, err);
-			flow->touched = false;
-			break;
+			return take_begin(flow, event, err);
 		case SOURCE_CHANGE:
-			return take_change(flow, event, err);
+			return event->ahead ? flow_ahead_change(flow, event, err)
+			                    : take_change(flow, event, err);
 		case SOURCE_COMMIT:
-			flow->rush_transactions++;
-			return end_transaction(flow, event->header, err) ? TARGET_OK : TARGET_FAILED;
+			return take_commit(flow, event, err);
+		case SOURCE_REVOKE:
+			flow_ahead_revoked(flow);
+			break;
 		case SOURCE_KEEPALIVE:
 			ok = batch_keepalive(&flow->batch, event->wal_end, err);
 			flow->asked = flow->asked || event->reply_wanted;
@@ -277,7 +321,7 @@ admit(Flow *flow, Error *err)
 	switch (flow->event.kind)
 	{
 		case SOURCE_CHANGE:
-			return !flow->batch.in_transaction ||
+			return !flow->batch.in_transaction || flow->event.ahead ||
 			       table_join_admit(flow->tables, &flow->batch.header, &flow->event, err);
 		case SOURCE_COMMIT:
 			table_join_passed(flow->tables, flow->event.header->end);
@@ -289,6 +333,7 @@ admit(Flow *flow, Error *err)
 			table_join_rest(flow->tables);
 			break;
 		case SOURCE_BEGIN:
+		case SOURCE_REVOKE:
 			break;
 	}
 	return true;
@@ -304,6 +349,8 @@ move_tables(Flow *flow, Error *err)
 	if (flow->tables == NULL || flow->batch.in_transaction || flow->has_event ||
 	    !table_join_pending(flow->tables) || (flow->finishing && !table_join_busy(flow->tables)))
 		return TARGET_OK;
+	if (flow->ahead.open)
+		flow_ahead_give_up(flow);
 	batch_idle(&flow->batch);
 	if (flow->batch.open)
 		result = commit_batch(flow, err);
@@ -517,6 +564,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	answers = flow->status.answers;
+	flow_ahead_look(flow);
 	if (!take_events(flow, now_us, err) || !flow->target->ops->pump(flow->target, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
@@ -524,6 +572,9 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
 	flow->again = flow->status.answers != answers;
+	if (flow->status.answers != flow->answers || flow->status.batches_in_flight == 0)
+		flow->answered_us = now_us;
+	flow->answers = flow->status.answers;
 	plan_wake(flow);
 	flow->progress.stream.source_end =
 	    source_lsn_max(flow->source->ops->source_end(flow->source), flow->progress.stream.received);

@@ -44,6 +44,28 @@
 /* So often it is asked whether what is committed is durable. */
 #define FLOW_DURABLE_LOOK_US 50000
 
+/*
+ * What others commit may wait for locks of the transaction that goes ahead, which cannot be on the source: by a
+ * constraint that the target alone has.  It is given up when there was no answer for so long.
+ */
+#define FLOW_AHEAD_PATIENCE_US INT64_C(2000000)
+
+/* After the n-th in a row that went ahead in vain so many do not, 2^n but no more than 2^this. */
+#define FLOW_AHEAD_CALM_MAX 10
+
+/* The transaction that goes ahead (flow_ahead.c). */
+typedef struct FlowAhead
+{
+	bool allowed; /* for the owner to set */
+	bool open;    /* it has begun on the target */
+	bool commits; /* it is being committed: its BEGIN has been taken, or its COMMIT handed over */
+	uint32_t xid; /* the last one that something came of */
+	int in_vain;  /* went ahead in vain, one after the other */
+	int calm;     /* so many more are not let go ahead */
+	int64_t rows;
+	int64_t bytes;
+} FlowAhead;
+
 typedef struct Flow
 {
 	ChangeSource *source; /* borrowed */
@@ -79,7 +101,10 @@ typedef struct Flow
 	int64_t throttled_us; /* nothing more is to be taken for so long */
 	bool source_failed;   /* an error was the source's, not the target's */
 
+	FlowAhead ahead;
 	int64_t now_us;
+	int64_t answers;       /* of the target, so far */
+	int64_t answered_us;   /* the last of them; while nothing is in flight: now */
 	int64_t committed_us;  /* when the newest batch was handed over */
 	int64_t rush_since_us; /* what is counted for the rush began */
 	int64_t rush_transactions;

@@ -52,6 +52,7 @@ typedef struct Incremental
 	SourceHeartbeat heartbeat; /* in the same session */
 	Flow flow;
 	TableJoin *join;
+	SourceLsn stored;     /* the position on the target when they were opened */
 	TableLoad *load;      /* the phase's */
 	RelationWatch *watch; /* NULL: the capture of DDL tells of commands, or nobody is to know */
 	bool captured;
@@ -114,6 +115,8 @@ open_source(Incremental *inc, SourceLsn start, const char *oids, Error *err)
 		options[stream.decoder_option_count++] = (SourceOption){"table_oids", oids};
 	stream.streaming = inc->job->options.streaming &&
 	                   pg_session_version(inc->marker_session) >= STREAMING_SINCE_PG;
+	/* while tables are joining, what commits decides what becomes of a transaction */
+	stream.ahead = stream.streaming && start.value >= inc->stored.value;
 	/* what is sent as it comes needs no memory there */
 	if (!stream.streaming)
 		stream.decoding_memory_mb = inc->job->options.decoding_memory_mb;
@@ -284,7 +287,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 		error_hint(err, "Stop the job and load again.");
 		return false;
 	}
-	join.stored = stored.position;
+	join.stored = inc->stored = stored.position;
 	inc->join = table_join_create(&join);
 	if (!table_load_attach(inc->load, inc->join, err))
 		return false;
@@ -302,6 +305,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	flow_init(&inc->flow, inc->source, inc->target, inc->marker, &limits, stored.position,
 	          worker_now_us(inc->w));
 	inc->flow.tables = inc->join;
+	inc->flow.ahead.allowed = true;
 	inc->flow.ddl = ddl_job_queue(inc->ddl);
 	inc->flow.watch = inc->watch;
 	inc->flow.gap = take_gap;

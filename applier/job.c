@@ -307,7 +307,7 @@ parse_root(Job *job, const json_t *root, Error *err)
 		return job_bad_option(err, "$", "It must be an object.");
 	if (streaming != NULL && !json_is_null(streaming) && !json_is_boolean(streaming))
 		return job_bad_option(err, "$.streaming", "It must be true or false.");
-	options->streaming = json_is_true(streaming);
+	options->streaming = !json_is_false(streaming);
 	options->force = json_is_true(json_object_get(root, "force"));
 	return parse_phases(options, root, err) &&
 	       parse_objects(job->arena, root, "objects", &options->objects, &options->object_count,

@@ -15,6 +15,7 @@
  */
 #include "source_stream.h"
 
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@
 
 #define DEFAULT_SPOOL_LIMIT  (UINT64_C(64) << 30)
 #define DEFAULT_MEMORY_LIMIT (UINT64_C(8) << 20)
+
+/* Of changes that the source has decoded, from which a transaction is sent before it commits. */
+#define AHEAD_MEMORY_KB 4096
 
 /* Feedback goes out at least this often, also where the source's timeout is longer or off. */
 #define FEEDBACK_MAX_US INT64_C(10000000)
@@ -122,17 +126,20 @@ read_timeout(SourceStream *s, Error *err)
 
 /*
  * A transaction that outgrows the memory is written to the source's disk and read again, which costs
- * the walsender more than all its other work on it.
+ * the walsender more than all its other work on it.  One that goes ahead had better begin soon: what is
+ * decoded before it is sent is not applied meanwhile.
  */
 static bool
-raise_memory(SourceStream *s, int mb, Error *err)
+set_memory(SourceStream *s, const SourceStreamOptions *options, Error *err)
 {
+	int64_t kb = options->ahead ? AHEAD_MEMORY_KB : (int64_t) options->decoding_memory_mb * 1024;
 	char sql[256];
 
 	snprintf(sql, sizeof(sql),
-	         "SELECT pg_catalog.set_config(name, '%dMB', false) FROM pg_catalog.pg_settings "
-	         "WHERE name = 'logical_decoding_work_mem' AND setting::pg_catalog.int8 < %d",
-	         mb, mb * 1024);
+	         "SELECT pg_catalog.set_config(name, '%" PRId64
+	         "kB', false) FROM pg_catalog.pg_settings "
+	         "WHERE name = 'logical_decoding_work_mem' AND setting::pg_catalog.int8 %s %" PRId64,
+	         kb, options->ahead ? ">" : "<", kb);
 	return pg_session_exec(s->session, err, sql, 0, NULL);
 }
 
@@ -388,6 +395,12 @@ stream_feedback(ChangeSource *source, SourceLsn durable, int64_t now_us, Error *
 	return false;
 }
 
+static void
+stream_hold(ChangeSource *source)
+{
+	txn_hold(((SourceStream *) source)->txn);
+}
+
 static int
 stream_socket(const ChangeSource *source)
 {
@@ -430,6 +443,7 @@ static const ChangeSourceOps stream_ops = {
     .name = "dts_decoder",
     .next = stream_next,
     .feedback = stream_feedback,
+    .hold = stream_hold,
     .socket = stream_socket,
     .source_end = stream_source_end,
     .held = stream_held,
@@ -444,6 +458,7 @@ source_stream_open(const SourceStreamOptions *options, Error *err)
 	TxnOptions txn = {
 	    .start = options->start,
 	    .streaming = options->streaming,
+	    .ahead = options->ahead,
 	    .work_dir = options->work_dir,
 	    .memory_limit = options->memory_limit ? options->memory_limit : DEFAULT_MEMORY_LIMIT,
 	    .spool_limit = options->spool_limit ? options->spool_limit : DEFAULT_SPOOL_LIMIT,
@@ -458,8 +473,7 @@ source_stream_open(const SourceStreamOptions *options, Error *err)
 		s->conn = pg_session_conn(s->session);
 		txn.server_version = pg_session_version(s->session);
 		s->txn = txn_create(&txn);
-		if (read_timeout(s, err) && raise_memory(s, options->decoding_memory_mb, err) &&
-		    start(s, options, err))
+		if (read_timeout(s, err) && set_memory(s, options, err) && start(s, options, err))
 			return &s->base;
 	}
 	error_context(err, "starting to read slot \"%s\"", options->slot_name);

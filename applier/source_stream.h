@@ -27,15 +27,16 @@ typedef struct SourceStreamOptions
 	const char *slot_name; /* also the session's application_name */
 	SourceLsn start;       /* the stored position; transactions before it are refused */
 	bool streaming;        /* ask for transactions in progress */
+	bool ahead;            /* and hand one of them out as it comes */
 
 	/* Besides protocol_version and streaming, which are set by themselves. */
 	const SourceOption *decoder_options;
 	int decoder_option_count;
 
-	int decoding_memory_mb; /* raises logical_decoding_work_mem to this; 0: leaves it */
+	int decoding_memory_mb; /* raises logical_decoding_work_mem to this, 0 leaves it; without ahead */
 	const char *work_dir;   /* must exist when streaming; the spool's files have no name there */
 	uint64_t spool_limit;   /* bytes in files, all transactions together; 0: 64 GB */
-	uint64_t memory_limit;  /* bytes of unfinished transactions in memory; 0: 8 MB */
+	uint64_t memory_limit; /* bytes of unfinished transactions in memory; 0: 8 MB */
 } SourceStreamOptions;
 
 /*

@@ -118,6 +118,17 @@ admit_truncate(TableJoin *join, const TxnHeader *header, SourceEvent *event, Err
 }
 
 bool
+table_join_is_plain(const TableJoin *join, const Relation *relation)
+{
+	const JoinTable *t;
+
+	if (join->first == NULL)
+		return true;
+	t = join_table_find(join, relation->oid);
+	return t != NULL ? gate_is_plain(&t->gate, join->stored) : held_by_name(join, relation) == NULL;
+}
+
+bool
 table_join_admit(TableJoin *join, const TxnHeader *header, SourceEvent *event, Error *err)
 {
 	const Change *change = event->change;

@@ -83,6 +83,9 @@ void table_join_before(TableJoin *join, uint32_t oid, const char *sql);
 bool table_join_admit(TableJoin *join, const TxnHeader *header, SourceEvent *event,
                       Error *err) must_check;
 
+/* Whether changes of the relation are simply part of the stream from here on, whatever their transaction. */
+bool table_join_is_plain(const TableJoin *join, const Relation *relation);
+
 /* The source has handed out everything before this. */
 void table_join_passed(TableJoin *join, SourceLsn position);
 

@@ -100,6 +100,20 @@ typedef struct TargetOps
 	/* Stores the position in the open transaction and commits it. */
 	TargetResult (*commit)(Target *target, const TargetPosition *position, Error *err);
 
+	/*
+	 * A transaction of the source that goes ahead (source.h), in a target transaction and a session of
+	 * its own.  ahead_begin opens them, which may block; false: there is none to be had now.  TARGET_FAILED of the others:
+	 * they are gone, and the target transaction with them; the target itself goes on.  ahead_settle answers TARGET_OK when
+	 * everything applied so far has been answered.  ahead_commit, while no other commit is in flight,
+	 * commits as commit does; its failures are those of the target.  ahead_drop rolls back.
+	 * All NULL: never.
+	 */
+	bool (*ahead_begin)(Target *target, const char *encoding);
+	TargetResult (*ahead_apply)(Target *target, const TxnHeader *header, const Change *change);
+	TargetResult (*ahead_settle)(Target *target);
+	TargetResult (*ahead_commit)(Target *target, const TargetPosition *position, Error *err);
+	void (*ahead_drop)(Target *target);
+
 	/* Sends and reads as much as goes without waiting; false when anything has failed. */
 	bool (*pump)(Target *target, Error *err);
 

@@ -5,6 +5,9 @@
  *
  * A poll() of the caller's sees the lanes' sockets through one descriptor of epoll.
  *
+ * A transaction that goes ahead (flow_ahead.c) has a session of its own beside them, with an origin of its own,
+ * that is alone as far as the lanes' rules go: it has nothing in flight with them, but for its rows before it commits.
+ *
  * A lane that cannot be opened - no free origin, no free connection - does not stop the job: it goes on
  * with those that it has, and says why.
  */
@@ -20,12 +23,25 @@
 
 #include "target_pg_lane.h"
 
+/* A session that nothing goes ahead in stays open for so long. */
+#define AHEAD_REST_US INT64_C(10000000)
+
+/* While the target has nothing to do, so many changes are enough for a unit. */
+#define AHEAD_UNIT_ROWS 4096
+
+/* What epoll says of its socket. */
+#define AHEAD_LANE PARALLEL_LANES_MAX
+
 typedef struct Parallel
 {
 	Target base;
 	LaneGroup group;
 	TargetPg *lanes[PARALLEL_LANES_MAX];
-	uint32_t events[PARALLEL_LANES_MAX]; /* what epoll waits for */
+	TargetPg *ahead;                         /* for what goes ahead, or NULL */
+	bool ahead_begun;                        /* its transaction is open */
+	bool ahead_commits;                      /* that was handed over, and is not answered */
+	int64_t ahead_at_us;                     /* when it came to rest */
+	uint32_t events[PARALLEL_LANES_MAX + 1]; /* what epoll waits for */
 	int epoll;
 	int at; /* the lane of the newest transaction */
 	char *conninfo;
@@ -55,7 +71,7 @@ lane_at(const Parallel *p)
 static bool
 watch(Parallel *p, int lane)
 {
-	TargetPg *t = p->lanes[lane];
+	TargetPg *t = lane == AHEAD_LANE ? p->ahead : p->lanes[lane];
 	short wanted = t->base.ops->events(&t->base);
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t) lane};
 
@@ -102,28 +118,48 @@ further(TargetPosition *position, const TargetPosition *other)
 	position->commit_time = commit_time;
 }
 
+/* What a session has counted becomes the target's, also when it is closed. */
 static void
-close_lane(Parallel *p, int lane)
+keep_counts(Parallel *p, TargetPg *t)
 {
-	TargetPg *t = p->lanes[lane];
 	TargetStatus status;
 
 	t->base.ops->status(&t->base, &status);
 	status.stats.bytes_in_flight = 0;
 	status.stats.bytes_held = 0;
 	add_stats(&p->stats, &status.stats);
-	p->answers += status.answers;
 	p->deletes_missed += status.deletes_missed;
 	if (status.missed != NULL && status.missed_lsn.value > p->missed_lsn.value)
 	{
 		p->missed = status.missed;
 		p->missed_lsn = status.missed_lsn;
 	}
-	further(&p->durable, &status.durable);
-	further(&p->committed, &status.committed);
-	parallel_order_restarted(&p->group.order, lane);
+}
+
+static void
+forget_counts(TargetPg *t)
+{
+	memset(&t->status.stats, 0, sizeof(t->status.stats));
+	t->pipeline.statements = 0;
+	t->status.deletes_missed = 0;
+}
+
+static void
+retire(Parallel *p, TargetPg *t)
+{
+	keep_counts(p, t);
+	p->answers += t->status.answers;
+	further(&p->durable, &t->status.durable);
+	further(&p->committed, &t->status.committed);
 	epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->base.ops->socket(&t->base), NULL);
 	t->base.ops->close(&t->base);
+}
+
+static void
+close_lane(Parallel *p, int lane)
+{
+	retire(p, p->lanes[lane]);
+	parallel_order_restarted(&p->group.order, lane);
 	p->lanes[lane] = NULL;
 }
 
@@ -169,6 +205,171 @@ open_lanes(Parallel *p, int lanes)
 		}
 	}
 	order->lanes = lanes < order->opened ? lanes : order->opened;
+}
+
+/*
+ * The session of what goes ahead
+ */
+
+static void
+ahead_close(Parallel *p)
+{
+	if (p->ahead != NULL)
+		retire(p, p->ahead);
+	p->ahead = NULL;
+	p->ahead_begun = false;
+	p->ahead_commits = false;
+}
+
+static void
+parallel_ahead_drop(Target *target)
+{
+	Parallel *p = (Parallel *) target;
+
+	if (p->ahead == NULL)
+		return;
+	/* what it counted has not come to pass, and is counted again */
+	forget_counts(p->ahead);
+	p->stats.ahead_dropped++;
+	ahead_close(p);
+}
+
+static bool
+ahead_open(Parallel *p)
+{
+	Error unused;
+
+	error_clear(&unused);
+	p->options.lane = AHEAD_LANE;
+	p->ahead = (TargetPg *) target_pg_open(&p->options, &p->stored, &unused);
+	if (p->ahead == NULL)
+		return false;
+	p->ahead->status.durable = (TargetPosition){.commit_time = 0};
+	p->ahead->status.committed = (TargetPosition){.commit_time = 0};
+	p->events[AHEAD_LANE] = 0;
+	return watch(p, AHEAD_LANE);
+}
+
+static bool
+parallel_ahead_begin(Target *target, const char *encoding)
+{
+	Parallel *p = (Parallel *) target;
+	Error unused;
+
+	error_clear(&unused);
+	if (p->ahead == NULL && !ahead_open(p))
+	{
+		ahead_close(p);
+		return false;
+	}
+	(void) p->ahead->base.ops->set_encoding(&p->ahead->base, encoding, &unused);
+	p->ahead_begun = p->ahead->base.ops->begin(&p->ahead->base, &unused) == TARGET_OK;
+	return p->ahead_begun;
+}
+
+/*
+ * What is in flight here meets what commits beside it.  Its row is nobody else's when the key tells which one it
+ * is: of rows that are all the same both might choose one, and the second would find it gone.  And what a
+ * trigger reads nobody knows.
+ */
+static bool
+stays_apart(TargetPg *t, const Change *change)
+{
+	const PlanRelation *bound = target_pg_entry(t, change->relation)->bound;
+
+	return !bound->table->triggers &&
+	       (change->kind == CHANGE_INSERT || (bound->key_exists && bound->key_indexed));
+}
+
+static TargetResult
+parallel_ahead_apply(Target *target, const TxnHeader *header, const Change *change)
+{
+	Parallel *p = (Parallel *) target;
+	TargetResult result;
+	Error unused;
+
+	error_clear(&unused);
+	if (p->ahead == NULL)
+		return TARGET_FAILED;
+	result = p->ahead->base.ops->apply(&p->ahead->base, header, change, &unused);
+	if (result == TARGET_OK && !stays_apart(p->ahead, change))
+		return TARGET_FAILED;
+	if (result == TARGET_OK && p->ahead->units == NULL &&
+	    p->ahead->open->run.count >= AHEAD_UNIT_ROWS)
+	{
+		target_pg_unit_close(p->ahead, NULL);
+		if (!target_pg_work(p->ahead, &unused))
+			return TARGET_FAILED;
+	}
+	return result == TARGET_UNKNOWN ? TARGET_FAILED : result;
+}
+
+static TargetResult
+parallel_ahead_settle(Target *target)
+{
+	Parallel *p = (Parallel *) target;
+	TargetPg *t = p->ahead;
+	Error unused;
+
+	error_clear(&unused);
+	if (t == NULL)
+		return TARGET_FAILED;
+	if (t->open->run.count > 0)
+		target_pg_unit_close(t, NULL);
+	if (!target_pg_work(t, &unused))
+		return TARGET_FAILED;
+	return t->units == NULL ? TARGET_OK : TARGET_WAIT;
+}
+
+static TargetResult
+parallel_ahead_commit(Target *target, const TargetPosition *position, Error *err)
+{
+	Parallel *p = (Parallel *) target;
+	TargetPg *t = p->ahead;
+	TargetResult result;
+
+	if (t == NULL)
+	{
+		error_set(err, ERR_CONNECTION, "the session of a transaction that went ahead is gone");
+		return TARGET_FAILED;
+	}
+	t->handed = p->group.handed;
+	p->ahead_commits = true;
+	p->stats.ahead++;
+	result = t->base.ops->commit(&t->base, position, err);
+	if (result == TARGET_OK)
+		p->group.handed = position->end;
+	return result;
+}
+
+/* Its failure is the target's only when it is about to commit. */
+static bool
+ahead_pump(Parallel *p, Error *err)
+{
+	TargetPg *t = p->ahead;
+	Error unused;
+
+	error_clear(&unused);
+	if (t == NULL)
+		return true;
+	if (!t->base.ops->pump(&t->base, p->ahead_commits ? err : &unused) || !watch(p, AHEAD_LANE))
+	{
+		if (p->ahead_commits)
+			return false;
+		parallel_ahead_drop(&p->base);
+		return true;
+	}
+	if (p->ahead_commits && t->status.batches_in_flight == 0)
+	{
+		p->ahead_begun = p->ahead_commits = false;
+		keep_counts(p, t);
+		forget_counts(t);
+		p->ahead_at_us = target_pg_clock_us();
+	}
+	if (!p->ahead_begun && t->status.committed.end.value <= t->status.durable.end.value &&
+	    target_pg_clock_us() - p->ahead_at_us > AHEAD_REST_US)
+		ahead_close(p);
+	return true;
 }
 
 static TargetResult
@@ -253,6 +454,8 @@ parallel_command(Target *target, const TxnHeader *header, const TargetCommand *c
 		if (lane != p->at)
 			p->lanes[lane]->relations_stale = true;
 	}
+	/* it may hold locks that the command needs, and knows the relations as they were */
+	parallel_ahead_drop(target);
 	return TARGET_OK;
 }
 
@@ -282,7 +485,7 @@ parallel_pump(Target *target, Error *err)
 		}
 	} while (order->committed != committed || order->restarts != restarts);
 	end_idle_lanes(p);
-	return true;
+	return ahead_pump(p, err);
 }
 
 static TargetResult
@@ -338,6 +541,14 @@ parallel_status(const Target *target, TargetStatus *status)
 		}
 		add_stats(&status->stats, &one.stats);
 	}
+	/* what it counts is told when it has committed */
+	if (p->ahead != NULL)
+	{
+		further(&status->durable, &p->ahead->status.durable);
+		further(&status->committed, &p->ahead->status.committed);
+		status->batches_in_flight += p->ahead->status.batches_in_flight;
+		status->answers += p->ahead->status.answers;
+	}
 }
 
 static int
@@ -363,6 +574,8 @@ parallel_close(Target *target)
 		if (p->lanes[lane] != NULL)
 			p->lanes[lane]->base.ops->close(&p->lanes[lane]->base);
 	}
+	if (p->ahead != NULL)
+		p->ahead->base.ops->close(&p->ahead->base);
 	if (p->epoll >= 0)
 		close(p->epoll);
 	write_set_destroy(p->group.writes);
@@ -378,6 +591,11 @@ static const TargetOps parallel_ops = {
     .run = parallel_run,
     .command = parallel_command,
     .commit = parallel_commit,
+    .ahead_begin = parallel_ahead_begin,
+    .ahead_apply = parallel_ahead_apply,
+    .ahead_settle = parallel_ahead_settle,
+    .ahead_commit = parallel_ahead_commit,
+    .ahead_drop = parallel_ahead_drop,
     .pump = parallel_pump,
     .status = parallel_status,
     .socket = parallel_socket,

@@ -7,6 +7,10 @@
  * if the transaction aborts, and because a malformed piece should be reported while the connection
  * that it came from is still known; and once more when it is replayed.
  *
+ * One transaction in progress may go ahead: its records are handed out as they come, besides being kept.
+ * When any of it aborts, or the reader cannot go on with it, that is revoked, and the transaction
+ * is one like the others: it is replayed at its commit.
+ *
  * The records of an aborted subtransaction stay in the spool and are left out by the replay, which
  * knows all aborted ones by then.  Decoding may have noticed such an abort in the middle of a
  * record: long values that miss their record are taken as the promise of an abort, and a commit
@@ -45,6 +49,7 @@ typedef enum TxnState
 	TXN_WAITING,   /* for a message; a plain transaction may be open */
 	TXN_RECORDS,   /* in the middle of a chunk */
 	TXN_REPLAYING, /* a streamed transaction's commit arrived */
+	TXN_AHEAD,     /* in the middle of a piece of the transaction that goes ahead */
 	TXN_BROKEN,
 } TxnState;
 
@@ -68,6 +73,10 @@ struct TxnAssembler
 	Stream *streams;
 	int stream_count;
 	Stream *replayed;
+	Stream *ahead;          /* the one of streams that goes ahead, or NULL */
+	TxnHeader ahead_header; /* all that is known of its header */
+	bool revoked;           /* it went ahead, and its abort is to be handed out */
+	bool replay_is_done;    /* the replayed one went ahead: its records were handed out before */
 	Change change;
 };
 
@@ -169,6 +178,13 @@ int
 txn_streams(const TxnAssembler *t)
 {
 	return t->stream_count;
+}
+
+void
+txn_hold(TxnAssembler *t)
+{
+	t->ahead = NULL;
+	t->replay_is_done = false;
 }
 
 uint64_t
@@ -280,10 +296,16 @@ static Stream *
 stream_create(TxnAssembler *t, uint32_t xid)
 {
 	Stream *s = xcalloc(1, sizeof(*s));
+	bool ahead = t->options.ahead && t->ahead == NULL;
 
+	if (ahead)
+	{
+		t->ahead = s;
+		t->ahead_header = (TxnHeader){.xid = xid, .origin = ""};
+	}
 	s->xid = xid;
 	s->spool = spool_create(t->spools);
-	s->longs = long_values_create(false);
+	s->longs = long_values_create(ahead);
 	s->next = t->streams;
 	t->streams = s;
 	t->stream_count++;
@@ -322,6 +344,11 @@ take_piece(TxnAssembler *t, const WireMessage *m, const void *bytes, size_t len,
 	records.longs = s->longs;
 	records.arg = s;
 	wire_read_records(t->reader, &records);
+	if (s == t->ahead)
+	{
+		t->state = TXN_AHEAD;
+		return spool_append(s->spool, bytes, len, err);
+	}
 	while ((step = wire_read_next(t->reader, &t->change, &unused, err)) == WIRE_CHANGE)
 		;
 	return step == WIRE_END && spool_append(s->spool, bytes, len, err);
@@ -335,6 +362,11 @@ take_abort(TxnAssembler *t, const WireMessage *m)
 
 	if (*link == NULL)
 		return;
+	if (*link == t->ahead)
+	{
+		t->ahead = NULL;
+		t->revoked = true;
+	}
 	if (m->aborted_xid == m->xid)
 		stream_destroy(take_stream(t, link));
 	else
@@ -385,6 +417,9 @@ take_stream_commit(TxnAssembler *t, const WireMessage *m, Error *err)
 	if (!check_complete(t, *link, err) || !begin(t, m, err))
 		return false;
 	t->replayed = take_stream(t, link);
+	t->replay_is_done = t->replayed == t->ahead;
+	if (t->replay_is_done)
+		t->ahead = NULL;
 	long_values_clear(t->longs);
 	long_values_clear(t->dropped_longs);
 	t->state = TXN_REPLAYING;
@@ -473,6 +508,8 @@ commit(TxnAssembler *t, SourceEvent *event, Error *err)
 	t->state = TXN_WAITING;
 	event->kind = SOURCE_COMMIT;
 	event->header = &t->header;
+	event->ahead = t->replay_is_done;
+	t->replay_is_done = false;
 	return true;
 }
 
@@ -496,6 +533,32 @@ next_piece(TxnAssembler *t, bool *more, Error *err)
 		return false;
 	wire_read_records(t->reader, &records);
 	t->state = TXN_RECORDS;
+	return true;
+}
+
+/* Records of the transaction that goes ahead; when it does not any more, they are passed over. */
+static bool
+next_ahead(TxnAssembler *t, SourceEvent *event, Error *err)
+{
+	WireStep step;
+
+	do
+		step = wire_read_next(t->reader, &t->change, &event->bytes, err);
+	while (step == WIRE_CHANGE && t->ahead == NULL);
+	switch (step)
+	{
+		case WIRE_CHANGE:
+			event->kind = SOURCE_CHANGE;
+			event->change = &t->change;
+			event->header = &t->ahead_header;
+			event->ahead = true;
+			return true;
+		case WIRE_FAILED:
+			return false;
+		case WIRE_END:
+			break;
+	}
+	t->state = TXN_WAITING;
 	return true;
 }
 
@@ -527,6 +590,8 @@ next_in_transaction(TxnAssembler *t, SourceEvent *event, Error *err)
 		}
 		if (t->state != TXN_REPLAYING)
 			return true; /* idle: the next chunk is due */
+		if (t->replay_is_done)
+			return commit(t, event, err);
 		if (!next_piece(t, &more, err))
 			return false;
 		if (!more)
@@ -539,6 +604,12 @@ txn_next(TxnAssembler *t, SourceEvent *event, Error *err)
 {
 	memset(event, 0, sizeof(*event));
 	event->kind = SOURCE_IDLE;
+	if (t->revoked)
+	{
+		t->revoked = false;
+		event->kind = SOURCE_REVOKE;
+		return true;
+	}
 	if (t->state == TXN_WAITING)
 		return true;
 	if (t->state == TXN_BROKEN)
@@ -551,9 +622,10 @@ txn_next(TxnAssembler *t, SourceEvent *event, Error *err)
 		t->begin = false;
 		event->kind = SOURCE_BEGIN;
 		event->header = &t->header;
+		event->ahead = t->replay_is_done;
 		return true;
 	}
-	if (next_in_transaction(t, event, err))
+	if (t->state == TXN_AHEAD ? next_ahead(t, event, err) : next_in_transaction(t, event, err))
 		return true;
 	t->state = TXN_BROKEN;
 	return false;

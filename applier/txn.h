@@ -19,6 +19,7 @@ typedef struct TxnOptions
 {
 	SourceLsn start; /* a transaction that commits before it is an error */
 	bool streaming;  /* transactions in progress were asked for */
+	bool ahead;      /* one of them at a time is handed out as it comes (source.h) */
 	const char *work_dir;
 	uint64_t memory_limit;
 	uint64_t spool_limit;
@@ -35,11 +36,14 @@ void txn_destroy(TxnAssembler *txn); /* NULL is allowed */
  */
 bool txn_message(TxnAssembler *txn, const void *bytes, size_t len, Error *err) must_check;
 
-/* SOURCE_BEGIN, SOURCE_CHANGE, SOURCE_COMMIT, or SOURCE_IDLE: give me another message. */
+/* Every event of source.h but SOURCE_KEEPALIVE; SOURCE_IDLE: give me another message. */
 bool txn_next(TxnAssembler *txn, SourceEvent *event, Error *err) must_check;
 
 /* Whether BEGIN was handed out without COMMIT. */
 bool txn_is_open(const TxnAssembler *txn);
+
+/* As ChangeSourceOps.hold says. */
+void txn_hold(TxnAssembler *txn);
 
 /* NULL before HELLO. */
 const char *txn_encoding(const TxnAssembler *txn);

@@ -224,6 +224,21 @@ null_state(const RowWriter *w, int attribute)
 	return w->is_new && unchanged && unchanged[attribute] ? DTS_STATE_UNCHANGED : DTS_STATE_NULL;
 }
 
+/* In front of the columns: whether states of them follow, and room for these. */
+static inline uint8 *
+put_head(RowWriter *w, uint8 *at, int columns, bool states)
+{
+	size_t bytes = (columns + 3) / 4;
+
+	w->states = 0;
+	*at++ = states ? DTS_TUPLE_STATES : 0;
+	if (!states)
+		return at;
+	w->states = at - w->buf->data;
+	memset(at, 0, bytes);
+	return at + bytes;
+}
+
 /*
  * Writes one tuple.  The room made at the beginning is enough for every value as it is stored; what
  * may take more makes room by itself and leaves that much behind.
@@ -246,19 +261,9 @@ put_tuple(RowWriter *w, HeapTuple tuple)
 
 	wire_reserve(buf, room);
 	at = buf->data + buf->len;
-	w->states = 0;
-	if (w->fragments || has_nulls || stored < entry->stored_columns || HeapTupleHasExternal(tuple))
-	{
-		size_t bytes = (columns + 3) / 4;
-
-		*at++ = DTS_TUPLE_STATES;
-		w->states = at - buf->data;
-		memset(at, 0, bytes);
-		at += bytes;
-	}
-	else
-		*at++ = 0;
-
+	at = put_head(w, at, columns,
+	              w->fragments || has_nulls || stored < entry->stored_columns ||
+	                  HeapTupleHasExternal(tuple));
 	for (int i = 0; i < entry->stored_columns; i++)
 	{
 		const ColumnPlan *plan = &entry->plan[i];

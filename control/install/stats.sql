@@ -33,6 +33,8 @@ INSERT INTO dts.stream_measure (measure, unit, gauge, meaning) VALUES
 	('rows_early', 'rows', false, 'net rows of these that did not have to wait for the one before'),
 	('order_waits', 'transactions', false, 'of these, had to wait for the one before'),
 	('mispredictions', 'transactions', false, 'of these, failed for not having waited, and were done again one after another'),
+	('transactions_ahead', 'transactions', false, 'of the source, applied while they were in progress there'),
+	('ahead_dropped', 'transactions', false, 'so begun, and rolled back to be applied when they had committed'),
 	('bytes_in_flight', 'bytes', true, 'sent to the target and not answered'),
 	('bytes_held', 'bytes', true, 'kept until the target has answered, to be able to repeat it'),
 	('ordered_asked', 'tables', false, 'tables of units sent one by one: the session was told to keep to the order'),

@@ -17,6 +17,7 @@
 #define SWITCH_STREAMING 0x01
 #define SWITCH_FILES     0x02 /* spool in files at once */
 #define SWITCH_HELLO     0x04 /* begin with a good HELLO */
+#define SWITCH_AHEAD     0x08
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -115,6 +116,9 @@ pull(TxnAssembler *txn, SourceLsn *position, Error *err)
 		{
 			case SOURCE_IDLE:
 				return true;
+			case SOURCE_REVOKE:
+				require(!was_open, "what went ahead is revoked between transactions");
+				break;
 			case SOURCE_BEGIN:
 				require(!was_open, "transactions do not overlap");
 				require(event.header->commit.value >= position->value, "commits do not go back");
@@ -122,7 +126,7 @@ pull(TxnAssembler *txn, SourceLsn *position, Error *err)
 				was_open = true;
 				break;
 			case SOURCE_CHANGE:
-				require(was_open, "changes are inside of transactions");
+				require(was_open != event.ahead, "changes are inside of transactions, or go ahead");
 				touch_change(event.change);
 				break;
 			case SOURCE_COMMIT:
@@ -164,6 +168,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	options.streaming = (data[0] & SWITCH_STREAMING) != 0;
+	options.ahead = (data[0] & SWITCH_AHEAD) != 0;
 	options.memory_limit = (data[0] & SWITCH_FILES) ? 0 : 1 << 20;
 	txn = txn_create(&options);
 	if (data[0] & SWITCH_HELLO)

@@ -1,4 +1,4 @@
-# DtsDisk: a disk that is full for some files of a server, and free again.
+# DtsDisk: a disk that is full for some files of a server or daemon, and free again.
 #
 # A library loaded before the C library plays it: while a flag is up, no file can grow whose path has a part that the flag names.
 package DtsDisk;
@@ -60,10 +60,12 @@ C
 	return system("cc -shared -fPIC -o '$self->{library}' '$source' -ldl 2>'$source.log'") == 0 ? $self : undef;
 }
 # Starts a server of the tests anew, with the disk below it.
+# What a process that is to be on it is started with.
+sub environment { my $self = shift; return { LD_PRELOAD => $self->{library}, DTS_FULL => $self->{flag} }; }
 sub put_under
 {
 	my ($self, $node) = @_;
-	local @ENV{qw(LD_PRELOAD DTS_FULL)} = @{$self}{qw(library flag)};
+	local @ENV{qw(LD_PRELOAD DTS_FULL)} = @{ $self->environment }{qw(LD_PRELOAD DTS_FULL)};
 	$node->restart;
 	return;
 }

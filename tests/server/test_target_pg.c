@@ -449,6 +449,39 @@ flushed(Case *c)
 	} while (status.durable.end.value < status.committed.end.value);
 }
 
+/* Though the server was asked again and again. */
+static void
+stays_not_durable(Case *c)
+{
+	TargetStatus status;
+	int64_t answers;
+
+	c->target->ops->status(c->target, &status);
+	answers = status.answers;
+	while (status.answers < answers + 3 && status.durable.end.value < status.committed.end.value)
+	{
+		struct pollfd fd = {c->target->ops->socket(c->target), POLLIN, 0};
+
+		poll(&fd, 1, 20);
+		assert_true(c->target->ops->pump(c->target, &c->err));
+		c->target->ops->status(c->target, &status);
+	}
+	assert_true(status.durable.end.value < status.committed.end.value);
+}
+
+/* What a session finds is durable before it is told, though nobody has waited for it before. */
+static void
+found_is_durable(Case *c, uint64_t position)
+{
+	stays_not_durable(c);
+	run("SELECT set_config('dts.inserted', pg_current_wal_insert_lsn()::text, false)");
+	query_is("SELECT pg_current_wal_flush_lsn() >= current_setting('dts.inserted')::pg_lsn", "f");
+	close_target(c);
+	connect_target(c);
+	assert_int_equal(c->stored.position.value, position);
+	query_is("SELECT pg_current_wal_flush_lsn() >= current_setting('dts.inserted')::pg_lsn", "t");
+}
+
 /*
  * An answered commit is visible; durable it is called only when the server's WAL has been flushed past
  * it, or when it was urgent, and then with all before it.
@@ -489,21 +522,17 @@ test_committed_is_not_durable_until_flushed(void **state)
 	INSERT(c, &t, "5");
 	commit(c, 0x600);
 	drained(c);
+	stays_not_durable(c);
 	run("CREATE TABLE s.other ()");
 	flushed(c);
 	c->target->ops->status(c->target, &status);
 	assert_int_equal(status.durable.end.value, 0x600);
 	assert_int_equal(status.durable.commit_time, 1);
-	/* what a session finds is made durable before it is told */
 	begin(c);
 	INSERT(c, &t, "6");
 	commit(c, 0x700);
 	drained(c);
-	run("SELECT set_config('dts.inserted', pg_current_wal_insert_lsn()::text, false)");
-	close_target(c);
-	connect_target(c);
-	assert_int_equal(c->stored.position.value, 0x700);
-	query_is("SELECT pg_current_wal_flush_lsn() >= current_setting('dts.inserted')::pg_lsn", "t");
+	found_is_durable(c, 0x700);
 }
 
 static void
@@ -599,6 +628,8 @@ test_progress_row_where_origins_are_not_granted(void **state)
 	}
 	drained(c);
 	query_is("SELECT end_lsn FROM dts.target_progress", "0/400");
+	found_is_durable(c, 0x400);
+	table_make(c, &t, "t", 'd', "*id:23");
 	/* somebody else moved it: what we would add may be there already */
 	run("UPDATE dts.target_progress SET end_lsn = '0/480'");
 	begin(c);

@@ -75,6 +75,7 @@ print_event(const SourceEvent *event)
 				              event->change->relation->name);
 			break;
 		case SOURCE_IDLE:
+		case SOURCE_REVOKE:
 		case SOURCE_KEEPALIVE:
 			break;
 	}

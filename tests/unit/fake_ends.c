@@ -67,8 +67,22 @@ source_close(ChangeSource *base)
 	(void) base;
 }
 
-static const ChangeSourceOps source_ops = {"fake",     source_next, source_feedback, source_socket,
-                                           source_end, NULL,        source_encoding, source_close};
+static void
+source_hold(ChangeSource *base)
+{
+	((FakeSource *) base)->holds++;
+}
+
+static const ChangeSourceOps source_ops = {
+    .name = "fake",
+    .next = source_next,
+    .feedback = source_feedback,
+    .hold = source_hold,
+    .socket = source_socket,
+    .source_end = source_end,
+    .encoding = source_encoding,
+    .close = source_close,
+};
 
 void
 fake_source_init(FakeSource *source, const SourceEvent *events, int count)
@@ -172,6 +186,64 @@ target_commit(Target *base, const TargetPosition *position, Error *err)
 }
 
 static bool
+target_ahead_begin(Target *base, const char *encoding)
+{
+	FakeTarget *t = (FakeTarget *) base;
+
+	(void) encoding;
+	strbuf_puts(&t->said, t->ahead_refuses ? "ahead-refused " : "ahead-begin ");
+	t->ahead_open = !t->ahead_refuses;
+	return t->ahead_open;
+}
+
+static TargetResult
+target_ahead_apply(Target *base, const TxnHeader *header, const Change *change)
+{
+	FakeTarget *t = (FakeTarget *) base;
+
+	(void) change;
+	if (!t->ahead_open || (t->ahead_fail_at > 0 && --t->ahead_fail_at == 0))
+		return TARGET_FAILED;
+	strbuf_printf(&t->said, "ahead(%u) ", header->xid);
+	return TARGET_OK;
+}
+
+static TargetResult
+target_ahead_settle(Target *base)
+{
+	FakeTarget *t = (FakeTarget *) base;
+
+	if (!t->ahead_open || t->ahead_unsettled)
+		return TARGET_FAILED;
+	if (t->ahead_waits > 0)
+	{
+		t->ahead_waits--;
+		return TARGET_WAIT;
+	}
+	strbuf_puts(&t->said, "settled ");
+	return TARGET_OK;
+}
+
+static TargetResult
+target_ahead_commit(Target *base, const TargetPosition *position, Error *err)
+{
+	FakeTarget *t = (FakeTarget *) base;
+
+	strbuf_puts(&t->said, "ahead-");
+	t->ahead_open = false;
+	return target_commit(base, position, err);
+}
+
+static void
+target_ahead_drop(Target *base)
+{
+	FakeTarget *t = (FakeTarget *) base;
+
+	t->ahead_open = false;
+	strbuf_puts(&t->said, "ahead-drop ");
+}
+
+static bool
 target_pump(Target *base, Error *err)
 {
 	FakeTarget *t = (FakeTarget *) base;
@@ -217,6 +289,11 @@ static const TargetOps target_ops = {
     .command = target_command,
     .run = target_run,
     .commit = target_commit,
+    .ahead_begin = target_ahead_begin,
+    .ahead_apply = target_ahead_apply,
+    .ahead_settle = target_ahead_settle,
+    .ahead_commit = target_ahead_commit,
+    .ahead_drop = target_ahead_drop,
     .pump = target_pump,
     .status = target_status,
     .socket = target_socket,

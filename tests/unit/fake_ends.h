@@ -22,6 +22,7 @@ typedef struct FakeSource
 	int idles;       /* how often it was asked for more in vain */
 	int idle_before; /* > 0: says idle once before this event */
 	bool said_idle;
+	int holds;
 	bool broken; /* fails behind the last event */
 	SourceLsn acknowledged;
 	SourceLsn end;
@@ -38,6 +39,11 @@ typedef struct FakeTarget
 	int fail_at; /* the n-th operation fails, 0: none */
 	int operations;
 	bool failed;
+	bool ahead_refuses;   /* there is no session for what goes ahead */
+	int ahead_fail_at;    /* the n-th of its changes fails, 0: none */
+	bool ahead_unsettled; /* it fails when it is to settle */
+	int ahead_waits;      /* so often it is not settled yet */
+	bool ahead_open;
 	int answer_at_pump; /* the n-th pump from now reads all answers */
 	TargetPosition committed[16];
 	int committed_count;

@@ -44,14 +44,14 @@ complete_options_are_read(void **state)
 {
 	(void) state;
 	parse("{\"phases\": [\"full\", \"incremental\"], \"objects\": null, \"exclude\": null, "
-	      "\"workers\": 7, \"same_name_tables\": \"truncate\", \"streaming\": true, "
+	      "\"workers\": 7, \"same_name_tables\": \"truncate\", \"streaming\": false, "
 	      "\"retry\": {\"connection_minutes\": 30, \"other_minutes\": 5}}");
 	assert_false(job.options.phases[PHASE_SCHEMA]);
 	assert_true(job.options.phases[PHASE_FULL]);
 	assert_true(job.options.phases[PHASE_INCREMENTAL]);
 	assert_int_equal(job.options.workers, 7);
 	assert_int_equal(job.options.same_name_tables, SAME_NAME_TRUNCATE);
-	assert_true(job.options.streaming);
+	assert_false(job.options.streaming);
 	assert_int_equal(job.options.retry_connection_minutes, 30);
 	assert_int_equal(job.options.retry_other_minutes, 5);
 	assert_null(job.options.objects);
@@ -63,7 +63,7 @@ what_is_left_out_has_its_default(void **state)
 	(void) state;
 	parse("{\"phases\": [\"schema\"]}");
 	assert_int_equal(job.options.same_name_tables, SAME_NAME_FAIL);
-	assert_false(job.options.streaming);
+	assert_true(job.options.streaming);
 	assert_int_equal(job.options.retry_connection_minutes, 720);
 	assert_int_equal(job.options.retry_other_minutes, 10);
 	assert_int_equal(job.options.decoding_memory_mb, 256);

@@ -1,0 +1,144 @@
+# Large transactions are applied while they are in progress on the source: several at once beside small ones, savepoints and
+# aborts, rows handed on between them, kill -9 in the middle; others do not wait for what the target alone makes them wait for;
+# and the disk on which transactions in progress are kept is full for a while.
+use strict;
+use warnings;
+use DtsDisk;
+use DtsTest;
+use Test::More;
+
+my $seed = $ENV{SEED} // int rand 2**31;
+my $rounds = $ENV{ROUNDS} // 30;
+srand($seed);
+diag("seed $seed, $rounds rounds");
+my $t = DtsTest->new(source_conf => [ "logical_decoding_work_mem = '64kB'", "deadlock_timeout = '50ms'" ], target_conf => ['max_replication_slots = 12']);
+$t->sql_source(<<'SQL');
+CREATE TABLE acc (id int PRIMARY KEY, v int NOT NULL, pad text);
+CREATE TABLE uniq (id int PRIMARY KEY, u int UNIQUE DEFERRABLE, pad text);
+CREATE TABLE free (id int, v int, pad text); ALTER TABLE free REPLICA IDENTITY FULL;
+CREATE TABLE twins (v int, pad text); ALTER TABLE twins REPLICA IDENTITY FULL;
+CREATE TABLE watched (id int PRIMARY KEY, pad text);
+CREATE TABLE only_there (id int PRIMARY KEY, u int, pad text);
+INSERT INTO acc SELECT i, 0, md5(i::text) FROM generate_series(1, 4000) i;
+INSERT INTO uniq SELECT i, i, md5(i::text) FROM generate_series(1, 1000) i;
+INSERT INTO free SELECT i % 50, i, md5(i::text) FROM generate_series(1, 200) i;
+SQL
+for my $twin (1, 2) { $t->sql_source("INSERT INTO twins SELECT i, repeat(md5(i::text), 4) FROM generate_series(1, 1500) i"); }
+$t->start_daemon;
+$t->run_job('j', options => { streaming => JSON::PP::true });
+my $slot = $t->slot('j');
+sub measure { return $t->sql_ctl("SELECT total FROM dts_job_stats('j') WHERE measure = '$_[0]'") // 0; }
+
+# Nothing of it is seen before it commits, and then all of it is.
+my $one = $t->session('source');
+$one->do('BEGIN; INSERT INTO acc SELECT i, 1, repeat(md5(i::text), 4) FROM generate_series(10001, 20000) i');
+my $waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = '$slot' AND backend_xid IS NOT NULL";
+$t->wait_for('it to go ahead', sub { $t->sql_target($waits) == 1 });
+$t->sql_source('UPDATE acc SET v = 7 WHERE id <= 10');
+$t->wait_for('what commits meanwhile', sub { $t->sql_target('SELECT count(*) FROM acc WHERE v = 7') == 10 });
+is($t->sql_target('SELECT count(*) FROM acc WHERE id > 10000'), 0, 'nothing is seen of a transaction in progress');
+is($t->sql_target($waits), 1, 'and it is still ahead');
+$one->do('COMMIT');
+$t->equal('j', 'equal when it has committed');
+$t->wait_for('it to be counted', sub { measure('transactions_ahead') == 1 });
+is(measure('ahead_dropped'), 0, 'and none was dropped');
+is(measure('inserts'), 10000, 'its rows are counted once');
+
+# Somebody waits for it on the target, who did not on the source.
+$t->sql_target('CREATE UNIQUE INDEX ON only_there (u)');
+$one->do('BEGIN; INSERT INTO only_there SELECT i, i, repeat(md5(i::text), 4) FROM generate_series(1, 9000) i');
+$t->wait_for('it to go ahead', sub { $t->sql_target($waits) == 1 });
+$t->sql_source("INSERT INTO only_there VALUES (10000, 7, 'waits')");
+$t->wait_for('others to go on', sub { $t->sql_target('SELECT count(*) FROM only_there') == 1 });
+$t->wait_for('it to be counted', sub { measure('ahead_dropped') == 1 });
+$one->do('ROLLBACK');
+$t->equal('j', 'equal when it has not');
+
+# Nor does what takes one of several equal rows, or fires a trigger there.  (After the n-th in vain 2^n are not tried at all.)
+sub not_tried { $one->do("BEGIN; INSERT INTO acc SELECT i, 1, repeat('z', 200) FROM generate_series(50001, 50800) i; ROLLBACK") for 1 .. shift; return; }
+not_tried(2);
+$one->do('BEGIN; DELETE FROM twins WHERE ctid IN (SELECT min(ctid) FROM twins GROUP BY v)');
+$t->wait_for('one of two twins to wait for its commit', sub { measure('ahead_dropped') == 2 });
+$t->sql_source('DELETE FROM twins WHERE v <= 700 AND ctid IN (SELECT max(ctid) FROM twins GROUP BY v)');
+$one->do('COMMIT');
+$t->equal('j', 'equal when both were deleted');
+not_tried(4);
+$t->sql_target(<<'SQL');
+CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+CREATE TRIGGER watch BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION watch();
+ALTER TABLE watched ENABLE ALWAYS TRIGGER watch;
+SQL
+$one->do("BEGIN; INSERT INTO watched SELECT i, repeat('z', 200) FROM generate_series(1, 800) i");
+$t->wait_for('one that fires a trigger to wait for its commit', sub { measure('ahead_dropped') == 3 });
+$one->do('COMMIT');
+$t->equal('j', 'equal with what was watched');
+
+# A little of everything.
+my @s = map { $t->session('source') } 1 .. 4;
+my @open = (0) x 4;
+sub some { my $width = shift; my $from = 1 + int rand 4000; return "BETWEEN $from AND " . ($from + $width); }
+sub change
+{
+	my $large = shift;
+	my $width = $large ? 800 : 3;
+	my $from = 1 + int rand 4000;
+	return (
+		"UPDATE acc SET v = v + 1 WHERE id " . some($width),
+		"DELETE FROM acc WHERE id " . some($width / 2),
+		"INSERT INTO acc SELECT i, $from, repeat('y', 60) FROM generate_series($from, $from + $width) i ON CONFLICT (id) DO UPDATE SET v = acc.v + 2",
+		"UPDATE uniq SET u = u + 1 WHERE id " . some($width),
+		"UPDATE uniq SET pad = repeat(md5(u::text), 3) WHERE id " . some($width),
+		"UPDATE free SET v = v + 1 WHERE id < 10",
+		"UPDATE acc SET id = id + 5000 WHERE id = $from AND NOT EXISTS (SELECT FROM acc WHERE id = $from + 5000)",
+	)[ int rand 7 ];
+}
+for my $round (1 .. $rounds)
+{
+	my $n = int rand 4;
+	my $sql = 'SET lock_timeout = 200; ';
+	if (!$open[$n])
+	{
+		$sql .= rand() < 0.4 ? 'BEGIN; ' . change(1) : change(0);
+		$open[$n] = $sql =~ /BEGIN/;
+	}
+	else
+	{
+		my $dice = rand;
+		$sql .=
+			  $dice < 0.25 ? 'COMMIT'
+			: $dice < 0.32 ? 'ROLLBACK'
+			: $dice < 0.50 ? 'SAVEPOINT a; ' . change(1) . '; ' . change(1) . '; ROLLBACK TO a; ' . change(0)
+			: $dice < 0.60 ? 'SAVEPOINT b; ' . change(1) . '; RELEASE b'
+			:                change(1) . '; ' . change(0);
+		$open[$n] = 0 if $dice < 0.32;
+	}
+	$s[$n]->try($sql);
+	if ($round == int($rounds / 2))
+	{
+		$t->{daemon}->kill9;
+		$t->start_daemon;
+	}
+}
+$_->try('COMMIT') for @s;
+$t->equal('j', "equal after $rounds rounds (seed $seed; " . measure('transactions_ahead') . ' went ahead, ' . measure('ahead_dropped') . ' were dropped)');
+$_->close for $one, @s;
+
+# The disk of the daemon's work folder is full: nobody can go on, and nothing is lost.
+SKIP:
+{
+	my $disk = DtsDisk->new or skip 'no C compiler to build the full disk with', 3;
+	$t->{daemon}->stop;
+	$t->start_daemon(env => $disk->environment);
+	$disk->fill('/spool.');
+	$t->sql_source("INSERT INTO acc SELECT i, 1, repeat(md5(i::text), 30) FROM generate_series(30001, 42000) i");
+	$t->wait_state('j', 'retrying');
+	like($t->sql_ctl("SELECT concat_ws(' ', error, error_hint) FROM dts_jobs WHERE job = 'j'"), qr/spool of a transaction in progress: No space left on device.*Free space/, 'without room for what waits the job tries again, and says why');
+	is($t->sql_target('SELECT count(*) FROM acc WHERE id > 30000'), 0, 'nothing of the transaction is there');
+	$disk->free;
+	$t->wait_job('j', 'incremental');
+	$t->equal('j', 'equal when there is room again');
+}
+$t->stop_job('j');
+$t->clean('nothing is left behind');
+$t->finish;
+done_testing;
