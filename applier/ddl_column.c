@@ -296,9 +296,14 @@ change_details(const ColumnContext *c, const json_t *was, const json_t *now, con
 		ddl_script_add(c->script, DDL_STAGE_PROPERTY, "COMMENT ON COLUMN %s.%s IS %s", c->table,
 		               name, ddl_literal(arena, ddl_text(now, "comment")));
 	if (!ddl_same(was, now, "acl"))
-		ddl_acl(c->script, json_object_get(was, "acl"), json_object_get(now, "acl"),
-		        arena_printf(arena, "TABLE %s", c->table), arena_printf(arena, " (%s)", name),
-		        NULL);
+	{
+		DdlAcl acl = {.before = json_object_get(was, "acl"),
+		              .after = json_object_get(now, "acl"),
+		              .on = arena_printf(arena, "TABLE %s", c->table),
+		              .columns = arena_printf(arena, " (%s)", name)};
+
+		ddl_acl(c->script, &acl);
+	}
 	if (c->composite || c->view)
 		return;
 	if (ddl_text(now, "storage") != NULL && (retyped || !ddl_same(was, now, "storage")))

@@ -59,8 +59,19 @@ void ddl_function(DdlScript *script, const DdlObject *object);    /* ddl_object.
 void ddl_schema(DdlScript *script, const DdlObject *object);      /* ddl_object.c */
 void ddl_properties(DdlScript *script, const DdlObject *object, const char *kind,
                     const char *name); /* ddl_property.c */
-void ddl_acl(DdlScript *script, const json_t *before, const json_t *after, const char *on,
-             const char *columns, const char *owner); /* ddl_property.c */
+
+/* Privileges, as the capture lists them. */
+typedef struct DdlAcl
+{
+	const json_t *before; /* NULL: those that are built in */
+	const json_t *after;
+	const char *on;      /* keyword and name */
+	const char *columns; /* "" or " (list)", behind the privilege */
+	const char *owner;   /* NULL: nothing is built in */
+	int64_t privileges;  /* how many the source's version knows; 0: all versions know the same */
+} DdlAcl;
+
+void ddl_acl(DdlScript *script, const DdlAcl *acl); /* ddl_property.c */
 
 /* A relation's keyword in ALTER and DROP; NULL: none that is followed. */
 const char *ddl_relation_kind(const json_t *doc);

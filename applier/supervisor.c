@@ -34,6 +34,7 @@
 
 #define SQLSTATE_NO_SCHEMA   "3F000"
 #define SQLSTATE_NO_FUNCTION "42883"
+#define SQLSTATE_NO_RIGHT    "42501"
 
 #define CLAIM_US             1000000
 #define BACKOFF_MIN_US       INT64_C(1000000)
@@ -281,6 +282,8 @@ on_hello(void *arg, const ControlReply *reply)
 	    strcmp(err.sqlstate, SQLSTATE_NO_FUNCTION) == 0)
 		error_hint(&err, "Run CREATE EXTENSION dts (or ALTER EXTENSION dts UPDATE) in that "
 		                 "database, or name another one with --control.");
+	else if (strcmp(err.sqlstate, SQLSTATE_NO_RIGHT) == 0)
+		error_hint(&err, "GRANT dts_daemon TO the role that the daemon connects as.");
 	log_error(LOG_ERROR, "the control database refuses this daemon", &err);
 	/* at the start that is a mistake of whoever started us; later it may be an upgrade under way */
 	if (!s->ready)

@@ -8,8 +8,10 @@ CREATE EXTENSION dts;
 \set operations `cat docs/operations.md`
 \set alerts `cat docs/alerts.md`
 \set events `tests/event_names`
+\set errors `tests/error_names`
+\set others `cat docs/daemon.md docs/ddl.md docs/decoder.md docs/prechecks.md docs/quickstart.md docs/schema.md README.md`
 \set health `cat control/install/health.sql`
-CREATE TEMP TABLE doc AS SELECT :'functions' AS functions, :'options' AS options, :'states' AS states, :'operations' AS operations, :'alerts' AS alerts;
+CREATE TEMP TABLE doc AS SELECT :'functions' AS functions, :'options' AS options, :'states' AS states, :'operations' AS operations, :'alerts' AS alerts, :'others' AS others;
 CREATE TEMP VIEW member AS
 	SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'dts';
@@ -47,6 +49,20 @@ SELECT count(*) > 40 AS events FROM event;
 CREATE TEMP VIEW event_row AS SELECT m[1] AS name FROM doc, regexp_matches(substring(operations FROM '\n## Events\n.*?\n## '), '^\| `(\w+)` \| (?:info|warning|error)[a-z, ]* \| [^|]+ \|$', 'gn') m;
 SELECT name AS event_not_in_the_guide FROM event EXCEPT SELECT name FROM event_row;
 SELECT name AS event_that_does_not_exist FROM event_row EXCEPT SELECT name FROM event;
+-- errors: our own, and the conditions that SQL raises by name
+CREATE FUNCTION pg_temp.sqlstate_of(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('DO %L', format('BEGIN RAISE %I; END', name));
+EXCEPTION WHEN OTHERS THEN
+	RETURN sqlstate;
+END
+$$;
+CREATE TEMP TABLE error AS SELECT CASE WHEN e ~ '^DTS' THEN e ELSE pg_temp.sqlstate_of(e) END AS state FROM regexp_split_to_table(:'errors', '\s+') e WHERE e <> '';
+SELECT count(*) > 20 AS errors FROM error;
+CREATE TEMP VIEW error_row AS SELECT s AS state FROM doc, regexp_matches(substring(functions FROM '\n## Errors\n.*?\n## '), '^\| ([0-9A-Z]{5}(?:, [0-9A-Z]{5})*) \| [^|]+ \|', 'gn') m,
+	regexp_split_to_table(m[1], ', ') s;
+SELECT state AS error_not_in_the_guide FROM error EXCEPT SELECT state FROM error_row;
+SELECT state AS error_that_does_not_exist FROM error_row EXCEPT SELECT state FROM error;
 -- methods of alerts
 SELECT m.method AS method_not_in_the_guide FROM dts.option_spec o, unnest(o.allowed) m(method), doc
 	WHERE o.path = '$alert.method' AND position(format('| `%s` |', m.method) IN alerts) = 0;
@@ -55,9 +71,10 @@ CREATE TEMP TABLE metric AS SELECT m[1] AS name, m[2] AS type, m[3] AS help FROM
 SELECT count(*) > 10 AS metrics FROM metric;
 SELECT name AS metric_not_in_the_guide FROM metric, doc WHERE position(format('| `%s` | %s | %s |', name, type, help) IN operations) = 0;
 SELECT m[1] AS metric_that_does_not_exist FROM doc, regexp_matches(operations, '^\| `(dts_\w+)` \| (?:gauge|counter)', 'gn') m WHERE m[1] NOT IN (SELECT name FROM metric);
--- names of ours that mean nothing
-SELECT DISTINCT m[1] AS name_that_does_not_exist FROM doc, regexp_matches(functions || options || states, '\m(dts_[a-z_]+)', 'g') m
-	WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = m[1]) AND NOT EXISTS (SELECT FROM pg_class WHERE relname = m[1])
+-- names of ours that mean nothing; beside those of the extension there are metrics, the programs, the default channel, and what jobs make on their ends
+SELECT DISTINCT m[1] AS name_that_does_not_exist FROM doc, regexp_matches(functions || options || states || operations || alerts || others, '\m(dts_[a-z_]+)', 'g') m
+	WHERE m[1] !~ '^dts_sync_' AND m[1] NOT IN (SELECT name FROM metric) AND m[1] NOT IN ('dts_applier', 'dts_decoder', 'dts_alert', 'dts_ddl_command', 'dts_args_session', 'dts_postgres_heartbeat')
+		AND NOT EXISTS (SELECT FROM pg_proc WHERE proname = m[1]) AND NOT EXISTS (SELECT FROM pg_class WHERE relname = m[1])
 		AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = m[1]) AND NOT EXISTS (SELECT FROM pg_foreign_data_wrapper WHERE fdwname = m[1]);
-DROP VIEW member, event_row;
+DROP VIEW member, event_row, error_row;
 DROP EXTENSION dts;

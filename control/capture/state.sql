@@ -98,6 +98,8 @@ BEGIN
 	SELECT c.relkind, jsonb_build_object(
 			'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', nullif(c.relpersistence, 'p'), 'owner', pg_get_userbyid(c.relowner),
 			'acl', CASE WHEN c.relacl IS NOT NULL THEN dts.capture_acl(c.relacl) END, 'options', to_jsonb(c.reloptions),
+			-- how many privileges there are on it: another version may know more
+			'privileges', CASE WHEN c.relacl IS NOT NULL AND c.relkind <> 'S' THEN cardinality(ARRAY(SELECT aclexplode(acldefault('r', c.relowner)))) END,
 			'tablespace', CASE WHEN c.reltablespace <> 0 THEN (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) END,
 			'access_method', CASE WHEN c.relkind IN ('r', 'm') THEN (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam) END,
 			'identity', CASE WHEN c.relkind IN ('r', 'p', 'm') THEN nullif(c.relreplident, 'd') END,

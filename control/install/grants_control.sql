@@ -26,7 +26,7 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_complete_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_reset_job(pg_catalog.text),
 	@extschema@.dts_clone_job(pg_catalog.text, pg_catalog.text), @extschema@.dts_forget_leftovers(pg_catalog.text),
 	@extschema@.dts_set_alert(pg_catalog.text, pg_catalog.jsonb), @extschema@.dts_drop_alert(pg_catalog.text),
-	@extschema@.dts_test_alert(pg_catalog.text)
+	@extschema@.dts_test_alert(pg_catalog.text), @extschema@.dts_report_comparison(pg_catalog.text, pg_catalog.text)
 	TO dts_operator;
 
 GRANT EXECUTE ON FUNCTION

@@ -56,6 +56,12 @@ CREATE VIEW dts.health AS
 				pg_catalog.format('SELECT * FROM dts_pending_ddl WHERE job = %1$L; then SELECT dts_approve_ddl(%1$L); or SELECT dts_skip_ddl(%1$L);', d.job), d.seen_at
 			FROM @extschema@.dts_pending_ddl d WHERE d.state = 'waiting'
 		UNION ALL
+		SELECT 'error', j.job, pg_catalog.format('the ends differ: %s', pg_catalog."left"(e.message, 200)),
+				pg_catalog.format('Mend it, for example with dts_reload_table, and compare again; SELECT dts_report_comparison(%L, NULL); takes this back.', j.job), e.at
+			FROM j, LATERAL (SELECT c.event, c.message, c.at FROM dts.job_event c WHERE c.job_id = j.id AND c.event IN ('difference', 'compared')
+				ORDER BY c.id DESC LIMIT 1) e
+			WHERE e.event = 'difference'
+		UNION ALL
 		SELECT 'warning', l.job, pg_catalog.format('left behind on the %s, endpoint "%s": %s', l.side, l.endpoint, l.object), l.remedy, l.at
 			FROM @extschema@.dts_leftovers l
 		UNION ALL

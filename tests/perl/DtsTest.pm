@@ -310,6 +310,7 @@ sub compare
 {
 	my ($self, $what, @args) = @_;
 	push @args, '--like', $self->schema_of_source if grep({ $_ eq '--schema' } @args) && $self->version('source') != $self->version('target');
+	push @args, '--any-not-null-names' if $self->version('source') < 18 && $self->version('target') >= 18;
 	my $command = join ' ', map { s/'/'\\''/gr =~ s/(.*)/'$1'/sr } 'perl', "$ENV{DTS_TMP}/tests/compare/dts_compare",
 		@args, $self->conninfo('source'), $self->conninfo('target');
 	my $out = `$command 2>&1`;

@@ -87,6 +87,10 @@ SELECT is(body -> 'suppressed', '1', 'what was held back is counted') FROM dts_a
 SELECT dts.job_log(o, 'error', 'start_missed', NULL, NULL, 'me', 'Key (id)=(1) of a row') FROM dts.job o WHERE name = 'k';
 SELECT is(body ->> 'text', 'job "k" reports "start_missed"', 'other errors alert, without their text') FROM dts_alert_log WHERE reason = 'event:start_missed';
 SELECT is_empty($$SELECT FROM dts_alert_log WHERE body::text LIKE '%Key%'$$, 'no data of a row goes out');
+-- what somebody's comparison of the two ends found
+SELECT dts_report_comparison('k', 'app.orders: row 7 is missing');
+SELECT is(row(reason, severity, body ->> 'text')::text, '(event:difference,error,"job ""k"" reports ""difference""")', 'a difference alerts') FROM dts_alert_log ORDER BY id DESC LIMIT 1;
+SELECT is(count(*), 1::bigint, 'equal ends do not') FROM (SELECT dts_report_comparison('k', NULL)) r, dts_alert_log WHERE reason ~ 'difference|compared';
 
 -- lag and WAL
 SELECT dts_set_alert('j', '{"method": "pg_notify", "channel": "c", "latency_seconds": 30, "latency_for_seconds": 10, "retained_wal_mb": 100}');

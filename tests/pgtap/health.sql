@@ -75,6 +75,15 @@ SELECT is_empty($$SELECT l FROM regexp_split_to_table(rtrim(dts_metrics_text(), 
 	WHERE l !~ '^# (HELP|TYPE) dts_[a-z_]+ .+$' AND l !~ '^dts_[a-z_]+(\{[a-z_]+="([^"\\]|\\["\\n])*"(,[a-z_]+="([^"\\]|\\["\\n])*")*\})? [-+0-9.e]+$'$$, 'every line is in the format');
 SELECT ok(strpos(dts_metrics_text(), E'\ndts_job_worker_up{job="we\\"ird\\\\"} 1\n') > 0, 'names are escaped');
 SELECT ok(dts_metrics_text() LIKE E'%\n# TYPE dts_job_state gauge\n%', 'types are given');
+-- what a comparison found
+SELECT alike(dts_report_comparison('j', 'app.t: 7 rows on the source, 8 on the target'), '%is on record', 'a difference is reported');
+SELECT is(pg_temp.sick(), '{"error: the ends differ: app.t: 7 rows on the source, 8 on the target"}', 'and needs a person');
+SELECT dts_report_comparison('j', NULL);
+SELECT is(pg_temp.sick(), NULL, 'until a later comparison finds none');
+SELECT results_eq($$SELECT event, severity, message FROM dts_job_events WHERE event IN ('difference', 'compared') ORDER BY id$$,
+	$$VALUES ('difference', 'error', 'app.t: 7 rows on the source, 8 on the target'), ('compared', 'info', 'both ends are equal')$$, 'both are on record');
+SELECT throws_ok($$SELECT dts_report_comparison('j', ' ')$$, '22023', NULL, 'a difference that says nothing is refused');
+SELECT throws_ok($$SELECT dts_report_comparison('nobody', NULL)$$, '42704', NULL, 'and so is an unknown job');
 -- leftovers and events
 INSERT INTO dts.leftover VALUES (1, 'old', 'target', 'b', 'rows', 'DELETE', 'away');
 SELECT is(row(job, what, remedy)::text, '(old,"left behind on the target, endpoint ""b"": rows",DELETE)', 'leftovers of a job that is gone') FROM dts_health;

@@ -20,7 +20,7 @@ INSERT INTO call VALUES
 	(2, $$dts_start_job('j')$$), (2, $$dts_unschedule_job('j')$$), (2, $$dts_pause_job('j')$$), (2, $$dts_resume_job('j')$$), (2, $$dts_retry_job('j')$$),
 	(2, $$dts_resize_job('j', 2)$$), (2, $$dts_set_throttle('j', 'full', NULL)$$), (2, $$dts_complete_job('j')$$), (2, $$dts_reset_job('j')$$), (2, $$dts_stop_job('j')$$), (2, $$dts_isolate_job('j')$$),
 	(2, $$dts_recover_job('j')$$), (2, $$dts_destroy_job('j')$$), (2, $$dts_clone_job('j', 'l')$$), (2, $$dts_forget_leftovers('j')$$), (2, $$dts_test_endpoint('a')$$),
-	(2, $$dts_set_alert('j', '{"method": "pg_notify", "channel": "c"}')$$), (2, $$dts_drop_alert('j')$$), (2, $$dts_test_alert('j')$$),
+	(2, $$dts_set_alert('j', '{"method": "pg_notify", "channel": "c"}')$$), (2, $$dts_drop_alert('j')$$), (2, $$dts_test_alert('j')$$), (2, $$dts_report_comparison('j', 'x')$$),
 	(3, $$dts_create_endpoint('c', 'postgresql', 'host=c')$$), (3, $$dts_drop_endpoint('c')$$), (3, $$dts_allow_alert_host('h')$$),
 	(3, $$dts_refuse_alert_host('h')$$), (3, $$dts_purge_events('1 day')$$), (3, $$dts_limit_connections('a', 10)$$);
 INSERT INTO call SELECT rank, replace(sql, $$('j'$$, $$(ARRAY['j']$$) FROM call WHERE sql ~ '^dts_(check_job|modify|ignore|start|unsch|pause|resume|retry|resize|complete|reset|stop|isol|recover|destroy|configure|set_|drop_a|test_a)';
@@ -43,6 +43,16 @@ END
 $$;
 SELECT is_empty($$SELECT r.role, c.sql, c.rank FROM call c, (VALUES ('role_none', 0), ('role_viewer', 1), ('role_operator', 2), ('role_admin', 3), ('role_daemon', 0)) r(role, rank)
 	WHERE pg_temp.may(r.role, c.sql) <> (r.rank >= c.rank)$$, 'each function can be called by its role and those above, and by nobody else');
+
+-- procedures, which cannot be tried within a query
+SELECT is(string_agg(p.oid::regprocedure || ' ' || r.role || ' ' || has_function_privilege(r.role, p.oid, 'EXECUTE'), ', ' ORDER BY p.oid::regprocedure::text, r.rank),
+		'dts_wait(text,text,interval) role_none false, dts_wait(text,text,interval) role_viewer false, dts_wait(text,text,interval) role_operator true, dts_wait(text,text,interval) role_admin true',
+		'an operator may wait, a viewer may not')
+	FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dts',
+		(VALUES (0, 'role_none'), (1, 'role_viewer'), (2, 'role_operator'), (3, 'role_admin')) r(rank, role)
+	WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'p';
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'dts'
+	WHERE p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)$$, 'nothing of the extension''s may be called by everybody');
 
 -- views and tables
 CREATE TEMP VIEW seen AS SELECT c.oid::regclass::text AS name, n.nspname = 'public' AS open FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

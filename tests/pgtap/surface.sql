@@ -40,6 +40,7 @@ INSERT INTO surface VALUES
 	('dts_set_alert', 'job text, rule jsonb', 'text', 'dts_operator'),
 	('dts_drop_alert', 'job text', 'text', 'dts_operator'),
 	('dts_test_alert', 'job text', 'text', 'dts_operator'),
+	('dts_report_comparison', 'job text, difference text', 'text', 'dts_operator'),
 	('dts_allow_alert_host', 'host text, plain_http boolean DEFAULT false, internal boolean DEFAULT false', 'text', 'dts_admin'),
 	('dts_refuse_alert_host', 'host text', 'text', 'dts_admin'),
 	('dts_limit_connections', 'endpoint text, connections integer', 'text', 'dts_admin'),

@@ -7,6 +7,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $t = DtsTest->new;
+my $lease = 5; # the shortest: each takeover waits for its end
 
 sub takeover
 {
@@ -19,7 +20,7 @@ CREATE TABLE bag (a int);
 ALTER TABLE bag REPLICA IDENTITY FULL;
 INSERT INTO bag SELECT i % 10 FROM generate_series(1, 20000) i;
 SQL
-	my $old = $t->start_daemon(fault => "$point=stop:" . ($point =~ /^part/ ? 1 : 2));
+	my $old = $t->start_daemon(lease => $lease, fault => "$point=stop:" . ($point =~ /^part/ ? 1 : 2));
 	$t->create_job($name, options => { workers => 2 });
 	$t->check_job($name);
 	$t->start_job($name);
@@ -27,21 +28,21 @@ SQL
 	if ($point =~ /^apply/)
 	{
 		$t->wait_job($name, 'incremental');
-		for (1 .. 20) { $change->($_); sleep 0.2; last if $old->fault_pid($point); }
+		for (1 .. 20) { $change->($_); sleep 0.1; last if $old->fault_pid($point); }
 	}
 	my $pid = $t->wait_for("$point to be reached", sub { $old->fault_pid($point) });
 	my $start = time;
 	$old->freeze if $whole_daemon;
 	$old->{frozen}{$pid} = 1;
 	$change->($_) for 30 .. 35;
-	my $new = $t->start_daemon;
+	my $new = $t->start_daemon(lease => $lease);
 	$t->wait_job($name, 'incremental') if $point !~ /^apply/;
 	$t->caught_up($name);
 	my $took = time - $start;
 	cmp_ok($took, '<', 30, sprintf "%s: another daemon takes over (%.1f s)", $name, $took);
 	$t->compare("$name: equal after the takeover");
 	$old->cont;
-	sleep 3;
+	$t->wait_for('the sleeper to leave', sub { !kill 0, $pid }, 30);
 	$change->($_) for 40 .. 45;
 	$t->equal($name, "$name: the sleeper woke up and nothing is doubled");
 	ok($t->sql_ctl("SELECT error IS NULL AND state = 'running' FROM dts_jobs WHERE job = '$name'") eq 't', "$name: the job runs on");
@@ -59,7 +60,7 @@ takeover('after_commit', 'apply.after_commit', 1);
 # Two daemons share the jobs; when one is killed the other takes over, and never do both work for a job.
 $t->database('shared');
 $t->sql_source('CREATE TABLE k (id int PRIMARY KEY); INSERT INTO k SELECT generate_series(1, 1000)');
-my %daemon = map { $_->pid => $_ } map { $t->start_daemon(lease => 5) } 1, 2;
+my %daemon = map { $_->pid => $_ } map { $t->start_daemon(lease => $lease) } 1, 2;
 $t->run_job('shared');
 my $worker = sub { return ($t->sql_ctl("SELECT worker FROM dts_jobs WHERE job = 'shared'") =~ m{/(\d+)$})[0] // 0; };
 for my $round (1, 2)
@@ -76,7 +77,7 @@ for my $round (1, 2)
 	isnt($worker->(), $owner, 'it is the other one');
 	cmp_ok($t->sql_ctl("SELECT epoch FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id WHERE j.name = 'shared'"), '>', $epoch, 'under an epoch of its own');
 	delete $daemon{$owner};
-	my $next = $t->start_daemon(lease => 5);
+	my $next = $t->start_daemon(lease => $lease);
 	$daemon{ $next->pid } = $next;
 }
 $t->stop_job('shared');

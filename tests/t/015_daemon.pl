@@ -47,6 +47,10 @@ my $empty = $t->conninfo('target', 'postgres');
 is($status, 1, 'a database without the extension is refused');
 like($out, qr/refuses this daemon.*(?:daemon_hello|schema "dts").*hint: Run CREATE EXTENSION dts/, '... with the reason and the remedy');
 unlike($out, qr/is away/, '... and the session is used on after an error');
+$t->sql_ctl('CREATE ROLE nobody LOGIN');
+($status, $out) = run_daemon("--control '" . ($control =~ s/user=\S+/user=nobody/r) . "'");
+is($status, 1, 'a role without the right to be a daemon is refused');
+like($out, qr/refuses this daemon: permission denied.*hint: GRANT dts_daemon TO/, '... with the reason and the remedy');
 
 # --- A start that fails leaves nothing, and can be tried again.
 $t->sql_source('CREATE TABLE k (id int PRIMARY KEY, v text); INSERT INTO k SELECT i, md5(i::text) FROM generate_series(1, 1000) i');

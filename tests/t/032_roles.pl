@@ -114,4 +114,13 @@ is($t->sql_target("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname 
 is($t->sql_target("SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE proname = 'quiet'"), 'plain', 'where it can be');
 like($t->sql_ctl("SELECT string_agg(message, E'\\n') FROM dts_job_events WHERE job = 'plain' AND severity = 'warning'"), qr/no member of role "$me"/, 'and an event that says where not');
 $t->stop_job('plain');
+
+# The precheck's remedy, pasted: then no role is missing.
+$t->database('made');
+$t->sql_source($schema);
+$t->create_job('made');
+$t->check_job('made');
+$t->paste($t->check_remedy('made', 'roles'));
+$t->check_job('made');
+like($t->check_answer('made', 'roles'), qr/^pass/, 'roles: the remedy mends it');
 done_testing;

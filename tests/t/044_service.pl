@@ -100,13 +100,17 @@ configure("control = $control\nlog_level = debug\nmax_jobs = 1\n");
 $t->create_job('second');
 $t->sql_ctl("SELECT dts_check_job('second')");
 # what comes after three of its turns would have come before
-my $turns = 0;
-$t->wait_for('some turns', sub { sleep 1; ++$turns == 3 });
+sub turns { my $turns = 0; return $t->wait_for('some turns', sub { sleep 1; ++$turns == 3 }); }
+turns();
 is($t->state('second'), 'draft', 'a reload bounds the number of jobs at work');
+$t->sql_ctl("SELECT dts_limit_connections('source1', 5)"); # the first one takes 3
 configure("control = $control\nlog_level = debug\nmax_jobs = 2\n");
 kill HUP => $daemon->pid;
+turns();
+is($t->state('second'), 'draft', 'and lifts it; but a server with no connections to spare keeps the second one waiting');
+$t->sql_ctl("SELECT dts_limit_connections('source1', NULL)");
 $t->wait_state('second', 'check_\w+'); # the rows of the first one stand in its way
-pass('and lifts it');
+pass('until there is room');
 
 # --- a worker that crashes again and again is begun again after 1, 2 ... s
 my @pauses;

@@ -303,6 +303,47 @@ test_what_goes_along(void **state)
 	done(&p);
 }
 
+#define PRIVILEGE(role, by, what)                                                                  \
+	"{\"to\": \"" role "\", \"by\": \"" by "\", \"privilege\": \"" what "\"}"
+#define ITS_OWN(role) PRIVILEGE(role, "plain", "INSERT") ", " PRIVILEGE(role, "plain", "SELECT")
+#define TABLE_WITH(acl)                                                                            \
+	"{\"schema\": \"app\", \"name\": \"t\", \"kind\": \"r\", \"owner\": \"plain\", \"columns\": "  \
+	"[{\"num\": 1, \"name\": \"a\", \"type\": \"integer\", \"type_oid\": 23}]" acl "}"
+#define ACL(items) ", \"privileges\": 2, \"acl\": [" items "]"
+#define GRANTED(before, after)                                                                     \
+	"{" SESSION                                                                                    \
+	" \"event\": \"command\", \"tag\": \"GRANT\", \"query\": \"grant select on t to x\", "         \
+	"\"commands\": [{\"tag\": \"GRANT\", \"type\": \"TABLE\"}], \"objects\": [{\"class\": "        \
+	"\"pg_class\", \"oid\": 9, \"before\": " TABLE_WITH(before) ", \"after\": " TABLE_WITH(        \
+	    after) "}]}"
+#define ON_T " ON TABLE \"app\".\"t\" "
+
+/* The source's version knows two privileges here; the target's may know more. */
+static void
+test_all_privileges(void **state)
+{
+	(void) state;
+	/* the owner's are as they were: all */
+	expect_sql(GRANTED("", ACL(ITS_OWN("plain") ", " PRIVILEGE("x", "plain", "SELECT"))), true,
+	           false, 3, "REVOKE ALL" ON_T "FROM PUBLIC, \"plain\"",
+	           "GRANT ALL" ON_T "TO \"plain\"", "GRANT SELECT" ON_T "TO \"x\"");
+	/* one that was missing until now */
+	expect_sql(GRANTED(ACL(PRIVILEGE("x", "plain", "SELECT")), ACL(ITS_OWN("x"))), true, false, 1,
+	           "GRANT ALL" ON_T "TO \"x\"");
+	/* all, less one: nothing is kept that only the target knows */
+	expect_sql(GRANTED(ACL(ITS_OWN("x")), ACL(PRIVILEGE("x", "plain", "SELECT"))), true, false, 2,
+	           "REVOKE ALL" ON_T "FROM \"x\" CASCADE", "GRANT SELECT" ON_T "TO \"x\"");
+	/* but not where others have theirs from that role */
+	expect_sql(GRANTED(ACL(ITS_OWN("x") ", " PRIVILEGE("y", "x", "SELECT")),
+	                   ACL(PRIVILEGE("x", "plain", "SELECT") ", " PRIVILEGE("y", "x", "SELECT"))),
+	           true, false, 1, "REVOKE INSERT" ON_T "FROM \"x\" CASCADE");
+	/* the same privilege from two is one */
+	expect_sql(
+	    GRANTED("", ACL(PRIVILEGE("x", "plain", "SELECT") ", " PRIVILEGE("x", "y", "SELECT"))),
+	    true, false, 3, "REVOKE ALL" ON_T "FROM PUBLIC, \"plain\"", "GRANT SELECT" ON_T "TO \"x\"",
+	    "GRANT SELECT" ON_T "TO \"x\"");
+}
+
 static void
 test_new_label_needs_a_commit(void **state)
 {
@@ -382,6 +423,7 @@ main(void)
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_what_the_job_does_not_carry),
 	    cmocka_unit_test(test_what_goes_along),
+	    cmocka_unit_test(test_all_privileges),
 	    cmocka_unit_test(test_new_label_needs_a_commit),
 	    cmocka_unit_test(test_settings),
 	    cmocka_unit_test(test_bad_rows),
