@@ -26,7 +26,7 @@
 /* A session that nothing goes ahead in stays open for so long. */
 #define AHEAD_REST_US INT64_C(10000000)
 
-/* While the target has little to do, so many changes are enough for a unit. */
+/* While the target has nothing to do, so many changes are enough for a unit. */
 #define AHEAD_UNIT_ROWS 4096
 
 /* What epoll says of its socket. */
@@ -281,13 +281,6 @@ stays_apart(TargetPg *t, const Change *change)
 	       (change->kind == CHANGE_INSERT || (bound->key_exists && bound->key_indexed));
 }
 
-/* One unit is at work there and none waits behind it: so that it need not stand still in between. */
-static bool
-has_little_to_do(const TargetPg *t)
-{
-	return t->units == NULL || t->units->next == NULL;
-}
-
 static TargetResult
 parallel_ahead_apply(Target *target, const TxnHeader *header, const Change *change)
 {
@@ -301,7 +294,7 @@ parallel_ahead_apply(Target *target, const TxnHeader *header, const Change *chan
 	result = p->ahead->base.ops->apply(&p->ahead->base, header, change, &unused);
 	if (result == TARGET_OK && !stays_apart(p->ahead, change))
 		return TARGET_FAILED;
-	if (result == TARGET_OK && has_little_to_do(p->ahead) &&
+	if (result == TARGET_OK && p->ahead->units == NULL &&
 	    p->ahead->open->run.count >= AHEAD_UNIT_ROWS)
 	{
 		target_pg_unit_close(p->ahead, NULL);
