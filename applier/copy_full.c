@@ -6,7 +6,9 @@
  * A restart goes on with the queue.  When the snapshot was lost before the data were done, the
  * tables whose rows are all there stay, and the others are emptied and planned anew under a new one
  * (copy_keeper_create() has forgotten their parts).  Each table's start point says from where on
- * the stream is for it.
+ * the stream is for it.  Tables of different snapshots may hold rows that refer to what is not there yet,
+ * or no longer: then foreign keys and all that comes after them are left to the stream's phase, which
+ * has them made when it has brought the tables together (table_load.c).
  */
 #include "copy_full.h"
 
@@ -150,8 +152,13 @@ work(FullLoad *full, Error *err)
 	                        .heard = heard,
 	                        .arg = full};
 	CrewResult result;
+	bool diverge;
 	bool ok;
 
+	if (!copy_tables_diverge(full->target, full->job, &diverge, err))
+		return failed(err);
+	if (diverge)
+		crew.last = STAGE_ATTACH;
 	worker_set_step(full->w, full->step >= STEP_DATA_DONE ? "building indexes and constraints"
 	                                                      : "copying data");
 	full->progress = copy_progress_open(full->w, full->target, err);

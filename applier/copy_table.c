@@ -192,6 +192,23 @@ copy_tables_restart(PgSession *target, const Job *job, Error *err)
 }
 
 bool
+copy_tables_diverge(PgSession *target, const Job *job, bool *diverge, Error *err)
+{
+	const char *params[] = {job->slot_name};
+	PgRows *rows = pg_session_query(target, err,
+	                                "SELECT count(DISTINCT concat_ws(' ', start_lsn, "
+	                                "start_snapshot)) > 1 FROM dts.target_table WHERE slot_name = "
+	                                "$1 AND start_lsn IS NOT NULL",
+	                                1, params);
+
+	if (rows == NULL)
+		return false;
+	*diverge = pg_rows_bool(rows, 0, 0);
+	pg_rows_free(rows);
+	return true;
+}
+
+bool
 copy_tables_forget(PgSession *target, const Job *job, Error *err)
 {
 	const char *params[] = {job->slot_name};

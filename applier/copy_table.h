@@ -65,6 +65,9 @@ bool copy_tables_join(PgSession *target, const Job *job, Error *err) must_check;
  */
 bool copy_tables_restart(PgSession *target, const Job *job, Error *err) must_check;
 
+/* Whether tables were copied under different snapshots: only the stream brings them together. */
+bool copy_tables_diverge(PgSession *target, const Job *job, bool *diverge, Error *err) must_check;
+
 /* All start again. */
 bool copy_tables_forget(PgSession *target, const Job *job, Error *err) must_check;
 

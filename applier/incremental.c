@@ -518,7 +518,7 @@ typedef enum StreamEnd
 static bool
 serve_tables(Incremental *inc, StreamEnd *end, PhaseResult *result, Error *err)
 {
-	switch (table_load_step(inc->load, err))
+	switch (table_load_step(inc->load, inc->flow.progress.stream.durable, err))
 	{
 		case LOAD_GO_ON:
 			return true;

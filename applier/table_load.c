@@ -6,8 +6,9 @@
  * its tables move at a boundary of the stream (table_join.h), then the control database is told;
  * an added or removed table changes the stream's selection, so that the stream is opened anew.
  * When no request is open, whatever waits is prepared by a child and copied by a crew.  Foreign
- * keys, triggers and statistics come when the tables have joined: before that the tables that
- * they refer to may stand at another position.
+ * keys, triggers and statistics come when the tables have joined, and the stream has passed all
+ * start points: before that the tables that they refer to may stand at another position.  So they do
+ * after a first load that needed several snapshots.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -188,7 +189,8 @@ table_load_requested(const TableLoad *load)
 bool
 table_load_busy(const TableLoad *load)
 {
-	return load->request != REQUEST_NONE || (load->join && table_join_holding(load->join) > 0);
+	return load->request != REQUEST_NONE || load->ending_left ||
+	       (load->join && table_join_holding(load->join) > 0);
 }
 
 int
@@ -276,9 +278,25 @@ step_call(TableLoad *load, Error *err)
 	return step;
 }
 
+/* Whether all tables stand where the stream does: it has passed every one's start point. */
+static bool
+stand_together(const TableLoad *load, SourceLsn durable)
+{
+	if (table_join_holding(load->join) > 0)
+		return false;
+	for (int i = 0; i < load->rows.count; i++)
+	{
+		const GateTable *t = &load->rows.tables[i];
+
+		if (t->state == GATE_JOINED && !gate_is_plain(t, durable))
+			return false;
+	}
+	return true;
+}
+
 /* Nothing is under way: whatever is to be done next begins. */
 static TableLoadStep
-step_start(TableLoad *load, Error *err)
+step_start(TableLoad *load, SourceLsn durable, Error *err)
 {
 	WorkerChange change;
 	int waiting = count_state(load, GATE_WAITING) + count_state(load, GATE_COPYING);
@@ -294,13 +312,13 @@ step_start(TableLoad *load, Error *err)
 		load->call = worker_call_start(load->w, table_prepare, load->w, err);
 		return load->call != NULL ? LOAD_GO_ON : load_failed(load, err);
 	}
-	if (load->ending_left && table_join_holding(load->join) == 0)
+	if (load->ending_left && stand_together(load, durable))
 		return load_start_crew(load, true, err);
 	return LOAD_GO_ON;
 }
 
 TableLoadStep
-table_load_step(TableLoad *load, Error *err)
+table_load_step(TableLoad *load, SourceLsn durable, Error *err)
 {
 	TableLoadStep step = LOAD_GO_ON;
 
@@ -314,6 +332,6 @@ table_load_step(TableLoad *load, Error *err)
 	if (step == LOAD_GO_ON && load->look && load->join != NULL && !load_look(load, err))
 		step = load_failed(load, err);
 	if (step == LOAD_GO_ON && !load->look)
-		step = step_start(load, err);
+		step = step_start(load, durable, err);
 	return step;
 }

@@ -42,7 +42,8 @@ typedef enum TableLoadStep
 	LOAD_FAILED, /* err */
 } TableLoadStep;
 
-TableLoadStep table_load_step(TableLoad *load, Error *err) must_check;
+/* durable: the stream's position on the target. */
+TableLoadStep table_load_step(TableLoad *load, SourceLsn durable, Error *err) must_check;
 
 /* Puts a table aside because of the error: durable when it returns. */
 bool table_load_quarantine(TableLoad *load, uint32_t oid, const char *schema, const char *name,

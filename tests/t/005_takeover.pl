@@ -67,7 +67,9 @@ for my $round (1, 2)
 {
 	my $owner = $worker->();
 	ok($daemon{$owner}, "round $round: one of the two has the job");
-	is($t->sql_source("SELECT count(*) FROM pg_stat_replication WHERE application_name = '" . $t->slot('shared') . "'"), 1, 'with one stream');
+	my $streams = "SELECT count(*) FROM pg_stat_replication WHERE application_name = '" . $t->slot('shared') . "'";
+	$t->wait_for('a stream', sub { $t->sql_source($streams) > 0 });
+	is($t->sql_source($streams), 1, 'with one stream');
 	my $epoch = $t->sql_ctl("SELECT epoch FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id WHERE j.name = 'shared'");
 	$daemon{$owner}->kill9;
 	my $start = time;

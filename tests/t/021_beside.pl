@@ -1,4 +1,4 @@
-# Tables are reloaded, added and removed while the job streams under random load; the others never stop.
+# Tables are reloaded while the job streams under random load, and beside an open transaction of another database; the others never stop.
 use strict;
 use warnings;
 use DtsTest;
