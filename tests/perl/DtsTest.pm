@@ -99,7 +99,7 @@ sub _copy_template
 {
 	my @initdb = @_;
 	my $template = "$ENV{DTS_TMP}/run/template";
-	my ($at) = grep { $initdb[$_] eq '-D' } 0 .. $#initdb;
+	my ($at) = grep { $initdb[$_] =~ /^(?:-D|--pgdata)$/ } 0 .. $#initdb;
 	my $data = $initdb[ $at + 1 ];
 	open my $lock, '>', "$template.lock" or croak "$template.lock: $!";
 	flock $lock, LOCK_EX or croak "flock: $!";
