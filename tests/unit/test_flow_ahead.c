@@ -105,6 +105,24 @@ test_changes_wait_for_what_was_before_and_the_commit_for_its_turn(void **state)
 	fake_target_free(&c.target);
 }
 
+/* Its commit is not handed over before those in front of it are answered. */
+static void
+test_its_commit_waits_for_those_before(void **state)
+{
+	const SourceEvent events[] = {AHEAD(3), ONE(1), ENDS_AHEAD(3)};
+	Case c;
+
+	(void) state;
+	START(&c, events);
+	step(&c, 0);
+	step(&c, 0);
+	said(&c, "ahead-begin ahead(3) begin insert(1) commit(110) ");
+	fake_target_answer(&c.target, 1);
+	step(&c, 0);
+	said(&c, "ahead-begin ahead(3) begin insert(1) commit(110) settled ahead-commit(310) ");
+	fake_target_free(&c.target);
+}
+
 /* Nothing behind it is handed over before its commit is answered. */
 static void
 test_what_follows_waits_for_its_commit(void **state)
@@ -260,6 +278,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_changes_wait_for_what_was_before_and_the_commit_for_its_turn),
+	    cmocka_unit_test(test_its_commit_waits_for_those_before),
 	    cmocka_unit_test(test_what_follows_waits_for_its_commit),
 	    cmocka_unit_test(test_an_abort_rolls_it_back),
 	    cmocka_unit_test(test_a_failure_is_none_of_the_job),
