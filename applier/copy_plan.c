@@ -13,14 +13,16 @@
 static int64_t
 part_bytes(const PlanTable *tables, int count, int workers)
 {
+	const char *least_mb = getenv("DTS_COPY_PART_MB"); /* for tests, which have little */
+	const int64_t least = least_mb ? atoll(least_mb) * 1024 * 1024 : PLAN_PART_MIN_BYTES;
 	int64_t total = 0;
 	int64_t bytes;
 
 	for (int i = 0; i < count; i++)
 		total += tables[i].bytes;
 	bytes = total / (workers > 0 ? workers : 1) / 4;
-	if (bytes < PLAN_PART_MIN_BYTES)
-		return PLAN_PART_MIN_BYTES;
+	if (bytes < least)
+		return least;
 	return bytes > PLAN_PART_MAX_BYTES ? PLAN_PART_MAX_BYTES : bytes;
 }
 

@@ -22,6 +22,11 @@ SELECT p.oid::regprocedure AS function_not_in_the_guide FROM member m JOIN pg_pr
 		AND position('`' || CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE '' END || p.proname || '('
 			|| regexp_replace(regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), ',? ?OUT .*', ''), '::timestamp with time zone|::\w+|\mIN ', '', 'g'), '01:00:00', '1 hour')
 			|| ')`' IN doc.functions) = 0;
+-- who may call what, of viewers and of administrators alone; all else is the operators'
+SELECT r.role, p.oid::regprocedure AS right_not_in_the_guide FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid, doc,
+		(VALUES ('dts_viewer', NULL), ('dts_admin', 'dts_operator')) r(role, below)
+	WHERE p.pronamespace = 'public'::regnamespace AND has_function_privilege(r.role, p.oid, 'EXECUTE') AND (r.below IS NULL OR NOT has_function_privilege(r.below, p.oid, 'EXECUTE'))
+		AND position('`' || p.proname || '`' IN coalesce(substring(doc.functions FROM '\n(\| `' || r.role || '` \|[^\n]*)'), '')) = 0;
 -- views with their columns
 SELECT c.relname, a.attname AS column_not_in_the_guide FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
 		JOIN pg_attribute a ON a.attrelid = c.oid, doc

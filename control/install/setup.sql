@@ -47,6 +47,15 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON public.dts_postgres_heartbeat TO @role@;
 $script$ || dts.source_script() || $script$
 GRANT USAGE ON SCHEMA dts TO @role@;
 GRANT SELECT ON dts.capture_job TO @role@;
+DO $$
+BEGIN
+	-- pg_dump locks every table there is, for which it needs the right to read it
+	IF current_setting('server_version_num')::int < 140000 THEN
+		EXECUTE 'GRANT SELECT ON public.dts_ddl_command, public.dts_args_session, public.dts_pg_class, public.dts_pg_attribute, public.dts_pg_type, public.dts_pg_enum TO @role@';
+		EXECUTE 'GRANT SELECT ON ALL TABLES IN SCHEMA dts TO @role@';
+	END IF;
+END
+$$;
 GRANT EXECUTE ON FUNCTION dts.capture_join(text), dts.capture_leave(text), dts.capture_trim(), dts.capture_waits(), dts.capture_doubt(), dts.capture_differs(), dts.capture_again(oid, oid) TO @role@;
 COMMIT;
 $script$, '@role@', quote_ident(p_role))

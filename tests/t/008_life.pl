@@ -49,7 +49,7 @@ $t->check_job('m');
 $t->start_job('m');
 for my $round (1 .. 8)
 {
-	sleep 0.4 * $round;
+	sleep 0.25 * $round;
 	my $what = ('pause', 'kill', 'leave')[ $round % 3 ];
 	if ($what eq 'pause')
 	{

@@ -22,16 +22,15 @@ pass('sessions ended while it loads');
 for (
 	[ 'sessions on the target are ended', sub { $t->sql_target("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'dts\\_sync%'") } ],
 	[ 'the walsender is ended', sub { $t->sql_source("SELECT pg_terminate_backend(pid) FROM pg_stat_replication") } ],
-	[ 'the walsender is killed', sub { my $pid = $t->sql_source('SELECT pid FROM pg_stat_replication LIMIT 1'); kill KILL => $pid if $pid; sleep 2 } ],
+	[ 'the walsender is killed', sub { my $pid = $t->sql_source('SELECT pid FROM pg_stat_replication LIMIT 1'); kill KILL => $pid if $pid } ],
 	[ 'the target restarts', sub { $t->{target}->restart } ],
-	[ 'the target crashes', sub { $t->{target}->stop('immediate'); sleep 2; $t->{target}->start } ],
+	[ 'the target crashes', sub { $t->{target}->stop('immediate'); sleep 1; $t->{target}->start } ],
 	[ 'the source restarts', sub { $t->{source}->stop('fast'); sleep 1; $t->{source}->start } ],
 	[ 'the source crashes', sub { $t->{source}->stop('immediate'); sleep 1; $t->{source}->start } ],
 	[ 'both crash', sub { $t->{$_}->stop('immediate') for qw(source target); $t->{$_}->start for qw(target source) } ])
 {
 	my ($what, $break) = @$_;
 	$break->();
-	sleep 1;
 	$t->wait_for('the source', sub { ($t->try('source', $t->{database}, 'SELECT 1'))[0] == 0 });
 	$t->wait_for('the control database', sub { ($t->try('target', 'ctl', 'SELECT 1'))[0] == 0 });
 	$t->wait_state('j', 'running', 90);

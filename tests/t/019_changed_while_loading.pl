@@ -6,12 +6,13 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $t = DtsTest->new;
-# Larger than one and a half parts, so it is split; stored as it is, so that little is to be computed.
+# Larger than one and a half parts, which are small here, so it is split; stored as it is, so that little is to be computed.
+my %parts = (env => { DTS_COPY_PART_MB => 2 });
 $t->{source}->safe_psql('postgres', 'CREATE DATABASE seed');
 $t->{source}->safe_psql('seed', <<'SQL');
 CREATE TABLE big (id int PRIMARY KEY, v text, pad text);
 ALTER TABLE big ALTER pad SET STORAGE PLAIN;
-INSERT INTO big SELECT i, 'v' || i, repeat('x', 1900) FROM generate_series(1, 28000) i;
+INSERT INTO big SELECT i, 'v' || i, repeat('x', 1900) FROM generate_series(1, 4000) i;
 CREATE TABLE small (id int PRIMARY KEY, v text);
 INSERT INTO small SELECT i, 'v' FROM generate_series(1, 100) i;
 ANALYZE;
@@ -24,7 +25,7 @@ sub load
 	$t->{database} = $name;
 	$t->{source}->safe_psql('postgres', "CREATE DATABASE $name TEMPLATE seed");
 	$t->{target}->safe_psql('postgres', "CREATE DATABASE $name");
-	my $daemon = $t->start_daemon(fault => 'part.before_commit=stop');
+	my $daemon = $t->start_daemon(%parts, fault => 'part.before_commit=stop');
 	$t->create_job($name, options => { workers => 1 });
 	$t->check_job($name);
 	$t->start_job($name);
@@ -87,7 +88,7 @@ $t->sql_target('CREATE TABLE big (id int PRIMARY KEY, v text, pad text); CREATE 
 my $lock = $t->session('target');
 $lock->do('BEGIN');
 $lock->do('LOCK TABLE big IN SHARE MODE');
-$daemon = $t->start_daemon;
+$daemon = $t->start_daemon(%parts);
 $t->create_job('way', options => { workers => 1, phases => [ 'full', 'incremental' ] });
 $t->check_job('way');
 $t->start_job('way');

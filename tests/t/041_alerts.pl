@@ -106,6 +106,7 @@ like(($hook->got('/state'))[0]{body}, qr/"from_state": "checking"/, 'a state ale
 # Slots: of a running job, of one that stands still, of one whose source is away.
 $t->start_job('j');
 $t->wait_job('j', 'incremental');
+$t->sql_ctl("UPDATE dts.slot_sample SET tried_at = now() - interval '1 min'"); # it was looked for before it was there
 $t->wait_for('a sample', sub { $t->sql_ctl("SELECT active FROM dts_slots WHERE job = 'j' AND wal_status = 'reserved'") eq 't' });
 $t->act('pause', 'j');
 $t->wait_job('j', 'paused');
