@@ -176,12 +176,14 @@ AS $$
 DECLARE
 	ends timestamptz;
 BEGIN
-	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun, (o.complete ->> 'workers')::int4, (o.complete ->> 'apply_workers')::int4,
+	-- (options_complete() takes more than all the rest, and this is asked several times a second)
+	SELECT l.until, j.state, dts.wish_due(j), p.marker_begun,
+			coalesce(nullif((j.options ->> 'workers')::int4, 0), (SELECT (s.default_value #>> '{}')::int4 FROM dts.option_spec s WHERE s.path = '$.workers')),
+			coalesce((j.options ->> 'apply_workers')::int4, (SELECT (s.default_value #>> '{}')::int4 FROM dts.option_spec s WHERE s.path = '$.apply_workers')),
 			j.complete_after IS NOT NULL, CASE WHEN j.options ? 'throttle' THEN dts.throttle_now(j.options)::text END,
 			(j.options -> 'ddl')::text
 		INTO ends, state, wish, marker_begun, workers, apply_workers, waiters, throttle, ddl
 		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id JOIN dts.job_progress p ON p.job_id = j.id
-			CROSS JOIN LATERAL (SELECT dts.options_complete(j.options) AS complete OFFSET 0) o
 		WHERE l.job_id = daemon_poll.job_id AND l.epoch = daemon_poll.epoch AND l.owner IS NOT NULL;
 	ours := FOUND;
 	IF ours AND ends < clock_timestamp() + lease * (2.0 / 3) THEN

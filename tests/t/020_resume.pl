@@ -34,6 +34,10 @@ sub done { return $t->sql_target("SELECT string_agg(table_name, ',' ORDER BY tab
 $t->wait_for('three tables to be whole', sub { (eval { done() } // '') eq 't1,t2,t3' });
 my $slot = $t->slot('j');
 
+# The stream will stand still at its first change, before what brings t1 and t6 together.
+$t->sql_target(q{CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(20); RETURN NEW; END $$;
+	CREATE TRIGGER hold BEFORE UPDATE ON public.t2 FOR EACH ROW EXECUTE FUNCTION public.hold(); ALTER TABLE public.t2 ENABLE ALWAYS TRIGGER hold});
+$t->sql_source("UPDATE t2 SET v = 'first' WHERE id = 5");
 # Changes to what is copied and to what is not, some committed by transactions that began before the next snapshot.
 my $open = $t->session('source');
 $open->do("BEGIN; UPDATE t1 SET v = 'open' WHERE id = 1; UPDATE t6 SET v = 'open' WHERE id = 1; INSERT INTO t5 VALUES (-1, 'open')");
@@ -44,15 +48,23 @@ $t->{daemon}->kill9;
 undef $open;
 kill_server($_) for qw(source target);
 my $load = DtsWorkload->start(conninfo => $t->conninfo('source'), sessions => 2, seed => 20, pause => 0.005);
+my $hold = $t->session('target');
+$hold->do('SELECT pg_advisory_lock(20)');
 $open = $t->session('source');
 $open->do("BEGIN; UPDATE t1 SET v = 'open' WHERE id = 2; UPDATE t6 SET v = 'open' WHERE id = 2; INSERT INTO t5 VALUES (-2, 'open')");
 $t->start_daemon;
 $t->wait_for('the copies to begin again', sub { $t->sql_target("SELECT count(*) FROM dts.target_table WHERE start_snapshot IS NOT NULL") > 0 });
 $open->do('COMMIT');
 $t->wait_job('j', 'incremental');
+my ($rc, $out, $err) = $t->try_ctl("CALL dts_wait('j', 'caught_up', '2 s')");
+like($err, qr/did not get to "caught_up" within/, 'the stream is held up');
+is($t->state('j') . ' ' . $t->sql_target("SELECT count(*) FROM pg_constraint WHERE conname = 't1_ref_fkey'"), 'running 0', 'and with it the foreign key');
+$hold->do('SELECT pg_advisory_unlock(20)');
 $t->sql_source("UPDATE t$_ SET v = v || ' after' WHERE id < 100") for 1 .. 6;
 cmp_ok($load->stop, '>', 10, 'there was load');
 DtsWorkload->finish_prepared($t);
+$t->caught_up('j');
+$t->sql_target('DROP TRIGGER hold ON t2; DROP FUNCTION hold()');
 $t->equal('j', 'equal after everything was killed in the middle of the load, foreign keys included', '--schema');
 is($t->sql_target("SELECT count(*) FROM dts.target_part WHERE state <> 'done'"), 0, 'what was caught up with has all that follows the rows');
 is($t->sql_target("SELECT string_agg(table_name, ',' ORDER BY table_name) FROM dts.target_table WHERE copies = 1 AND schema_name = 'public'"),
