@@ -2,8 +2,8 @@
  * worker_control.c
  *		What a worker says to and hears from the control database.
  *
- * The poll renews the lease, brings wishes and tells of waiters; it is asked every 200 ms, and at
- *once after a notification.  When the control database is away the stream goes on: the fence on
+ * The poll renews the lease, brings wishes and tells of waiters; it is asked every 200 ms, in a steady
+ * stream every 400 ms, and at once after a notification.  When the control database is away the stream goes on: the fence on
  *the target keeps a successor and us apart.  State changes are the exception, they wait for it.
  */
 #include <inttypes.h>
@@ -18,6 +18,7 @@
 #include "worker_internal.h"
 
 #define POLL_US            200000
+#define POLL_STEADY_US     400000 /* only those who wait for a position do not notify */
 #define REPORT_US          1000000
 #define CONTROL_GIVE_UP_US 5000000 /* how long an ending worker still waits for an answer */
 
@@ -304,6 +305,15 @@ worker_control_report(Worker *w)
 	w->next_report_us = w->now_us + REPORT_US;
 }
 
+static int64_t
+poll_pause(const Worker *w)
+{
+	bool steady = job_state_runs(w->job.state) && w->job.has_phase &&
+	              w->job.phase == PHASE_INCREMENTAL && w->marker_state == MARKER_NONE;
+
+	return steady ? POLL_STEADY_US : POLL_US;
+}
+
 void
 worker_control_tick(Worker *w)
 {
@@ -313,7 +323,7 @@ worker_control_tick(Worker *w)
 		worker_control_report(w);
 	if (w->now_us < w->next_poll_us || w->leave)
 		return;
-	w->next_poll_us = w->now_us + POLL_US;
+	w->next_poll_us = w->now_us + poll_pause(w);
 	if (!worker_control_is_up(w) || w->poll_under_way)
 		return;
 	w->poll_under_way = true;
