@@ -486,13 +486,8 @@ forget_others(LoadPlan *plan, Error *err)
 	strbuf_puts(&sql, "DELETE FROM dts.target_table WHERE slot_name = $1 AND state = 'waiting'");
 	if (plan->before != NULL)
 	{
-		strbuf_puts(&sql, " AND table_oid IN (0");
-		for (int i = 0; i < plan->known.count; i++)
-		{
-			if (plan->known.tables[i].state == GATE_WAITING)
-				strbuf_printf(&sql, ", %" PRIu32, plan->known.tables[i].oid);
-		}
-		strbuf_puts(&sql, ")");
+		strbuf_puts(&sql, " AND table_oid");
+		copy_tables_put_waiting(&plan->known, &sql);
 	}
 	ok = pg_session_exec(plan->target, err, sql.data, 1, params);
 	strbuf_free(&sql);

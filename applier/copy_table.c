@@ -4,11 +4,11 @@
  */
 #include "copy_table.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "copy_queue.h"
-#include "strbuf.h"
 
 enum
 {
@@ -101,6 +101,18 @@ copy_tables_find(const CopyTables *tables, uint32_t oid)
 			high = middle - 1;
 	}
 	return NULL;
+}
+
+void
+copy_tables_put_waiting(const CopyTables *tables, StrBuf *sql)
+{
+	strbuf_puts(sql, " IN (0");
+	for (int i = 0; i < tables->count; i++)
+	{
+		if (tables->tables[i].state == GATE_WAITING)
+			strbuf_printf(sql, ", %" PRIu32, tables->tables[i].oid);
+	}
+	strbuf_puts(sql, ")");
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "error.h"
 #include "job.h"
 #include "pg_session.h"
+#include "strbuf.h"
 #include "table_gate.h"
 
 /* Run by the set-up of the target; IF NOT EXISTS throughout. */
@@ -43,6 +44,9 @@ typedef struct CopyTables
 bool copy_tables_read(CopyTables *tables, PgSession *target, const Job *job, Arena *arena,
                       Error *err) must_check;
 GateTable *copy_tables_find(const CopyTables *tables, uint32_t oid); /* NULL: not there */
+
+/* Appends " IN (...)" with the OIDs of those that wait; it is never empty, as 0 is among them. */
+void copy_tables_put_waiting(const CopyTables *tables, StrBuf *sql);
 
 /*
  * All of the following inside the caller's transaction.  `tables` is a list of numbers for

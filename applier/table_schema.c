@@ -9,7 +9,6 @@
  */
 #include "table_schema.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +44,8 @@ find_missing(Missing *missing, const Job *job, const CopyTables *tables, PgSessi
 	            "SELECT DISTINCT n.nspname, c.relname FROM pg_catalog.pg_class l, LATERAL "
 	            "(SELECT l.oid UNION SELECT relid FROM pg_catalog.pg_partition_ancestors(l.oid)) "
 	            "x(oid) JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace "
-	            "n ON n.oid = c.relnamespace WHERE l.oid IN (0");
-	for (int i = 0; i < tables->count; i++)
-	{
-		if (tables->tables[i].state == GATE_WAITING)
-			strbuf_printf(&sql, ", %" PRIu32, tables->tables[i].oid);
-	}
-	strbuf_puts(&sql, ")");
+	            "n ON n.oid = c.relnamespace WHERE l.oid");
+	copy_tables_put_waiting(tables, &sql);
 	names = pg_session_query(source, err, sql.data, 0, NULL);
 	ok = names != NULL;
 	if (ok)
