@@ -116,6 +116,9 @@ table_join_put(TableJoin *join, const GateTable *table)
 {
 	JoinTable *t = find_or_add(join, table->oid);
 
+	/* booked by the command that made it; the rows held since then come with its load, not without it */
+	if (t->replaces && table->state == GATE_JOINED)
+		return;
 	describe(t, table);
 	if (!gate_state_holds(t->gate.state))
 		drop_backlog(t);

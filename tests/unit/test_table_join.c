@@ -279,11 +279,19 @@ a_table_made_anew_waits(void **state)
 	static const Change to_anew = {.kind = CHANGE_INSERT, .relation = &anew, .new_values = &value};
 	GateTable planned = {
 	    .oid = 21, .schema = "s", .name = "h", .state = GATE_COPYING, .start = {300}};
+	const GateTable booked = {.oid = 21, .schema = "s", .name = "h", .state = GATE_JOINED};
+	enum
+	{
+		BY_ITSELF,
+		PLANNED,
+		BOOKED,
+		WAYS
+	};
 	EVENTS(TXN(1, to_held), TXN(2, to_anew), TXN(3, to_anew));
 	Case c;
 
 	(void) state;
-	for (int by_plan = 0; by_plan < 2; by_plan++)
+	for (int way = 0; way < WAYS; way++)
 	{
 		start(&c, events, 4, 50, 0, 0);
 		put(&c, GATE_COPYING, 60, 80, NULL);
@@ -293,12 +301,15 @@ a_table_made_anew_waits(void **state)
 		run(&c, 1);
 		assert_int_equal(table_join_waiting(c.join), 2);
 		/* a load that has found the new one by itself takes the wish back */
-		if (by_plan)
+		if (way == PLANNED)
 			table_join_put(c.join, &planned);
+		/* the command that made it has booked it as joined: its rows are held all the same */
+		if (way == BOOKED)
+			table_join_put(c.join, &booked);
 		c.source.count = COUNT;
 		run(&c, 8);
 		assert_null(strstr(c.target.said.data, "insert"));
-		if (by_plan)
+		if (way == PLANNED)
 			assert_null(strstr(c.target.said.data, "dts.target_table"));
 		else
 		{
