@@ -425,7 +425,7 @@ control_link_prepare(ControlLink *link, int64_t now_us, struct pollfd *fd, int *
 }
 
 void
-control_link_service(ControlLink *link, int64_t now_us)
+control_link_service(ControlLink *link, int64_t now_us, bool ready)
 {
 	Error err;
 
@@ -453,7 +453,8 @@ control_link_service(ControlLink *link, int64_t now_us)
 			break;
 		}
 		case LINK_OPEN:
-			receive(link);
+			if (ready || pg_conn_hides_input(link->conn))
+				receive(link);
 			break;
 	}
 	send_next(link);

@@ -54,9 +54,12 @@ void control_link_abandon(ControlLink *link);
 /* Sessions made from now on use this; the present one is given up. */
 void control_link_redirect(ControlLink *link, const char *conninfo);
 
-/* What to poll for; fd is -1 while there is no socket.  timeout_ms: when to service in any case. */
+/*
+ * What to poll for; fd is -1 while there is no socket.  timeout_ms: when to service in any case; ready: poll() has
+ * told of fd.
+ */
 void control_link_prepare(ControlLink *link, int64_t now_us, struct pollfd *fd, int *timeout_ms);
-void control_link_service(ControlLink *link, int64_t now_us);
+void control_link_service(ControlLink *link, int64_t now_us, bool ready);
 
 /* Greetings have been answered and requests flow. */
 bool control_link_is_up(const ControlLink *link);

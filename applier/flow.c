@@ -548,6 +548,9 @@ plan_wake(Flow *flow)
 		flow->wake_us = flow->committed_us + FLOW_SPACING_US;
 	else if (flow->status.committed.end.value > flow->status.durable.end.value)
 		flow->wake_us = flow->now_us + FLOW_DURABLE_LOOK_US;
+	if (flow->status.wake_us != 0 &&
+	    (flow->wake_us == 0 || flow->status.wake_us < flow->wake_us))
+		flow->wake_us = flow->status.wake_us;
 	if (flow->rush && flow->source_idle)
 		flow->wake_us = flow->now_us + FLOW_RUSH_LOOK_US;
 }

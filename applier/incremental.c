@@ -456,6 +456,7 @@ wait_for_work(Incremental *inc)
 	bool throttled = flow->throttled_us > 0 && !flow->finishing;
 	bool waits = !flow->again && (flow->source_idle || flow->blocked || stopped || throttled);
 	int wait_ms = WAIT_MS;
+	int source_at = -1;
 	StreamStats *stats = worker_stream_stats(inc->w);
 	WorkerOrder order;
 
@@ -476,13 +477,18 @@ wait_for_work(Incremental *inc)
 	}
 	/* while nothing can be taken, what the source sends stays in the socket */
 	if (!flow->blocked && !stopped && !throttled && !flow->rush)
-		fds[n++] = (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
+		source_at = n++;
+	if (source_at >= 0)
+		fds[source_at] =
+		    (struct pollfd){.fd = inc->source->ops->socket(inc->source), .events = POLLIN};
 	if (inc->heartbeat.under_way)
 		fds[n++] = (struct pollfd){.fd = pg_session_socket(inc->marker_session), .events = POLLIN};
 	n += table_load_poll(inc->load, fds + n, &wait_ms);
 	if (waits)
 		stream_stats_worked(stats, clock_us());
 	order = worker_wait(inc->w, fds, n, waits ? wait_ms : 0);
+	inc->target->ops->polled(inc->target, fds[0].revents != 0);
+	inc->source->ops->polled(inc->source, source_at < 0 || fds[source_at].revents != 0);
 	if (waits)
 		stream_stats_waited(stats,
 		                    flow->blocked || flow->status.batches_in_flight > 0 ? WAITS_FOR_TARGET

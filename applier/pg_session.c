@@ -311,6 +311,12 @@ pg_session_socket(const PgSession *session)
 	return PQsocket(session->conn);
 }
 
+bool
+pg_conn_hides_input(PGconn *conn)
+{
+	return PQsslInUse(conn) != 0 || PQgssEncInUse(conn) != 0;
+}
+
 PGconn *
 pg_session_conn(PgSession *session)
 {

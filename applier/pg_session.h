@@ -85,6 +85,9 @@ int pg_session_backend_pid(const PgSession *session);
 int pg_session_socket(const PgSession *session);
 struct pg_conn *pg_session_conn(PgSession *session);
 
+/* Whether input may wait where poll() does not see it: in the buffers of an encryption. */
+bool pg_conn_hides_input(struct pg_conn *conn);
+
 /* Fills err from a failed result, or from the connection when result is NULL. */
 void pg_session_error(Error *err, struct pg_conn *conn, const struct pg_result *result);
 

@@ -67,6 +67,9 @@ typedef struct ChangeSourceOps
 
 	/* The descriptor to poll, and the furthest position heard of. */
 	int (*socket)(const ChangeSource *source);
+
+	/* Whether that has anything to read: until told again, what has nothing is not asked. */
+	void (*polled)(ChangeSource *source, bool readable);
 	SourceLsn (*source_end)(const ChangeSource *source);
 
 	/* Bytes kept of transactions that have not committed yet. */

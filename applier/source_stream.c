@@ -61,6 +61,7 @@ typedef struct SourceStream
 	SourceLsn told; /* last feedback */
 	bool reply_wanted;
 	bool output_pending;
+	bool nothing_to_read; /* as poll() said */
 	int64_t feedback_every_us;
 	int64_t feedback_due_us; /* 0: at once */
 } SourceStream;
@@ -322,7 +323,7 @@ static bool
 get_message(SourceStream *s, char **message, int *len, Error *err)
 {
 	*len = PQgetCopyData(s->conn, message, 1);
-	if (*len == 0)
+	if (*len == 0 && !s->nothing_to_read)
 	{
 		if (PQconsumeInput(s->conn) == 0)
 		{
@@ -407,6 +408,14 @@ stream_socket(const ChangeSource *source)
 	return PQsocket(((const SourceStream *) source)->conn);
 }
 
+static void
+stream_polled(ChangeSource *source, bool readable)
+{
+	SourceStream *s = (SourceStream *) source;
+
+	s->nothing_to_read = !readable && !pg_conn_hides_input(s->conn);
+}
+
 static SourceLsn
 stream_source_end(const ChangeSource *source)
 {
@@ -445,6 +454,7 @@ static const ChangeSourceOps stream_ops = {
     .feedback = stream_feedback,
     .hold = stream_hold,
     .socket = stream_socket,
+    .polled = stream_polled,
     .source_end = stream_source_end,
     .held = stream_held,
     .encoding = stream_encoding,

@@ -515,7 +515,7 @@ turn(Supervisor *s)
 		log_warn("poll failed: %s", strerror(errno));
 	s->now_us = monotonic_us();
 	read_signals(s);
-	control_link_service(s->link, s->now_us);
+	control_link_service(s->link, s->now_us, fds[0].revents != 0);
 }
 
 int

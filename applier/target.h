@@ -59,6 +59,7 @@ typedef struct TargetStatus
 	TargetPosition durable;   /* newest position known to be durable, perhaps one before that */
 	int batches_in_flight;    /* commits not answered yet */
 	int64_t round_trip_us;    /* to the server and back, about */
+	int64_t wake_us;          /* when to pump though nothing has come, CLOCK_MONOTONIC; 0: never */
 	int64_t answers;          /* grows with every answer: what was refused before may go now */
 	int64_t deletes_missed;   /* deletes that found no row */
 	const Relation *missed;   /* the relation of the newest of them */
@@ -122,6 +123,9 @@ typedef struct TargetOps
 	/* What to poll. */
 	int (*socket)(const Target *target);
 	short (*events)(const Target *target);
+
+	/* Whether that has anything to read: until told again, what has nothing is not asked. */
+	void (*polled)(Target *target, bool readable);
 
 	/* Ends the session; an open transaction is rolled back. */
 	void (*close)(Target *target);

@@ -84,6 +84,7 @@ settle_for_fault(TargetPg *t)
 			fd.events |= POLLOUT;
 		if (t->pipeline.count > 0 && poll(&fd, 1, 1000) <= 0)
 			return;
+		t->pipeline.nothing_to_read = false;
 	}
 }
 
@@ -239,6 +240,7 @@ target_pg_status(const Target *target, TargetStatus *status)
 	const TargetPg *t = (const TargetPg *) target;
 
 	*status = t->status;
+	status->wake_us = t->early.begun ? t->early.until_us : 0;
 	status->stats.statements = t->pipeline.statements;
 	status->stats.bytes_in_flight = (int64_t) t->pipeline.bytes;
 	status->stats.bytes_held = (int64_t) t->held;
@@ -248,6 +250,13 @@ static int
 target_pg_socket(const Target *target)
 {
 	return PQsocket(((const TargetPg *) target)->conn);
+}
+
+static void
+target_pg_polled(Target *target, bool readable)
+{
+	((TargetPg *) target)->pipeline.nothing_to_read =
+	    !readable && !pg_conn_hides_input(((TargetPg *) target)->conn);
 }
 
 static short
@@ -291,6 +300,7 @@ static const TargetOps target_pg_ops = {
     .status = target_pg_status,
     .socket = target_pg_socket,
     .events = target_pg_events,
+    .polled = target_pg_polled,
     .close = target_pg_close,
 };
 

@@ -164,6 +164,14 @@ typedef struct TargetPgFlush
 	char urgent_sql[64];
 } TargetPgFlush;
 
+/* A transaction begun before there is anything for it; see target_pg_early.c. */
+typedef struct TargetPgEarly
+{
+	bool begun;
+	int64_t until_us; /* then it is rolled back */
+	int64_t committed_us;
+} TargetPgEarly;
+
 typedef struct TargetPg
 {
 	Target base;
@@ -173,6 +181,7 @@ typedef struct TargetPg
 	Arena *scratch; /* for the statement at hand */
 	Pipeline pipeline;
 	TargetPgFlush flush;
+	TargetPgEarly early;
 	char slot[256];
 	bool use_origin;
 	bool keep_order;      /* all changes, as an option */
@@ -285,6 +294,19 @@ void target_pg_flush_committed(TargetPg *t, const TargetPosition *position, bool
 bool target_pg_flush_look(TargetPg *t, Error *err);
 void target_pg_flush_answered(TargetPg *t, const PGresult *result);
 void target_pg_flush_lost(TargetPg *t);
+
+/*
+ * target_pg_early.c
+ */
+
+/* A COMMIT was sent: begins the next transaction when one is likely to come. */
+bool target_pg_early_begin(TargetPg *t, Error *err);
+
+/* Whether a transaction is begun already; it is the caller's. */
+bool target_pg_early_take(TargetPg *t);
+
+/* Rolls it back when nothing has come for it. */
+bool target_pg_early_end(TargetPg *t, Error *err);
 
 /* target_pg_open.c */
 bool

@@ -17,8 +17,8 @@ target_pg_origin_name(const char *slot, int lane, char *name, size_t size)
 		snprintf(name, size, "%s/%d", slot, lane + 1);
 }
 
-static bool
-is_alone(const TargetPg *t)
+bool
+target_pg_lane_alone(const TargetPg *t)
 {
 	return t->group == NULL || t->group->order.opened == 1;
 }
@@ -64,7 +64,7 @@ note_table(TargetPg *t, const Unit *unit, NetTable *table)
 void
 target_pg_lane_closed(TargetPg *t, Unit *unit)
 {
-	if (is_alone(t))
+	if (target_pg_lane_alone(t))
 		return;
 	if (unit->ordered || unit->commands != NULL)
 		write_set_add_all(t->group->writes, unit->turn);
@@ -159,7 +159,7 @@ target_pg_lane_mispredicted(const TargetPg *t, const Error *err)
 void
 target_pg_lane_failed(TargetPg *t)
 {
-	if (is_alone(t) || t->units == NULL)
+	if (target_pg_lane_alone(t) || t->units == NULL)
 		return;
 	/* rolled back to its savepoint the transaction goes on, and others go on to wait for it */
 	if (!t->anew && t->units->opened)

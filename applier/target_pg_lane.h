@@ -36,6 +36,9 @@ struct LaneGroup
 /* The name of a lane's origin: the slot's for lane 0. */
 void target_pg_origin_name(const char *slot, int lane, char *name, size_t size);
 
+/* Whether no other session of the job applies the stream. */
+bool target_pg_lane_alone(const TargetPg *t);
+
 /* A unit was closed: notes what it writes, and which of its rows have to wait for its turn. */
 void target_pg_lane_closed(TargetPg *t, Unit *unit);
 

@@ -525,7 +525,10 @@ parallel_status(const Target *target, TargetStatus *status)
 		further(&status->durable, &one.durable);
 		further(&status->committed, &one.committed);
 		if (lane == 0)
+		{
 			status->round_trip_us = one.round_trip_us;
+			status->wake_us = one.wake_us;
+		}
 		status->batches_in_flight += one.batches_in_flight;
 		status->answers += one.answers;
 		status->deletes_missed += one.deletes_missed;
@@ -565,6 +568,17 @@ parallel_events(const Target *target)
 }
 
 static void
+parallel_polled(Target *target, bool readable)
+{
+	Parallel *p = (Parallel *) target;
+
+	for (int lane = 0; lane < p->group.order.opened; lane++)
+		p->lanes[lane]->base.ops->polled(&p->lanes[lane]->base, readable);
+	if (p->ahead != NULL)
+		p->ahead->base.ops->polled(&p->ahead->base, readable);
+}
+
+static void
 parallel_close(Target *target)
 {
 	Parallel *p = (Parallel *) target;
@@ -600,6 +614,7 @@ static const TargetOps parallel_ops = {
     .status = parallel_status,
     .socket = parallel_socket,
     .events = parallel_events,
+    .polled = parallel_polled,
     .close = parallel_close,
 };
 

@@ -96,7 +96,10 @@ pipeline_sent(Pipeline *p, int sent, const Request *request, Error *err)
 	p->since_pump += slot->bytes;
 	if (p->since_flush >= PIPELINE_FLUSH && !pipeline_flush(p, err))
 		return false;
-	return p->since_pump < PIPELINE_PUMP || pipeline_pump(p, err);
+	if (p->since_pump < PIPELINE_PUMP)
+		return true;
+	p->nothing_to_read = false;
+	return pipeline_pump(p, err);
 }
 
 bool
@@ -196,7 +199,7 @@ pipeline_pump(Pipeline *p, Error *err)
 	unsent = PQflush(p->conn);
 	p->unsent = unsent > 0;
 	/* an error in sending: what the server said before it hung up tells more, so read first */
-	if (PQconsumeInput(p->conn) != 1)
+	if (!p->nothing_to_read && PQconsumeInput(p->conn) != 1)
 	{
 		if (!pipeline_answers(p, err))
 			return false;

@@ -70,7 +70,8 @@ typedef struct Pipeline
 	size_t bytes;       /* of the requests in the queue */
 	size_t since_flush; /* bytes sent since the server was last told to answer */
 	size_t since_pump;
-	bool unsent; /* libpq holds bytes that the socket did not take */
+	bool nothing_to_read; /* as poll() said; a long send looks nevertheless */
+	bool unsent;          /* libpq holds bytes that the socket did not take */
 	bool failed;
 	bool discarding; /* answers are thrown away up to the next Sync's */
 	int64_t statements;

@@ -356,7 +356,9 @@ send_begin(TargetPg *t, Unit *unit, Error *err)
 				return false;
 			memcpy(t->encoding, t->wanted_encoding, sizeof(t->encoding));
 		}
-		if (!target_pg_send_begin(t, err) || !target_pg_lane_announce(t, unit, err))
+		if (!target_pg_early_take(t) && !target_pg_send_begin(t, err))
+			return false;
+		if (!target_pg_lane_announce(t, unit, err))
 			return false;
 	}
 	if (unit->savepoint && !unit->opened && !send_command(t, REQUEST_COMMAND, SAVEPOINT_SQL, err))
@@ -427,6 +429,8 @@ send_ordered(TargetPg *t, Unit *unit, Error *err)
 static bool
 send_end(TargetPg *t, Unit *unit, Error *err)
 {
+	bool ended = unit->ends; /* sending may forget the unit */
+
 	for (const UnitCommand *c = unit->commands; c != NULL; c = c->next)
 	{
 		Request request = {.kind = REQUEST_COMMAND,
@@ -447,7 +451,7 @@ send_end(TargetPg *t, Unit *unit, Error *err)
 	else if (!send_command(t, REQUEST_RELEASE, "RELEASE " SAVEPOINT_SQL, err))
 		return false;
 	unit->stage = UNIT_SENT;
-	return pipeline_flush(&t->pipeline, err);
+	return pipeline_flush(&t->pipeline, err) && (!ended || target_pg_early_begin(t, err));
 }
 
 static bool
@@ -559,6 +563,7 @@ bool
 target_pg_give_up(TargetPg *t, Error *err)
 {
 	t->stuck = false;
+	(void) target_pg_early_take(t);
 	if (!pipeline_discard(&t->pipeline, lost, err))
 		return false;
 	t->repeating = true;
@@ -635,7 +640,8 @@ target_pg_work(TargetPg *t, Error *err)
 {
 	for (;;)
 	{
-		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_flush_look(t, err);
+		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_flush_look(t, err) &&
+		          target_pg_early_end(t, err);
 
 		if (ok && t->repeating && !t->pipeline.discarding)
 			ok = repeat_units(t, err);

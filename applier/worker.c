@@ -177,8 +177,9 @@ worker_wait(Worker *w, struct pollfd *fds, int nfds, int timeout_ms)
 		if (poll(all, (nfds_t) nfds + 2, wait_ms) < 0 && errno != EINTR)
 			log_warn("poll failed: %s", strerror(errno));
 		w->now_us = monotonic_us();
-		read_signals(w);
-		control_link_service(w->link, w->now_us);
+		if (all[nfds + 1].revents != 0)
+			read_signals(w);
+		control_link_service(w->link, w->now_us, all[nfds].revents != 0);
 		for (int i = 0; i < nfds; i++)
 		{
 			fds[i].revents = all[i].revents;
