@@ -89,9 +89,10 @@ static void
 close_idle_batch(Flow *flow)
 {
 	bool spaced = flow->now_us - flow->committed_us >= FLOW_SPACING_US;
-	bool alone = flow->status.batches_in_flight == 0 && (!flow->rush || flow->synchronous);
+	bool quick = !flow->rush || flow->synchronous;
+	bool few = flow->status.batches_in_flight < FLOW_AT_ONCE;
 
-	if (alone || (spaced && has_room(flow)))
+	if ((quick && few) || (spaced && has_room(flow)))
 		batch_idle(&flow->batch);
 }
 
@@ -548,8 +549,7 @@ plan_wake(Flow *flow)
 		flow->wake_us = flow->committed_us + FLOW_SPACING_US;
 	else if (flow->status.committed.end.value > flow->status.durable.end.value)
 		flow->wake_us = flow->now_us + FLOW_DURABLE_LOOK_US;
-	if (flow->status.wake_us != 0 &&
-	    (flow->wake_us == 0 || flow->status.wake_us < flow->wake_us))
+	if (flow->status.wake_us != 0 && (flow->wake_us == 0 || flow->status.wake_us < flow->wake_us))
 		flow->wake_us = flow->status.wake_us;
 	if (flow->rush && flow->source_idle)
 		flow->wake_us = flow->now_us + FLOW_RUSH_LOOK_US;

@@ -27,10 +27,12 @@
 #define FLOW_GAP_PREFIX    "dts.gap"
 
 /*
- * An idle source ends the batch at hand at once while nothing is in flight.  As many more as the way
- * to the target and back holds at this distance may follow; otherwise the batch grows until there is
- * an answer, which is what makes batches large when the target is busy.
+ * An idle source ends the batch at hand at once while no more than one is in flight: transactions that the
+ * source commits together come one behind the other, and the second need not wait for the answer to the
+ * first.  As many more as the way to the target and back holds at this distance may follow; otherwise the
+ * batch grows until there is an answer, which is what makes batches large when the target is busy.
  */
+#define FLOW_AT_ONCE    2
 #define FLOW_SPACING_US 5000
 
 /*

@@ -115,6 +115,7 @@ target_pg_send_end(TargetPg *t, Unit *unit, Error *err)
 
 	/* noted before, because sending may read the answer */
 	unit->durable = urgent || t->flush.synchronous;
+	t->sync.wanted = true;
 	if (!send_position(t, unit, err) || !target_pg_flush_urgent(t, urgent, err))
 		return false;
 	settle_for_fault(t);
@@ -223,6 +224,7 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 		case REQUEST_GROUP:
 		case REQUEST_TRUNCATE:
 		case REQUEST_POSITION:
+		case REQUEST_SYNC:
 			break;
 	}
 	return true;
@@ -326,6 +328,7 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->status.durable.end = stored->position;
 	t->status.committed.end = stored->position;
 	t->use_origin = stored->use_origin;
+	t->sync.at_us = target_pg_clock_us();
 	if (!pipeline_start(&t->pipeline, t->conn, target_pg_answer, t, err))
 	{
 		target_pg_close(&t->base);

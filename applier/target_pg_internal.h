@@ -172,6 +172,13 @@ typedef struct TargetPgEarly
 	int64_t committed_us;
 } TargetPgEarly;
 
+/* When the server was last shown a session that is between transactions; see target_pg_sync.c. */
+typedef struct TargetPgSync
+{
+	bool wanted; /* something was sent since */
+	int64_t at_us;
+} TargetPgSync;
+
 typedef struct TargetPg
 {
 	Target base;
@@ -182,6 +189,7 @@ typedef struct TargetPg
 	Pipeline pipeline;
 	TargetPgFlush flush;
 	TargetPgEarly early;
+	TargetPgSync sync;
 	char slot[256];
 	bool use_origin;
 	bool keep_order;      /* all changes, as an option */
@@ -307,6 +315,17 @@ bool target_pg_early_take(TargetPg *t);
 
 /* Rolls it back when nothing has come for it. */
 bool target_pg_early_end(TargetPg *t, Error *err);
+
+/*
+ * target_pg_sync.c
+ */
+
+/* Sends a Sync when it is time for one and nothing is on its way. */
+bool target_pg_sync_step(TargetPg *t, Error *err);
+
+/* Whether it is time for one; and for so long that the next transaction has to wait for it. */
+bool target_pg_sync_due(const TargetPg *t);
+bool target_pg_sync_held(const TargetPg *t);
 
 /* target_pg_open.c */
 bool

@@ -39,7 +39,10 @@ static const char settings[] = "SET plan_cache_mode = force_generic_plan;"
                                "SET jit = off;"
                                "SET max_parallel_workers_per_gather = 0;"
                                "SET synchronize_seqscans = off;"
-                               "SET log_parameter_max_length_on_error = 0";
+                               "SET log_parameter_max_length_on_error = 0;"
+                               /* not every version has it */
+                               "SELECT pg_catalog.set_config(name, '0', false)"
+                               " FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'";
 
 static void
 ignore_notice(void *arg, const char *message)

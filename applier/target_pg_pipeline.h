@@ -36,6 +36,7 @@ typedef enum RequestKind
 	REQUEST_COLUMNS,  /* description of a table, first and second half */
 	REQUEST_UNIQUES,
 	REQUEST_FLUSHED, /* how far the server's WAL is */
+	REQUEST_SYNC,    /* the session is between transactions; the pipeline's own */
 } RequestKind;
 
 typedef struct Request
@@ -73,7 +74,7 @@ typedef struct Pipeline
 	bool nothing_to_read; /* as poll() said; a long send looks nevertheless */
 	bool unsent;          /* libpq holds bytes that the socket did not take */
 	bool failed;
-	bool discarding; /* answers are thrown away up to the next Sync's */
+	int discarding; /* so many answers to a Sync are to come, and all before them is thrown away */
 	int64_t statements;
 	Error error; /* the first one */
 } Pipeline;
@@ -95,6 +96,9 @@ bool pipeline_query(Pipeline *p, RequestKind kind, const char *sql, int nparams,
 
 /* Tells the server to answer what was sent up to here. */
 bool pipeline_flush(Pipeline *p, Error *err) must_check;
+
+/* A Sync, behind which everything may fail or not as before: only while nothing is in flight. */
+bool pipeline_sync(Pipeline *p, Error *err) must_check;
 
 /* Sends and reads without waiting, and hands out the answers. */
 bool pipeline_pump(Pipeline *p, Error *err) must_check;
