@@ -110,7 +110,8 @@ backlog_end(void)
 void
 backlog_turn(void)
 {
-	backlog.asked = 0;
+	if (backlog.inside == 0)
+		backlog.asked = 0;
 }
 
 void

@@ -173,6 +173,9 @@ output_written(size_t bytes)
 void
 output_hurry(void)
 {
-	if (output.bytes > 0 && output.bytes < HOLD_BYTES)
-		output.bytes = HOLD_BYTES;
+	if (output.ctx == NULL || output.bytes == 0)
+		return;
+	output.bytes = Max(output.bytes, HOLD_BYTES);
+	/* A connection that is gone is the server's to notice, at its next look. */
+	(void) flush_if_writable();
 }
