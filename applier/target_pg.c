@@ -316,6 +316,7 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->status.durable.end = stored->position;
 	t->status.committed.end = stored->position;
 	t->use_origin = stored->use_origin;
+	t->reported_us = target_pg_clock_us();
 	if (!pipeline_start(&t->pipeline, t->conn, target_pg_answer, t, err))
 	{
 		target_pg_close(&t->base);

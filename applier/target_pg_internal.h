@@ -203,6 +203,8 @@ typedef struct TargetPg
 	bool relations_stale;  /* a command was answered: what is known of relations holds no more */
 	bool stuck;            /* a change cannot be sent: reported when all before it is answered */
 	Error stuck_error;
+	int64_t reported_us; /* to the server's statistics */
+	int64_t reported_statements;
 
 	RelationEntry **entries; /* by the relation's number */
 	uint32_t entry_size;
@@ -232,6 +234,10 @@ bool target_pg_statement_drop(TargetPg *t, Statement *statement, Error *err);
 
 /* target_pg_group.c: the next statement of the unit's table at hand; *done: there is none left */
 bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
+
+/* target_pg_report.c: gives the server an occasion to; whether the next transaction waits for one */
+bool target_pg_report(TargetPg *t, Error *err);
+bool target_pg_report_waits(const TargetPg *t);
 
 /* target_pg_unit.c */
 void target_pg_unit_open(TargetPg *t, bool begins);

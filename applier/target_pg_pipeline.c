@@ -8,7 +8,7 @@
  *in a long transaction after every PIPELINE_FLUSH bytes.
  *
  * After an error the server skips everything up to a Sync.  So a Sync is sent only to go on behind
- * an error, and everything in front of its answer is thrown away.
+ * an error, or while nothing is in flight, and everything in front of its answer is thrown away.
  */
 #include "target_pg_pipeline.h"
 
@@ -122,16 +122,25 @@ pipeline_flush(Pipeline *p, Error *err)
 static void
 pipeline_skip(Pipeline *p)
 {
-	while (p->discarding && !PQisBusy(p->conn))
+	while (p->discarding > 0 && !PQisBusy(p->conn))
 	{
 		PGresult *result = PQgetResult(p->conn);
 
 		if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC)
-			p->discarding = false;
+			p->discarding--;
 		if (result == NULL && PQstatus(p->conn) != CONNECTION_OK)
 			return;
 		PQclear(result);
 	}
+}
+
+bool
+pipeline_sync(Pipeline *p, Error *err)
+{
+	if (p->failed || PQpipelineSync(p->conn) != 1)
+		return pipeline_fail(p, err);
+	p->discarding++;
+	return true;
 }
 
 bool
@@ -145,16 +154,13 @@ pipeline_discard(Pipeline *p, RequestLost lost, Error *err)
 	p->since_flush = 0;
 	p->failed = false;
 	error_clear(&p->error);
-	if (PQpipelineSync(p->conn) != 1)
-		return pipeline_fail(p, err);
-	p->discarding = true;
-	return true;
+	return pipeline_sync(p, err);
 }
 
 static bool
 pipeline_answers(Pipeline *p, Error *err)
 {
-	if (p->discarding)
+	if (p->discarding > 0)
 		pipeline_skip(p);
 	while (p->count > 0 && !PQisBusy(p->conn))
 	{

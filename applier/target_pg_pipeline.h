@@ -2,7 +2,7 @@
  * target_pg_pipeline.h
  *		Requests in libpq's pipeline mode, each matched to its answer.
  *
- * Statements are chained by flush requests, never by Sync: after an error the server skips all that
+ * Statements are chained by flush requests, not by Sync: after an error the server skips all that
  * follows, so that nothing behind a failed statement is executed, COMMITs included.
  */
 #ifndef DTS_TARGET_PG_PIPELINE_H
@@ -72,7 +72,7 @@ typedef struct Pipeline
 	size_t since_pump;
 	bool unsent; /* libpq holds bytes that the socket did not take */
 	bool failed;
-	bool discarding; /* answers are thrown away up to the next Sync's */
+	int discarding; /* Syncs whose answers are to come; those before them are thrown away */
 	int64_t statements;
 	Error error; /* the first one */
 } Pipeline;
@@ -97,6 +97,12 @@ bool pipeline_flush(Pipeline *p, Error *err) must_check;
 
 /* Sends and reads without waiting, and hands out the answers. */
 bool pipeline_pump(Pipeline *p, Error *err) must_check;
+
+/*
+ * Ends the server's implicit transaction.  Only while nothing is in flight, so that nothing can have failed; others
+ * may be sent behind it at once.
+ */
+bool pipeline_sync(Pipeline *p, Error *err) must_check;
 
 /*
  * After a failure that is the statement's and not the connection's: gives up what was sent behind

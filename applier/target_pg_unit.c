@@ -451,9 +451,16 @@ send_end(TargetPg *t, Unit *unit, Error *err)
 }
 
 static bool
+must_hold(const TargetPg *t)
+{
+	return t->sending == NULL || pipeline_full(&t->pipeline) || target_pg_lane_held(t) ||
+	       target_pg_report_waits(t);
+}
+
+static bool
 send_some(TargetPg *t, Error *err)
 {
-	while (t->sending != NULL && !pipeline_full(&t->pipeline) && !target_pg_lane_held(t))
+	while (!must_hold(t))
 	{
 		Unit *unit = t->sending;
 		bool ok = true;
@@ -635,9 +642,10 @@ target_pg_work(TargetPg *t, Error *err)
 {
 	for (;;)
 	{
-		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_flush_look(t, err);
+		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_report(t, err) &&
+		          target_pg_flush_look(t, err);
 
-		if (ok && t->repeating && !t->pipeline.discarding)
+		if (ok && t->repeating && t->pipeline.discarding == 0)
 			ok = repeat_units(t, err);
 		if (ok && t->repeating)
 			return true;
@@ -648,7 +656,7 @@ target_pg_work(TargetPg *t, Error *err)
 			*err = t->stuck_error;
 			return false;
 		}
-		if (ok && (t->sending == NULL || pipeline_full(&t->pipeline) || target_pg_lane_held(t)))
+		if (ok && must_hold(t))
 			return true;
 		if (ok)
 			ok = send_some(t, err) || (!t->repeat && get_stuck(t, err));

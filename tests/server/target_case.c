@@ -42,18 +42,35 @@ run(const char *text)
 		fail_msg("%s: %s", text, err.message);
 }
 
-void
-query_is(const char *text, const char *expected)
+static PgRows *
+query(const char *text)
 {
 	Error err;
 	PgRows *rows = pg_session_query(sql, &err, text, 0, NULL);
-	const char *value;
 
 	if (rows == NULL)
 		fail_msg("%s: %s", text, err.message);
-	value = pg_rows_get(rows, 0, 0);
+	return rows;
+}
+
+void
+query_is(const char *text, const char *expected)
+{
+	PgRows *rows = query(text);
+	const char *value = pg_rows_get(rows, 0, 0);
+
 	assert_string_equal(value ? value : "NULL", expected);
 	pg_rows_free(rows);
+}
+
+bool
+query_true(const char *text)
+{
+	PgRows *rows = query(text);
+	bool is_true = pg_rows_bool(rows, 0, 0);
+
+	pg_rows_free(rows);
+	return is_true;
 }
 
 void

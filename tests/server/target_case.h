@@ -51,6 +51,7 @@ int case_teardown(void **state);
 /* Beside the target, by the superuser. */
 void run(const char *text);
 void query_is(const char *text, const char *expected);
+bool query_true(const char *text);
 
 void connect_target(Case *c);
 void close_target(Case *c);

@@ -254,6 +254,41 @@ test_prepared_statements_are_bounded(void **state)
 	test_free(names);
 }
 
+/* By them autovacuum knows what there is to do, and a stream may never end; what it has read is to hold back nobody. */
+static void
+test_the_servers_statistics_hear_of_rows(void **state)
+{
+	Case *c = *state;
+	bool heard = false;
+	bool let_go = false;
+	Table t;
+
+	run("CREATE TABLE s.t (id int PRIMARY KEY)");
+	table_make(c, &t, "t", 'd', "*id:23");
+	connect_target(c);
+	for (int row = 1; row < 200 && !heard; row++)
+	{
+		char value[16];
+
+		begin(c);
+		snprintf(value, sizeof(value), "%d", row);
+		INSERT(c, &t, value);
+		commit(c, (uint64_t) row * 0x100);
+		drained(c);
+		poll(NULL, 0, 50);
+		heard = query_true("SELECT pg_stat_get_tuples_inserted('s.t'::regclass) > 0");
+	}
+	assert_true(heard);
+	for (int look = 0; look < 200 && !let_go; look++)
+	{
+		drained(c);
+		poll(NULL, 0, 50);
+		let_go = query_true("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name"
+		                    " = '" SLOT "' AND (state <> 'idle' OR backend_xmin IS NOT NULL))");
+	}
+	assert_true(let_go);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -268,6 +303,7 @@ main(int argc, char **argv)
 	    TEST(test_triggers_do_not_fire),
 	    TEST(test_missing_table_is_named),
 	    TEST(test_prepared_statements_are_bounded),
+	    TEST(test_the_servers_statistics_hear_of_rows),
 	};
 	int failed;
 
