@@ -180,8 +180,8 @@ flush(Spool *spool, Error *err)
 		error_set(err, ERR_DISK, "transactions in progress on the source outgrew the spool");
 		error_detail(err, "The limit is %llu bytes, %llu are in use.",
 		             (unsigned long long) set->disk_limit, (unsigned long long) set->disk);
-		error_hint(err, "Raise the spool's limit, end the long transactions on the source, or turn "
-		                "the job's option \"streaming\" off.");
+		error_hint(err, "End the long transactions on the source, or turn the job's option "
+		                "\"streaming\" off.");
 		return false;
 	}
 	if (spool->fd < 0 && !open_file(spool, err))

@@ -115,7 +115,6 @@ target_pg_send_end(TargetPg *t, Unit *unit, Error *err)
 
 	/* noted before, because sending may read the answer */
 	unit->durable = urgent || t->flush.synchronous;
-	t->sync.wanted = true;
 	if (!send_position(t, unit, err) || !target_pg_flush_urgent(t, urgent, err))
 		return false;
 	settle_for_fault(t);
@@ -224,7 +223,6 @@ target_pg_answer(void *owner, const Request *request, const PGresult *result, Er
 		case REQUEST_GROUP:
 		case REQUEST_TRUNCATE:
 		case REQUEST_POSITION:
-		case REQUEST_SYNC:
 			break;
 	}
 	return true;
@@ -257,8 +255,9 @@ target_pg_socket(const Target *target)
 static void
 target_pg_polled(Target *target, bool readable)
 {
-	((TargetPg *) target)->pipeline.nothing_to_read =
-	    !readable && !pg_conn_hides_input(((TargetPg *) target)->conn);
+	TargetPg *t = (TargetPg *) target;
+
+	t->pipeline.nothing_to_read = !readable && !pg_conn_hides_input(t->conn);
 }
 
 static short
@@ -328,7 +327,7 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	t->status.durable.end = stored->position;
 	t->status.committed.end = stored->position;
 	t->use_origin = stored->use_origin;
-	t->sync.at_us = target_pg_clock_us();
+	t->reported_us = target_pg_clock_us();
 	if (!pipeline_start(&t->pipeline, t->conn, target_pg_answer, t, err))
 	{
 		target_pg_close(&t->base);

@@ -26,7 +26,7 @@ target_pg_early_begin(TargetPg *t, Error *err)
 	bool steady = now_us - early->committed_us < EARLY_US;
 
 	early->committed_us = now_us;
-	if (!steady || target_pg_sync_due(t) || t->sending != NULL || t->lane > 0 ||
+	if (!steady || target_pg_report_due(t) || t->sending != NULL || t->lane > 0 ||
 	    !target_pg_lane_alone(t))
 		return true;
 	/* noted before, because sending may find out that it was lost */

@@ -219,7 +219,6 @@ target_pg_error(const TargetPg *t, const Request *request, const PGresult *resul
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:
 		case REQUEST_FLUSHED:
-		case REQUEST_SYNC:
 			break;
 	}
 }

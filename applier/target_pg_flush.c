@@ -114,7 +114,6 @@ target_pg_flush_look(TargetPg *t, Error *err)
 		return true;
 	t->flush.look_not_before_us = now_us + LOOK_EVERY_US;
 	t->flush.asked = true;
-	t->sync.wanted = true;
 	return pipeline_sent(&t->pipeline,
 	                     PQsendQueryPrepared(t->conn, STATEMENT_FLUSHED, 0, NULL, NULL, NULL, 0),
 	                     &request, err) &&

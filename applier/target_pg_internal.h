@@ -172,13 +172,6 @@ typedef struct TargetPgEarly
 	int64_t committed_us;
 } TargetPgEarly;
 
-/* When the server was last shown a session that is between transactions; see target_pg_sync.c. */
-typedef struct TargetPgSync
-{
-	bool wanted; /* something was sent since */
-	int64_t at_us;
-} TargetPgSync;
-
 typedef struct TargetPg
 {
 	Target base;
@@ -189,7 +182,6 @@ typedef struct TargetPg
 	Pipeline pipeline;
 	TargetPgFlush flush;
 	TargetPgEarly early;
-	TargetPgSync sync;
 	char slot[256];
 	bool use_origin;
 	bool keep_order;      /* all changes, as an option */
@@ -220,6 +212,8 @@ typedef struct TargetPg
 	bool relations_stale;  /* a command was answered: what is known of relations holds no more */
 	bool stuck;            /* a change cannot be sent: reported when all before it is answered */
 	Error stuck_error;
+	int64_t reported_us; /* to the server's statistics */
+	int64_t reported_statements;
 
 	RelationEntry **entries; /* by the relation's number */
 	uint32_t entry_size;
@@ -249,6 +243,11 @@ bool target_pg_statement_drop(TargetPg *t, Statement *statement, Error *err);
 
 /* target_pg_group.c: the next statement of the unit's table at hand; *done: there is none left */
 bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
+
+/* target_pg_report.c: gives the server an occasion to; whether it is time for one; whether the next transaction waits */
+bool target_pg_report(TargetPg *t, Error *err);
+bool target_pg_report_due(const TargetPg *t);
+bool target_pg_report_waits(const TargetPg *t);
 
 /* target_pg_unit.c */
 void target_pg_unit_open(TargetPg *t, bool begins);
@@ -315,17 +314,6 @@ bool target_pg_early_take(TargetPg *t);
 
 /* Rolls it back when nothing has come for it. */
 bool target_pg_early_end(TargetPg *t, Error *err);
-
-/*
- * target_pg_sync.c
- */
-
-/* Sends a Sync when it is time for one and nothing is on its way. */
-bool target_pg_sync_step(TargetPg *t, Error *err);
-
-/* Whether it is time for one; and for so long that the next transaction has to wait for it. */
-bool target_pg_sync_due(const TargetPg *t);
-bool target_pg_sync_held(const TargetPg *t);
 
 /* target_pg_open.c */
 bool

@@ -7,8 +7,8 @@
  * answers only when told to or when its own buffer is full, so it is told so at every commit, and
  *in a long transaction after every PIPELINE_FLUSH bytes.
  *
- * After an error the server skips everything up to a Sync.  So a Sync is sent only while nothing is in
- * flight, or to go on behind an error, and then everything in front of its answer is thrown away.
+ * After an error the server skips everything up to a Sync.  So a Sync is sent only to go on behind
+ * an error, or while nothing is in flight, and everything in front of its answer is thrown away.
  */
 #include "target_pg_pipeline.h"
 
@@ -77,19 +77,6 @@ queue_grow(Pipeline *p)
 	p->size *= 2;
 }
 
-static Request *
-pipeline_push(Pipeline *p, const Request *request)
-{
-	Request *slot;
-
-	if (p->count == p->size)
-		queue_grow(p);
-	slot = &p->queue[(p->head + p->count++) & (p->size - 1)];
-	*slot = *request;
-	slot->answered = false;
-	return slot;
-}
-
 bool
 pipeline_sent(Pipeline *p, int sent, const Request *request, Error *err)
 {
@@ -97,7 +84,11 @@ pipeline_sent(Pipeline *p, int sent, const Request *request, Error *err)
 
 	if (p->failed || sent != 1)
 		return pipeline_fail(p, err);
-	slot = pipeline_push(p, request);
+	if (p->count == p->size)
+		queue_grow(p);
+	slot = &p->queue[(p->head + p->count++) & (p->size - 1)];
+	*slot = *request;
+	slot->answered = false;
 	p->statements++;
 	slot->bytes += REQUEST_OVERHEAD;
 	p->bytes += slot->bytes;
@@ -130,17 +121,6 @@ pipeline_flush(Pipeline *p, Error *err)
 	return true;
 }
 
-bool
-pipeline_sync(Pipeline *p, Error *err)
-{
-	const Request request = {.kind = REQUEST_SYNC};
-
-	if (p->failed || PQpipelineSync(p->conn) != 1)
-		return pipeline_fail(p, err);
-	(void) pipeline_push(p, &request);
-	return true;
-}
-
 /* Throws answers away until that to the Sync has come. */
 static void
 pipeline_skip(Pipeline *p)
@@ -158,44 +138,26 @@ pipeline_skip(Pipeline *p)
 }
 
 bool
+pipeline_sync(Pipeline *p, Error *err)
+{
+	if (p->failed || PQpipelineSync(p->conn) != 1)
+		return pipeline_fail(p, err);
+	p->discarding++;
+	return true;
+}
+
+bool
 pipeline_discard(Pipeline *p, RequestLost lost, Error *err)
 {
 	for (size_t i = 0; i < p->count; i++)
-	{
-		const Request *request = &p->queue[(p->head + i) & (p->size - 1)];
-
-		p->discarding += request->kind == REQUEST_SYNC;
-		lost(p->owner, request);
-	}
+		lost(p->owner, &p->queue[(p->head + i) & (p->size - 1)]);
 	p->count = 0;
 	p->head = 0;
 	p->bytes = 0;
 	p->since_flush = 0;
 	p->failed = false;
 	error_clear(&p->error);
-	if (PQpipelineSync(p->conn) != 1)
-		return pipeline_fail(p, err);
-	p->discarding++;
-	return true;
-}
-
-static void
-pipeline_pop(Pipeline *p)
-{
-	p->bytes -= p->queue[p->head].bytes;
-	p->head = (p->head + 1) & (p->size - 1);
-	p->count--;
-}
-
-/* What came in place of the answer to a Sync is how the session ended. */
-static bool
-sync_failed(Pipeline *p, PGresult *result, Error *err)
-{
-	pg_session_error(&p->error, p->conn, result);
-	PQclear(result);
-	p->failed = true;
-	*err = p->error;
-	return false;
+	return pipeline_sync(p, err);
 }
 
 static bool
@@ -209,15 +171,6 @@ pipeline_answers(Pipeline *p, Error *err)
 		PGresult *result = PQgetResult(p->conn);
 		bool ok;
 
-		if (head->kind == REQUEST_SYNC)
-		{
-			ok = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
-			if (!ok)
-				return sync_failed(p, result, err);
-			PQclear(result);
-			pipeline_pop(p);
-			continue;
-		}
 		if (result != NULL)
 		{
 			head->answered = true;
@@ -234,7 +187,9 @@ pipeline_answers(Pipeline *p, Error *err)
 		/* NULL ends the results of one request */
 		if (!head->answered)
 			return pipeline_fail(p, err);
-		pipeline_pop(p);
+		p->bytes -= head->bytes;
+		p->head = (p->head + 1) & (p->size - 1);
+		p->count--;
 	}
 	return true;
 }

@@ -2,7 +2,7 @@
  * target_pg_pipeline.h
  *		Requests in libpq's pipeline mode, each matched to its answer.
  *
- * Statements are chained by flush requests, never by Sync: after an error the server skips all that
+ * Statements are chained by flush requests, not by Sync: after an error the server skips all that
  * follows, so that nothing behind a failed statement is executed, COMMITs included.
  */
 #ifndef DTS_TARGET_PG_PIPELINE_H
@@ -36,7 +36,6 @@ typedef enum RequestKind
 	REQUEST_COLUMNS,  /* description of a table, first and second half */
 	REQUEST_UNIQUES,
 	REQUEST_FLUSHED, /* how far the server's WAL is */
-	REQUEST_SYNC,    /* the session is between transactions; the pipeline's own */
 } RequestKind;
 
 typedef struct Request
@@ -74,7 +73,7 @@ typedef struct Pipeline
 	bool nothing_to_read; /* as poll() said; a long send looks nevertheless */
 	bool unsent;          /* libpq holds bytes that the socket did not take */
 	bool failed;
-	int discarding; /* so many answers to a Sync are to come, and all before them is thrown away */
+	int discarding; /* Syncs whose answers are to come; those before them are thrown away */
 	int64_t statements;
 	Error error; /* the first one */
 } Pipeline;
@@ -97,11 +96,14 @@ bool pipeline_query(Pipeline *p, RequestKind kind, const char *sql, int nparams,
 /* Tells the server to answer what was sent up to here. */
 bool pipeline_flush(Pipeline *p, Error *err) must_check;
 
-/* A Sync, behind which everything may fail or not as before: only while nothing is in flight. */
-bool pipeline_sync(Pipeline *p, Error *err) must_check;
-
 /* Sends and reads without waiting, and hands out the answers. */
 bool pipeline_pump(Pipeline *p, Error *err) must_check;
+
+/*
+ * Ends the server's implicit transaction.  Only while nothing is in flight, so that nothing can have failed; others
+ * may be sent behind it at once.
+ */
+bool pipeline_sync(Pipeline *p, Error *err) must_check;
 
 /*
  * After a failure that is the statement's and not the connection's: gives up what was sent behind

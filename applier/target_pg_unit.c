@@ -454,17 +454,17 @@ send_end(TargetPg *t, Unit *unit, Error *err)
 	return pipeline_flush(&t->pipeline, err) && (!ended || target_pg_early_begin(t, err));
 }
 
-/* What is to be sent waits for answers, for other lanes, or for a moment without work. */
 static bool
 must_hold(const TargetPg *t)
 {
-	return pipeline_full(&t->pipeline) || target_pg_lane_held(t) || target_pg_sync_held(t);
+	return t->sending == NULL || pipeline_full(&t->pipeline) || target_pg_lane_held(t) ||
+	       target_pg_report_waits(t);
 }
 
 static bool
 send_some(TargetPg *t, Error *err)
 {
-	while (t->sending != NULL && !must_hold(t))
+	while (!must_hold(t))
 	{
 		Unit *unit = t->sending;
 		bool ok = true;
@@ -529,7 +529,6 @@ target_pg_may_repeat(const TargetPg *t, const Request *request, const Error *err
 		case REQUEST_COLUMNS:
 		case REQUEST_UNIQUES:
 		case REQUEST_FLUSHED:
-		case REQUEST_SYNC:
 			break;
 	}
 	return false;
@@ -648,10 +647,10 @@ target_pg_work(TargetPg *t, Error *err)
 {
 	for (;;)
 	{
-		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_flush_look(t, err) &&
-		          target_pg_early_end(t, err) && target_pg_sync_step(t, err);
+		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_early_end(t, err) &&
+		          target_pg_report(t, err) && target_pg_flush_look(t, err);
 
-		if (ok && t->repeating && !t->pipeline.discarding)
+		if (ok && t->repeating && t->pipeline.discarding == 0)
 			ok = repeat_units(t, err);
 		if (ok && t->repeating)
 			return true;
@@ -662,7 +661,7 @@ target_pg_work(TargetPg *t, Error *err)
 			*err = t->stuck_error;
 			return false;
 		}
-		if (ok && (t->sending == NULL || must_hold(t)))
+		if (ok && must_hold(t))
 			return true;
 		if (ok)
 			ok = send_some(t, err) || (!t->repeat && get_stuck(t, err));

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "replication/logical.h"
 #include "replication/output_plugin.h"
 #include "replication/reorderbuffer.h"
@@ -39,9 +40,11 @@ extern PGDLLIMPORT char *locale_monetary;
 #elif PG_VERSION_NUM >= 150000
 #define compat_txn_time(txn)                 ((txn)->xact_time.commit_time)
 #define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx, skipped)
+#define compat_flushed_log()                 GetFlushRecPtr(NULL)
 #else
 #define compat_txn_time(txn)                 ((txn)->commit_time)
 #define compat_update_progress(ctx, skipped) OutputPluginUpdateProgress(ctx)
+#define compat_flushed_log()                 GetFlushRecPtr()
 #endif
 
 #endif /* DTS_COMPAT_H */

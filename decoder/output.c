@@ -15,9 +15,11 @@
  * nothing follows leaves at once, and nobody waits longer than HOLD_US and the server's work on one record.
  *
  * The server calls its connection through a table of functions, which a process may exchange for
- * its own; two of them are ours, and only here.  They have no argument, so what they know is the process's.
+ * its own; three of them are ours, and only here.  They have no argument for it, so what they know is the process's.
  */
 #include "output.h"
+
+#include "backlog.h"
 
 /*
  * The table's header brings the whole connection along, and with it those of libraries that need
@@ -42,6 +44,9 @@
 /* Looks at the socket with nothing new: one follows each message, the next comes before a sleep. */
 #define IDLE_LOOKS 2
 
+/* The message that ends a stream. */
+#define COPY_DONE 'c'
+
 typedef struct Output
 {
 	LogicalDecodingContext *ctx; /* NULL: no session, all goes through */
@@ -59,16 +64,6 @@ static const PQcommMethods *server_methods;
 static PQcommMethods methods;
 static Output output;
 
-static XLogRecPtr
-flushed_log(void)
-{
-#if PG_VERSION_NUM >= 150000
-	return GetFlushRecPtr(NULL);
-#else
-	return GetFlushRecPtr();
-#endif
-}
-
 static bool
 may_hold(Output *o)
 {
@@ -83,10 +78,16 @@ may_hold(Output *o)
 	if (++o->idle_looks > IDLE_LOOKS)
 		return false;
 	if (read >= o->flushed)
-		o->flushed = flushed_log();
+		o->flushed = compat_flushed_log();
 	if (read >= o->flushed)
 		return false;
 	return ++o->looks % CLOCK_LOOKS != 0 || GetCurrentTimestamp() < o->since + HOLD_US;
+}
+
+bool
+output_may_wait(void)
+{
+	return output.bytes == 0 ? !output.full : may_hold(&output);
 }
 
 static int
@@ -94,6 +95,7 @@ flush_if_writable(void)
 {
 	int result;
 
+	backlog_turn();
 	output.holding = may_hold(&output);
 	if (output.holding)
 		return 0;
@@ -104,9 +106,26 @@ flush_if_writable(void)
 }
 
 static bool
-is_send_pending(void)
+visibly_pending(void)
 {
 	return !output.holding && server_methods->is_send_pending();
+}
+
+static bool
+is_send_pending(void)
+{
+	if (visibly_pending())
+		return true;
+	backlog_work();
+	return visibly_pending();
+}
+
+static void
+putmessage_noblock(char type, const char *data, size_t length)
+{
+	if (type == COPY_DONE)
+		backlog_over();
+	server_methods->putmessage_noblock(type, data, length);
 }
 
 /* The session's memory goes, be it at its end or by an error. */
@@ -114,6 +133,7 @@ static void
 output_end(void *arg)
 {
 	memset(&output, 0, sizeof(output));
+	backlog_end();
 }
 
 void
@@ -130,6 +150,7 @@ output_start(Decoder *decoder)
 		methods = *PqCommMethods;
 		methods.flush_if_writable = flush_if_writable;
 		methods.is_send_pending = is_send_pending;
+		methods.putmessage_noblock = putmessage_noblock;
 		PqCommMethods = &methods;
 	}
 	end = MemoryContextAllocZero(decoder->context, sizeof(*end));
@@ -137,6 +158,7 @@ output_start(Decoder *decoder)
 	MemoryContextRegisterResetCallback(decoder->context, end);
 	memset(&output, 0, sizeof(output));
 	output.ctx = decoder->ctx;
+	backlog_start(decoder->ctx);
 }
 
 void
@@ -151,6 +173,9 @@ output_written(size_t bytes)
 void
 output_hurry(void)
 {
-	if (output.bytes > 0 && output.bytes < HOLD_BYTES)
-		output.bytes = HOLD_BYTES;
+	if (output.ctx == NULL || output.bytes == 0)
+		return;
+	output.bytes = Max(output.bytes, HOLD_BYTES);
+	/* A connection that is gone is the server's to notice, at its next look. */
+	(void) flush_if_writable();
 }

@@ -13,7 +13,10 @@ extern void output_start(Decoder *decoder);
 /* So many bytes were put behind what waits. */
 extern void output_written(size_t bytes);
 
-/* What waits leaves with the server's next look at its socket: something long may follow. */
+/* What waits leaves, as far as the socket takes it: something long may follow. */
 extern void output_hurry(void);
+
+/* Whether the server may do something else before it looks at its socket again. */
+extern bool output_may_wait(void);
 
 #endif /* DTS_OUTPUT_H */

@@ -3,10 +3,13 @@
  *		The phase incremental in a process of its own, without supervisor and control database.
  *
  *   run_incremental SOURCE-CONNINFO TARGET-CONNINFO SLOT EPOCH [SCHEMA]
+ *   run_incremental --capture SOURCE-CONNINFO SLOT...     before the slots are created
  *
  * SIGTERM is the order to yield, SIGUSR1 asks for a marker.  Prints one line for the markers that
- * came back, events and the end: "result N sqlstate message".  At the end: rows, peak memory and the
- * counters of the engine.
+ * came back, events and the end: "result N sqlstate message".  Before each marker and at the end the
+ * counters of the engine so far; at the end: rows and peak memory.
+ *
+ * RUN_STREAMING: transactions in progress are sent.  RUN_DDL: commands are followed, captured as --capture set it up.
  */
 #include <jansson.h>
 #include <errno.h>
@@ -19,6 +22,7 @@
 
 #include "fault.h"
 #include "incremental.h"
+#include "source_capture.h"
 #include "worker.h"
 #include "worker_call.h"
 
@@ -115,10 +119,25 @@ worker_apply_workers(const Worker *w)
 	return workers;
 }
 
+/* name=number, for every counter and every reason of order that was there, over all sessions */
+static void
+print_engine(const StreamStats *stats)
+{
+#define COUNTER(name, text)                                                                        \
+	printf(" %s=%lld", text, (long long) (stats->before.name + stats->session.name));
+#define REASON(name, text)                                                                         \
+	printf(" order_%s=%lld", text,                                                                 \
+	       (long long) (stats->before.ordered[name] + stats->session.ordered[name]));
+	printf("engine");
+	ENGINE_COUNTERS(COUNTER)
+	ENGINE_ORDER_REASONS(REASON)
+	printf("\n");
+}
+
 void
 worker_marker_durable(Worker *w, int64_t marker)
 {
-	(void) w;
+	print_engine(&w->stats);
 	printf("marker %lld\n", (long long) marker);
 	fflush(stdout);
 }
@@ -281,16 +300,20 @@ worker_call_cancel(WorkerCall *call)
 	(void) call;
 }
 
-/* name=number, for every counter and every reason of order that was there */
-static void
-print_engine(const EngineStats *stats)
+static int
+set_up_capture(const char *conninfo, char *const *slots)
 {
-#define COUNTER(name, text) printf(" %s=%lld", text, (long long) stats->name);
-#define REASON(name, text)  printf(" order_%s=%lld", text, (long long) stats->ordered[name]);
-	printf("engine");
-	ENGINE_COUNTERS(COUNTER)
-	ENGINE_ORDER_REASONS(REASON)
-	printf("\n");
+	Error err = {0};
+	PgSession *session =
+	    pg_session_open(conninfo, PG_SESSION_SOURCE, "run_incremental", NULL, &err);
+	bool ok = session != NULL;
+
+	while (ok && *slots != NULL)
+		ok = source_capture_join(session, *slots++, &err);
+	pg_session_close(session);
+	if (!ok)
+		fprintf(stderr, "%s %s\n", err.sqlstate, err.message);
+	return ok ? 0 : 1;
 }
 
 int
@@ -305,6 +328,8 @@ main(int argc, char **argv)
 
 	if (argc < 5)
 		return 2;
+	if (strcmp(argv[1], "--capture") == 0)
+		return set_up_capture(argv[2], argv + 3);
 	fault_init();
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGUSR1, &action, NULL);
@@ -314,6 +339,7 @@ main(int argc, char **argv)
 	w.job.epoch = strtoll(argv[4], NULL, 10);
 	w.job.options.decoding_memory_mb = 256;
 	w.job.options.streaming = getenv("RUN_STREAMING") != NULL;
+	w.job.options.ddl.captured = getenv("RUN_DDL") != NULL;
 	if (object.schema != NULL)
 	{
 		w.job.options.objects = &object;
@@ -329,6 +355,6 @@ main(int argc, char **argv)
 	       LSN_ARGS(w.progress.durable), w.progress.caught_up, usage.ru_maxrss,
 	       usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
 	           usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000);
-	print_engine(&w.stats.before);
+	print_engine(&w.stats);
 	return (int) result;
 }

@@ -3,91 +3,27 @@
  *		The flow between a scripted source and a recording target: batching, back pressure,
  *		skipping, acknowledging, markers, idle positions, failures, yielding.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "fake_ends.h"
-#include "flow.h"
+#include "flow_case.h"
 
 #define SECOND 1000000LL
 
-static const Change insert = {.kind = CHANGE_INSERT};
 static const Change marker = {
     .kind = CHANGE_MESSAGE, .prefix = "dts.marker", .content = "slot/token/7", .content_len = 12};
 static const Change forged = {
     .kind = CHANGE_MESSAGE, .prefix = "dts.marker", .content = "slot/other/7", .content_len = 12};
 
-static const TxnHeader headers[] = {
-    {.xid = 1, .commit = {100}, .end = {110}, .commit_time = 11},
-    {.xid = 2, .commit = {200}, .end = {210}, .commit_time = 12},
-    {.xid = 3, .commit = {300}, .end = {310}, .commit_time = 13},
-    {.xid = 4, .commit = {400}, .end = {410}, .commit_time = 14},
-    {.xid = 5, .commit = {500}, .end = {510}, .commit_time = 15},
-    {.xid = 6, .commit = {600}, .end = {610}, .commit_time = 16},
-};
-
-#define BEGIN(n)                                                                                   \
-	{                                                                                              \
-		.kind = SOURCE_BEGIN, .header = &headers[(n) -1]                                           \
-	}
-#define COMMIT(n)                                                                                  \
-	{                                                                                              \
-		.kind = SOURCE_COMMIT, .header = &headers[(n) -1]                                          \
-	}
-#define CHANGE(c)                                                                                  \
-	{                                                                                              \
-		.kind = SOURCE_CHANGE, .change = &(c), .bytes = 10                                         \
-	}
+#define BEGIN(n)  EVENT(BEGIN, n)
+#define COMMIT(n) EVENT(COMMIT, n)
 #define KEEPALIVE(at)                                                                              \
 	{                                                                                              \
 		.kind = SOURCE_KEEPALIVE, .wal_end = { at }                                                \
 	}
-#define ONE(n) BEGIN(n), CHANGE(insert), COMMIT(n)
-
-typedef struct Case
-{
-	FakeSource source;
-	FakeTarget target;
-	Flow flow;
-	Error err;
-} Case;
-
-static void
-start(Case *c, const SourceEvent *events, int count, int64_t rows, uint64_t stored)
-{
-	const BatchLimits limits = {rows, 1000000};
-
-	fake_source_init(&c->source, events, count);
-	fake_target_init(&c->target);
-	error_clear(&c->err);
-	flow_init(&c->flow, &c->source.base, &c->target.base, "slot/token/", &limits,
-	          source_lsn(stored), 0);
-	c->target.status.durable.end = source_lsn(stored);
-}
-
-#define START(c, events, rows, stored)                                                             \
-	start(c, events, (int) (sizeof(events) / sizeof((events)[0])), rows, stored)
-
-static void
-step(Case *c, int64_t now_us)
-{
-	assert_true(flow_step(&c->flow, now_us, &c->err));
-}
-
-static void
-said(const Case *c, const char *expected)
-{
-	assert_string_equal(c->target.said.data, expected);
-}
 
 static void
 test_whole_transactions_share_a_batch_until_idle(void **state)
 {
 	const SourceEvent events[] = {ONE(1), ONE(2)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -101,7 +37,7 @@ test_batch_closes_at_the_limit_but_never_inside_a_transaction(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1),       CHANGE(insert), CHANGE(insert),
 	                              CHANGE(insert), COMMIT(1),      ONE(2)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 2, 0);
@@ -122,7 +58,7 @@ test_a_throttled_flow_waits_and_goes_on(void **state)
 	                              CHANGE(insert), CHANGE(insert), COMMIT(2)};
 	const ThrottleLimits limits = {.per_second[THROTTLE_ROWS] = 1};
 	Throttle throttle = {0};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -153,7 +89,7 @@ test_a_throttled_flow_finishes_at_once(void **state)
 	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1), ONE(2)};
 	const ThrottleLimits limits = {.per_second[THROTTLE_ROWS] = 1};
 	Throttle throttle = {0};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -174,7 +110,7 @@ test_batch_grows_while_the_target_has_work(void **state)
 	const SourceEvent events[] = {ONE(1)};
 	const SourceEvent more[] = {ONE(2), ONE(3)};
 	const SourceEvent last[] = {ONE(4)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -200,7 +136,7 @@ static void
 test_far_target_has_several_batches_in_flight(void **state)
 {
 	SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -236,7 +172,7 @@ test_rush_makes_larger_batches_and_ends_by_itself(void **state)
 	SourceEvent events[3 * 2 * FLOW_RUSH_TRANSACTIONS];
 	TxnHeader many[2 * FLOW_RUSH_TRANSACTIONS];
 	int64_t now_us = 100 * FLOW_RUSH_LOOK_US;
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	for (int i = 0; i < 2 * FLOW_RUSH_TRANSACTIONS; i++)
@@ -279,7 +215,7 @@ static void
 test_idle_inside_a_transaction_commits_nothing(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -295,7 +231,7 @@ static void
 test_acknowledges_only_what_is_durable(void **state)
 {
 	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 1, 50);
@@ -317,7 +253,7 @@ static void
 test_stored_transactions_are_skipped(void **state)
 {
 	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 210);
@@ -330,7 +266,7 @@ static void
 test_full_target_holds_the_source_back(void **state)
 {
 	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5), ONE(6)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 1, 0);
@@ -352,7 +288,7 @@ static void
 test_does_not_wait_for_answers_it_has_read(void **state)
 {
 	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 1, 0);
@@ -370,7 +306,7 @@ static void
 test_waiting_change_is_offered_again_once(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -390,7 +326,7 @@ static void
 test_nothing_behind_a_failure_is_acknowledged(void **state)
 {
 	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 1, 50);
@@ -410,7 +346,7 @@ static void
 test_target_failure_stops_at_once(void **state)
 {
 	const SourceEvent events[] = {ONE(1), ONE(2), ONE(3)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 1, 0);
@@ -424,7 +360,7 @@ static void
 test_source_failure_is_told_apart(void **state)
 {
 	const SourceEvent events[] = {ONE(1)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 1, 0);
@@ -438,7 +374,7 @@ static void
 test_idle_position_waits_its_time_and_for_the_batches(void **state)
 {
 	const SourceEvent events[] = {ONE(1), KEEPALIVE(1000)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -464,7 +400,7 @@ test_idle_position_is_stored_every_ten_seconds_only(void **state)
 {
 	const SourceEvent events[] = {KEEPALIVE(1000)};
 	const SourceEvent more[] = {KEEPALIVE(2000)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -487,7 +423,7 @@ test_idle_position_is_stored_soon_when_commits_wait_for_it(void **state)
 {
 	const SourceEvent events[] = {KEEPALIVE(1000)};
 	const SourceEvent more[] = {KEEPALIVE(2000)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -509,7 +445,7 @@ static void
 test_empty_transaction_moves_the_idle_position(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), COMMIT(1)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -525,7 +461,7 @@ test_marker_is_durable_with_its_position(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), CHANGE(marker), COMMIT(1)};
 	int64_t number = 0;
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -544,7 +480,7 @@ static void
 test_forged_marker_means_nothing(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), CHANGE(forged), COMMIT(1)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -566,7 +502,7 @@ test_beat_is_durable_with_its_position(void **state)
 	                              BEGIN(2), CHANGE(beat),  COMMIT(2)};
 	Latency latency;
 	int64_t number = 0;
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -590,7 +526,7 @@ test_idle_position_is_stored_at_once_when_the_source_asks(void **state)
 {
 	const SourceEvent events[] = {
 	    {.kind = SOURCE_KEEPALIVE, .wal_end = {500}, .reply_wanted = true}};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -603,7 +539,7 @@ static void
 test_finishing_takes_no_new_transaction(void **state)
 {
 	const SourceEvent events[] = {BEGIN(1), CHANGE(insert), CHANGE(insert), COMMIT(1), ONE(2)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -624,7 +560,7 @@ static void
 test_finishing_stores_the_idle_position_at_once(void **state)
 {
 	const SourceEvent events[] = {KEEPALIVE(1000)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
@@ -647,7 +583,7 @@ test_broken_order_is_a_protocol_error(void **state)
 	const SourceEvent nested[] = {BEGIN(1), BEGIN(2)};
 	const SourceEvent outside[] = {CHANGE(insert)};
 	const SourceEvent between[] = {BEGIN(1), KEEPALIVE(1000)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	START(&c, back, 100, 0);

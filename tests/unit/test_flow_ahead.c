@@ -3,30 +3,12 @@
  *		A transaction that goes ahead: in what order its changes and commit go to the target among others',
  *		and all the ways in which it comes to wait for its commit after all.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "flow_case.h"
 
-#include "fake_ends.h"
-#include "flow.h"
-
-static const Change insert = {.kind = CHANGE_INSERT};
 static const Change truncate = {.kind = CHANGE_TRUNCATE};
 
-static const TxnHeader headers[] = {
-    {.xid = 1, .commit = {100}, .end = {110}, .commit_time = 11},
-    {.xid = 2, .commit = {200}, .end = {210}, .commit_time = 12},
-    {.xid = 3, .commit = {300}, .end = {310}, .commit_time = 13},
-};
 static const TxnHeader in_progress[] = {{.xid = 1}, {.xid = 2}, {.xid = 3}};
 
-#define EVENT(k, n, ...)                                                                           \
-	{                                                                                              \
-		.kind = SOURCE_##k, .header = &headers[(n) -1], __VA_ARGS__                                \
-	}
-#define ONE(n) EVENT(BEGIN, n), EVENT(CHANGE, n, .change = &insert), EVENT(COMMIT, n)
 #define AHEAD_OF(n, c)                                                                             \
 	{                                                                                              \
 		.kind = SOURCE_CHANGE, .header = &in_progress[(n) -1], .change = &(c), .ahead = true       \
@@ -38,48 +20,23 @@ static const TxnHeader in_progress[] = {{.xid = 1}, {.xid = 2}, {.xid = 3}};
 		.kind = SOURCE_REVOKE                                                                      \
 	}
 
-typedef struct Case
-{
-	FakeSource source;
-	FakeTarget target;
-	Flow flow;
-	Error err;
-} Case;
-
 static void
-start(Case *c, const SourceEvent *events, int count)
+start_ahead(FlowCase *c, const SourceEvent *events, int count)
 {
-	const BatchLimits limits = {100, 1000000};
-
-	fake_source_init(&c->source, events, count);
-	fake_target_init(&c->target);
-	error_clear(&c->err);
-	flow_init(&c->flow, &c->source.base, &c->target.base, "slot/token/", &limits, source_lsn(0), 0);
+	start(c, events, count, 100, 0);
 	c->flow.ahead.allowed = true;
 }
 
-#define START(c, events) start(c, events, (int) (sizeof(events) / sizeof((events)[0])))
-
-static void
-step(Case *c, int64_t now_us)
-{
-	assert_true(flow_step(&c->flow, now_us, &c->err));
-}
-
-static void
-said(Case *c, const char *expected)
-{
-	assert_string_equal(c->target.said.data, expected);
-}
+#define START_AHEAD(c, events) start_ahead(c, events, (int) (sizeof(events) / sizeof((events)[0])))
 
 static void
 test_changes_wait_for_what_was_before_and_the_commit_for_its_turn(void **state)
 {
 	const SourceEvent events[] = {ONE(1), AHEAD(3), AHEAD(3), ONE(2), AHEAD(3), ENDS_AHEAD(3)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	step(&c, 0);
 	said(&c, "begin insert(1) commit(110) ");
 	fake_target_answer(&c.target, 1);
@@ -110,10 +67,10 @@ static void
 test_its_commit_waits_for_those_before(void **state)
 {
 	const SourceEvent events[] = {AHEAD(3), ONE(1), ENDS_AHEAD(3)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	step(&c, 0);
 	step(&c, 0);
 	said(&c, "ahead-begin ahead(3) begin insert(1) commit(110) ");
@@ -128,10 +85,10 @@ static void
 test_what_follows_waits_for_its_commit(void **state)
 {
 	const SourceEvent events[] = {AHEAD(1), ENDS_AHEAD(1), ONE(2)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	step(&c, 0);
 	said(&c, "ahead-begin ahead(1) settled ahead-commit(110) ");
 	step(&c, 0);
@@ -146,10 +103,10 @@ static void
 test_an_abort_rolls_it_back(void **state)
 {
 	const SourceEvent events[] = {AHEAD(1), AHEAD(1), REVOKE, ONE(2)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	step(&c, 0);
 	said(&c, "ahead-begin ahead(1) ahead(1) ahead-drop begin insert(2) commit(210) ");
 	assert_int_equal(c.source.holds, 0);
@@ -161,10 +118,10 @@ test_a_failure_is_none_of_the_job(void **state)
 {
 	/* the source hands the changes out again */
 	const SourceEvent events[] = {AHEAD(1), AHEAD(1), ONE(2), ONE(3)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	c.target.ahead_fail_at = 2;
 	step(&c, 0);
 	said(&c, "ahead-begin ahead(1) ahead-drop begin insert(2) insert(3) commit(310) ");
@@ -177,10 +134,10 @@ test_a_late_failure_makes_it_come_again(void **state)
 {
 	const SourceEvent events[] = {AHEAD(1), EVENT(BEGIN, 1, .ahead = true),
 	                              EVENT(CHANGE, 1, .change = &insert), EVENT(COMMIT, 1)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	c.target.ahead_unsettled = true;
 	step(&c, 0);
 	said(&c, "ahead-begin ahead(1) ahead-drop begin insert(1) commit(110) ");
@@ -193,21 +150,21 @@ test_what_others_may_decide_does_not_go_ahead(void **state)
 {
 	const SourceEvent refused[] = {AHEAD(1), ONE(2)};
 	const SourceEvent truncates[] = {AHEAD(1), AHEAD_OF(1, truncate), ONE(2)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, refused);
+	START_AHEAD(&c, refused);
 	c.target.ahead_refuses = true;
 	step(&c, 0);
 	said(&c, "ahead-refused begin insert(2) commit(210) ");
 	assert_int_equal(c.source.holds, 1);
 	fake_target_free(&c.target);
-	START(&c, truncates);
+	START_AHEAD(&c, truncates);
 	step(&c, 0);
 	said(&c, "ahead-begin ahead(1) ahead-drop begin insert(2) commit(210) ");
 	assert_int_equal(c.source.holds, 1);
 	fake_target_free(&c.target);
-	START(&c, refused);
+	START_AHEAD(&c, refused);
 	c.flow.ahead.allowed = false;
 	step(&c, 0);
 	said(&c, "begin insert(2) commit(210) ");
@@ -221,7 +178,7 @@ test_fewer_go_ahead_after_some_in_vain(void **state)
 {
 	SourceEvent events[16];
 	TxnHeader many[8];
-	Case c;
+	FlowCase c;
 
 	(void) state;
 	for (int i = 0; i < 8; i++)
@@ -231,7 +188,7 @@ test_fewer_go_ahead_after_some_in_vain(void **state)
 		    .kind = SOURCE_CHANGE, .header = &many[i], .change = &insert, .ahead = true};
 		events[2 * i + 1] = (SourceEvent){.kind = SOURCE_REVOKE};
 	}
-	start(&c, events, 16);
+	start_ahead(&c, events, 16);
 	step(&c, 0);
 	said(&c, "ahead-begin ahead(1) ahead-drop ahead-begin ahead(4) ahead-drop ");
 	fake_target_free(&c.target);
@@ -241,10 +198,10 @@ static void
 test_others_do_not_wait_for_it_for_long(void **state)
 {
 	const SourceEvent events[] = {AHEAD(3), ONE(1)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	step(&c, 0);
 	step(&c, FLOW_AHEAD_PATIENCE_US - 1);
 	said(&c, "ahead-begin ahead(3) begin insert(1) commit(110) ");
@@ -258,10 +215,10 @@ static void
 test_finishing_leaves_it(void **state)
 {
 	const SourceEvent events[] = {ONE(1), AHEAD(3)};
-	Case c;
+	FlowCase c;
 
 	(void) state;
-	START(&c, events);
+	START_AHEAD(&c, events);
 	step(&c, 0);
 	fake_target_answer(&c.target, 1);
 	step(&c, 0);
