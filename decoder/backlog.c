@@ -148,7 +148,8 @@ backlog_work(void)
 		if (!record)
 			break;
 		LogicalDecodingProcessRecord(backlog.ctx, reader);
-		if (!output_may_wait())
+		/* The receiver may have been listened to while it took what was written. */
+		if (backlog.over || !output_may_wait())
 			break;
 	}
 	backlog.inside--;
