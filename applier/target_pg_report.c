@@ -8,13 +8,14 @@
  *
  * A Sync may be sent only when everything before it has been answered: what fails in front of it would not keep
  * what is behind it from being executed.  So it goes out when the session has nothing under way between two
- * transactions, at most once a second; under a backlog, when that never happens by itself, the next
+ * transactions, every second or so; under a backlog, when that never happens by itself, the next
  * transaction waits for it three times a minute.  Nobody waits for its answer.
  */
 #include "target_pg_internal.h"
 
-#define REPORT_EVERY_US   INT64_C(1000000)
-#define REPORT_AT_MOST_US (20 * REPORT_EVERY_US)
+/* the server itself does so no more than once a second */
+#define REPORT_EVERY_US   INT64_C(1200000)
+#define REPORT_AT_MOST_US INT64_C(20000000)
 
 /* Neither the server nor a unit has a transaction of ours that has begun. */
 static bool

@@ -35,18 +35,21 @@ test_whole_transactions_share_a_batch_until_idle(void **state)
 static void
 test_batch_closes_at_the_limit_but_never_inside_a_transaction(void **state)
 {
-	const SourceEvent events[] = {BEGIN(1),       CHANGE(insert), CHANGE(insert),
-	                              CHANGE(insert), COMMIT(1),      ONE(2)};
+	const SourceEvent events[] = {BEGIN(1),  CHANGE(insert), CHANGE(insert), CHANGE(insert),
+	                              COMMIT(1), BEGIN(2),       CHANGE(insert), CHANGE(insert),
+	                              COMMIT(2), ONE(3)};
 	FlowCase c;
 
 	(void) state;
 	START(&c, events, 2, 0);
 	step(&c, 0);
-	said(&c, "begin insert(1) insert(1) insert(1) commit(110) begin insert(2) ");
-	/* idle, but the target still has work: the batch may grow until it has none */
+	said(&c, "begin insert(1) insert(1) insert(1) commit(110) "
+	         "begin insert(2) insert(2) commit(210) begin insert(3) ");
+	/* idle, but the target still has work: the batch may grow until it has less */
 	fake_target_answer(&c.target, 1);
 	step(&c, 0);
-	said(&c, "begin insert(1) insert(1) insert(1) commit(110) begin insert(2) commit(210) ");
+	said(&c, "begin insert(1) insert(1) insert(1) commit(110) "
+	         "begin insert(2) insert(2) commit(210) begin insert(3) commit(310) ");
 	fake_target_free(&c.target);
 }
 
@@ -103,19 +106,28 @@ test_a_throttled_flow_finishes_at_once(void **state)
 	fake_target_free(&c.target);
 }
 
-/* While the target is busy what arrives joins one batch, though the source is idle in between. */
+/*
+ * What comes while one batch is under way goes at once.  While the target has two, what arrives joins one batch,
+ * though the source is idle in between.
+ */
 static void
 test_batch_grows_while_the_target_has_work(void **state)
 {
 	const SourceEvent events[] = {ONE(1)};
-	const SourceEvent more[] = {ONE(2), ONE(3)};
-	const SourceEvent last[] = {ONE(4)};
+	const SourceEvent second[] = {ONE(2)};
+	const SourceEvent more[] = {ONE(3), ONE(4)};
+	const SourceEvent last[] = {ONE(5)};
 	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
 	step(&c, 0);
 	said(&c, "begin insert(1) commit(110) ");
+	c.source.events = second;
+	c.source.at = 0;
+	c.source.count = sizeof(second) / sizeof(second[0]);
+	step(&c, 0);
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) ");
 	c.source.events = more;
 	c.source.at = 0;
 	c.source.count = sizeof(more) / sizeof(more[0]);
@@ -124,10 +136,12 @@ test_batch_grows_while_the_target_has_work(void **state)
 	c.source.at = 0;
 	c.source.count = sizeof(last) / sizeof(last[0]);
 	step(&c, 0);
-	said(&c, "begin insert(1) commit(110) begin insert(2) insert(3) insert(4) ");
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) "
+	         "begin insert(3) insert(4) insert(5) ");
 	fake_target_answer(&c.target, 1);
 	step(&c, 0);
-	said(&c, "begin insert(1) commit(110) begin insert(2) insert(3) insert(4) commit(410) ");
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) "
+	         "begin insert(3) insert(4) insert(5) commit(510) ");
 	fake_target_free(&c.target);
 }
 
@@ -135,33 +149,37 @@ test_batch_grows_while_the_target_has_work(void **state)
 static void
 test_far_target_has_several_batches_in_flight(void **state)
 {
-	SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4)};
+	SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5)};
 	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
-	c.target.status.round_trip_us = FLOW_SPACING_US + 1;
+	c.target.status.round_trip_us = 2 * FLOW_SPACING_US + 1;
 	c.source.count = 3;
 	step(&c, 0);
 	said(&c, "begin insert(1) commit(110) ");
 	c.source.count = 6;
 	step(&c, FLOW_SPACING_US - 1);
-	said(&c, "begin insert(1) commit(110) begin insert(2) ");
-	assert_int_equal(c.flow.wake_us, FLOW_SPACING_US);
-	step(&c, FLOW_SPACING_US);
 	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) ");
-	/* that is all that fits between here and there */
 	c.source.count = 9;
-	step(&c, 3 * FLOW_SPACING_US);
+	step(&c, FLOW_SPACING_US);
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) ");
+	assert_int_equal(c.flow.wake_us, 2 * FLOW_SPACING_US - 1);
+	step(&c, 2 * FLOW_SPACING_US - 1);
+	said(&c,
+	     "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) commit(310) ");
+	/* that is all that fits between here and there */
 	c.source.count = 12;
 	step(&c, 4 * FLOW_SPACING_US);
-	assert_int_equal(c.flow.status.batches_in_flight, 2);
+	c.source.count = 15;
+	step(&c, 5 * FLOW_SPACING_US);
+	assert_int_equal(c.flow.status.batches_in_flight, 3);
 	/* only its answer can change that: nothing to wake up for */
 	assert_int_equal(c.flow.wake_us, 0);
 	fake_target_answer(&c.target, 1);
-	step(&c, 5 * FLOW_SPACING_US);
-	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) "
-	         "begin insert(3) insert(4) commit(410) ");
+	step(&c, 6 * FLOW_SPACING_US);
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) commit(310) "
+	         "begin insert(4) insert(5) commit(510) ");
 	fake_target_free(&c.target);
 }
 
