@@ -10,7 +10,7 @@ UPDATE dts.job_lease SET epoch = 1, owner = 'd', until = now() + interval '1 h';
 CREATE FUNCTION pg_temp.id(job text) RETURNS bigint LANGUAGE sql AS $$ SELECT id FROM dts.job WHERE name = $1 $$;
 CREATE FUNCTION pg_temp.put(job text, s text, p text) RETURNS void LANGUAGE sql AS $$ UPDATE dts.job SET state = s, phase = p, footprint = true WHERE name = $1 $$;
 CREATE FUNCTION pg_temp.says(job text, i text) RETURNS text LANGUAGE sql AS $$
-	SELECT concat_ws(' ', value, unit, '+' || round(extract(epoch FROM at - clock_timestamp())), basis) FROM dts_forecast(job) WHERE item = i $$;
+	SELECT concat_ws(' ', value, unit, '+' || round(extract(epoch FROM at - clock_timestamp())::numeric), basis) FROM dts_forecast(job) WHERE item = i $$;
 CREATE FUNCTION pg_temp.figures(job text, f jsonb) RETURNS bool LANGUAGE sql AS $$
 	SELECT dts.daemon_checks(pg_temp.id(job), 1, jsonb_build_object('checks', '[{"item": "x", "result": "pass", "detail": "", "remedy": ""}]'::jsonb, 'figures', f)) $$;
 CREATE FUNCTION pg_temp.tables(job text, VARIADIC t jsonb[]) RETURNS bool LANGUAGE sql AS $$
