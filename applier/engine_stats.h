@@ -43,6 +43,7 @@
 	X(ahead, "transactions_ahead")        /* applied while they were in progress on the source */  \
 	X(ahead_dropped, "ahead_dropped")     /* so begun, and rolled back to wait for the commit */   \
 	X(statements, "statements")           /* sent to the target */                                 \
+	X(plan_us, "plan_us")                 /* in which units became statements, and were sent */    \
 	X(bytes_in_flight, "bytes_in_flight") /* now: sent and not answered */                         \
 	X(bytes_held, "bytes_held")           /* now: of units kept until they are answered */         \
 	X(commit_wait_us, "commit_wait_us")   /* from handing a transaction over to its answer */      \

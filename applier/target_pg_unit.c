@@ -462,7 +462,7 @@ must_hold(const TargetPg *t)
 }
 
 static bool
-send_some(TargetPg *t, Error *err)
+send_units(TargetPg *t, Error *err)
 {
 	while (!must_hold(t))
 	{
@@ -497,6 +497,16 @@ send_some(TargetPg *t, Error *err)
 	}
 	/* the server answers a large unit as it goes, so that there is room for more */
 	return t->sending == NULL || t->pipeline.since_flush == 0 || pipeline_flush(&t->pipeline, err);
+}
+
+static bool
+send_some(TargetPg *t, Error *err)
+{
+	int64_t began_us = target_pg_clock_us();
+	bool ok = send_units(t, err);
+
+	t->status.stats.plan_us += target_pg_clock_us() - began_us;
+	return ok;
 }
 
 /*

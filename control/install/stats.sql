@@ -13,6 +13,7 @@ INSERT INTO dts.stream_measure (measure, unit, gauge, meaning) VALUES
 	('bytes_spooled', 'bytes', true, 'kept of transactions that are in progress on the source'),
 	('wait_source', 's', false, 'all that had been received was done'),
 	('work', 's', false, 'the daemon itself worked: reading, planning, sending'),
+	('plan', 's', false, 'of this work, making batches into statements and sending them; the rest is reading what the source sends'),
 	('wait_target', 's', false, 'the daemon waited for the target: for answers, or for room to send more'),
 	('wait_throttle', 's', false, 'the daemon waited because the job is throttled'),
 	('busy', 's', false, 'the target had something to do'),

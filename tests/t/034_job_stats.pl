@@ -24,6 +24,9 @@ is(stat_of('bytes_in_flight'), 0, 'nothing is under way when all is applied');
 $t->wait_for('the stream to be idle', sub { $t->sql_ctl("SELECT meaning FROM dts_job_stats('j') WHERE measure = 'held_up_by'") =~ /^nothing, all that was received/ });
 pass('nothing holds up an idle stream');
 
+cmp_ok($t->sql_ctl("SELECT (stats ->> 'plan_us')::bigint FROM dts.job_progress"), '>', 0, 'making statements takes time');
+cmp_ok(stat_of('plan'), '<', stat_of('work'), 'which is a part of the work, the rest of it is reading');
+
 # A lock on the target: then it is the target.
 my $lock = $t->session('target');
 $lock->do('BEGIN; LOCK TABLE a IN ACCESS EXCLUSIVE MODE');
