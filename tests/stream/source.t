@@ -191,7 +191,7 @@ subtest 'large transactions' => sub {
 	like($text, $want, 'streamed, spooled in files');
 	($text, $status) = source_read_again('--quiet', '--streaming', '--work-dir', $tmp, '--memory', 1000000, '--spool', 3000000, $conninfo, $slot, $start);
 	is($status, 1);
-	like($text, qr/^error 53100: transactions in progress on the source outgrew the spool\ndetail: The limit is 3000000 bytes.*\nhint: Raise/m, 'spool limit');
+	like($text, qr/^error 53100: transactions in progress on the source outgrew the spool\ndetail: The limit is 3000000 bytes.*\nhint: End the long transactions on the source/m, 'spool limit');
 	($text, $status) = source_read_again('--quiet', '--streaming', '--work-dir', "$tmp/missing", '--memory', 1000, $conninfo, $slot, $start);
 	like($text, qr/^error 53100: could not create the spool/m, 'no work folder');
 	is_deeply([glob "$tmp/spool.*"], [], 'no file is left');
