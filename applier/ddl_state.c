@@ -74,9 +74,29 @@ ddl_in_scope(const DdlScope *scope, const DdlObject *object)
 	       has_user_in_scope(scope, object->users);
 }
 
+/*
+ * CREATE EXTENSION makes the schema that its control file names, but not one that it is told; and the job may not
+ * follow that schema, though it follows what in others depends on the extension.
+ */
+static void
+extension_schema(DdlScript *script, const DdlScope *scope, const DdlObject *extension,
+                 const char *schema)
+{
+	for (size_t i = 0; i < json_array_size(extension->all); i++)
+	{
+		const json_t *doc = json_object_get(json_array_get(extension->all, i), "after");
+		const char *class = ddl_text(json_array_get(extension->all, i), "class");
+
+		if (class != NULL && strcmp(class, "pg_namespace") == 0 && doc_in_scope(scope, class, doc))
+			return;
+	}
+	if (strncmp(schema, "pg_", 3) != 0)
+		ddl_script_add(script, DDL_STAGE_SCHEMA, "CREATE SCHEMA IF NOT EXISTS %s", schema);
+}
+
 /* An object that no document describes: extensions apart, only its text could follow it. */
 static void
-follow_other(DdlScript *script, const DdlObject *object)
+follow_other(DdlScript *script, const DdlScope *scope, const DdlObject *object)
 {
 	const char *type = ddl_text(object->after, "type");
 	const char *identity = ddl_text(object->after, "identity");
@@ -84,8 +104,11 @@ follow_other(DdlScript *script, const DdlObject *object)
 	const char *schema = ddl_text(object->after, "extension_schema");
 
 	if (schema != NULL && object->before == NULL)
+	{
+		extension_schema(script, scope, object, schema);
 		ddl_script_add(script, DDL_STAGE_SCHEMA, "CREATE EXTENSION IF NOT EXISTS %s WITH SCHEMA %s",
 		               identity, schema);
+	}
 	else if (schema != NULL && !ddl_same(object->before, object->after, "extension_schema"))
 		ddl_script_add(script, DDL_STAGE_SCHEMA, "ALTER EXTENSION %s SET SCHEMA %s", identity,
 		               schema);
@@ -108,7 +131,7 @@ is_first_sight(const DdlRecord *record, const DdlObject *object)
 }
 
 static void
-follow(DdlScript *script, const DdlRecord *record, const DdlObject *object)
+follow(DdlScript *script, const DdlScope *scope, const DdlRecord *record, const DdlObject *object)
 {
 	if (is_first_sight(record, object))
 		ddl_script_doubt(script, "what %s was before is not known",
@@ -127,7 +150,7 @@ follow(DdlScript *script, const DdlRecord *record, const DdlObject *object)
 	else if (strcmp(object->class, "pg_namespace") == 0)
 		ddl_schema(script, object);
 	else
-		follow_other(script, object);
+		follow_other(script, scope, object);
 }
 
 DdlObject
@@ -185,7 +208,7 @@ follow_all(DdlScript *script, const DdlRecord *record, const DdlScope *scope)
 			continue;
 		if (record->event == DDL_EVENT_DROP)
 			script->as = owner_of(script, record, object.before);
-		follow(script, record, &object);
+		follow(script, scope, record, &object);
 	}
 	script->as = NULL;
 }
@@ -283,6 +306,27 @@ goes_with_another(const DdlRecord *record, const json_t *dropped)
 	return json_object_get(other, "before") != NULL && json_object_get(other, "after") == NULL;
 }
 
+/* A member of an extension that goes, which alone can take it along; the capture keeps no document of such. */
+static bool
+goes_with_extension(const DdlRecord *record, const json_t *dropped, const char *type)
+{
+	static const char *const members[] = {
+	    "table", "view", "materialized view", "foreign table", "sequence", "index", NULL};
+	const json_t *object = ddl_find(record->objects, "oid", ddl_number(dropped, "oid"));
+
+	if (!is_any(type, members) || ddl_flag(dropped, "original") ||
+	    json_object_get(object, "before") != NULL)
+		return false;
+	for (size_t i = 0; i < json_array_size(record->commands); i++)
+	{
+		const char *other = ddl_text(json_array_get(record->commands, i), "type");
+
+		if (other != NULL && strcmp(other, "extension") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Parts of other things, which go with them; and what of a table its own record or document tells. */
 static bool
 goes_along(const DdlRecord *record, const json_t *dropped, const char *type)
@@ -294,7 +338,7 @@ goes_along(const DdlRecord *record, const json_t *dropped, const char *type)
 
 	if (strcmp(type, "table column") == 0)
 		return !is_drop;
-	if (goes_with_another(record, dropped))
+	if (goes_with_another(record, dropped) || goes_with_extension(record, dropped, type))
 		return true;
 	if (is_drop && strcmp(type, "index") == 0 && is_own_index(record, dropped))
 		return false;

@@ -190,7 +190,7 @@ BEGIN
 		WHERE NOT d.is_temporary AND coalesce(d.schema_name !~ '^pg_(temp|toast)', true) AND d.schema_name IS DISTINCT FROM 'dts'
 			AND coalesce(d.address_names[1] !~ '^pg_temp', true)
 			-- of what goes along only what somebody may have made by itself, not the parts of other things
-			AND (d.original OR d.object_type IN ('table', 'foreign table', 'table column', 'index', 'sequence', 'view', 'materialized view', 'table constraint', 'schema')
+			AND (d.original OR d.object_type IN ('table', 'foreign table', 'table column', 'index', 'sequence', 'view', 'materialized view', 'table constraint', 'schema', 'extension')
 				OR d.normal AND d.object_type NOT IN ('rule', 'user mapping')
 				AND NOT EXISTS (SELECT FROM pg_event_trigger_dropped_objects() e WHERE e.object_type = 'extension'));
 	IF commands IS NULL THEN

@@ -152,7 +152,7 @@ peer_create() {
 			ORIGIN[native]=pg_$(dst -d b_native -c "select oid from pg_subscription where subname = 'bench_native'")
 			;;
 		pglogical)
-			src -c "set client_min_messages=error" -c "create extension pglogical" -c "select pglogical.create_node('provider', '$(source_conninfo)')" >/dev/null
+			src -c "set client_min_messages=error" -c "create extension if not exists pglogical" -c "select pglogical.create_node('provider', '$(source_conninfo)')" >/dev/null
 			# tables without a key cannot take part
 			src -c "select pglogical.replication_set_add_table('default', c.oid) from pg_class c where relnamespace = 'public'::regnamespace and relkind = 'r' and exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p')" >/dev/null
 			dst -d b_pglogical -c "set client_min_messages=error" -c "create extension pglogical" -c "select pglogical.create_node('subscriber', '$(target_conninfo b_pglogical)')" \

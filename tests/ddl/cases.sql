@@ -273,6 +273,11 @@ DROP TYPE pair CASCADE;
 DROP EXTENSION pg_trgm CASCADE;
 CREATE EXTENSION pg_trgm;
 ALTER EXTENSION pg_trgm SET SCHEMA app;
+-- case: an extension in a schema of its own
+CREATE EXTENSION dts_test_config;
+DROP EXTENSION dts_test_config;
+CREATE EXTENSION dts_test_config;
+DROP SCHEMA conf CASCADE;
 -- case: what only a person may decide (refused twice)
 CREATE FUNCTION c_function() RETURNS int LANGUAGE internal AS 'int4pl';
 -- case: indexes of partitioned tables, and their columns' types

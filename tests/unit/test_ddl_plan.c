@@ -119,6 +119,26 @@ test_ways(void **state)
 	           true, false, 1, BY_STATE);
 }
 
+#define CREATE_X(schema)                                                                           \
+	"{" SESSION " \"event\": \"command\", \"tag\": \"CREATE EXTENSION\", \"query\": "              \
+	"\"create extension x\", \"commands\": [{\"class\": 3079, \"oid\": 9, \"tag\": "               \
+	"\"CREATE EXTENSION\", \"type\": \"extension\", \"identity\": \"x\"}], \"objects\": ["         \
+	"{\"class\": \"pg_namespace\", \"oid\": 8, \"after\": {\"name\": \"" schema                    \
+	"\", \"owner\": \"plain\"}}, {\"class\": \"pg_extension\", \"oid\": 9, \"after\": "            \
+	"{\"type\": \"extension\", \"name\": \"x\", \"identity\": \"x\", \"extension_schema\": "       \
+	"\"" schema "\"}}]}"
+
+/* It is made in the schema that it has on the source, be that one that the job follows or not. */
+static void
+test_extension_finds_its_schema(void **state)
+{
+	(void) state;
+	expect_sql(CREATE_X("own"), false, false, 2, "CREATE SCHEMA IF NOT EXISTS \"own\"",
+	           "CREATE EXTENSION IF NOT EXISTS x WITH SCHEMA own");
+	expect_sql(CREATE_X("out"), true, false, 2, "CREATE SCHEMA IF NOT EXISTS out",
+	           "CREATE EXTENSION IF NOT EXISTS x WITH SCHEMA out");
+}
+
 static void
 test_unknown_role_owns_nothing(void **state)
 {
@@ -416,6 +436,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ways),
+	    cmocka_unit_test(test_extension_finds_its_schema),
 	    cmocka_unit_test(test_unknown_role_owns_nothing),
 	    cmocka_unit_test(test_computed_default),
 	    cmocka_unit_test(test_rewritten_table),
