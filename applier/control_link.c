@@ -343,13 +343,14 @@ take_result(ControlLink *link, PGresult *result)
 }
 
 static void
-receive(ControlLink *link)
+receive(ControlLink *link, bool ready)
 {
 	PGnotify *notify;
 	bool notified = false;
 	Error err;
 
-	if (PQflush(link->conn) < 0 || !PQconsumeInput(link->conn))
+	ready = ready || pg_conn_hides_input(link->conn);
+	if (PQflush(link->conn) < 0 || (ready && !PQconsumeInput(link->conn)))
 	{
 		pg_session_error(&err, link->conn, NULL);
 		control_link_drop(link, &err);
@@ -453,8 +454,7 @@ control_link_service(ControlLink *link, int64_t now_us, bool ready)
 			break;
 		}
 		case LINK_OPEN:
-			if (ready || pg_conn_hides_input(link->conn))
-				receive(link);
+			receive(link, ready);
 			break;
 	}
 	send_next(link);

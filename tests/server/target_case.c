@@ -155,6 +155,17 @@ table_make(Case *c, Table *t, const char *name, char identity, const char *colum
 	}
 }
 
+void
+open_table(Case *c, Table *t, const char *ddl, const char *columns)
+{
+	char create[256];
+
+	snprintf(create, sizeof(create), "CREATE TABLE s.t (%s)", ddl);
+	run(create);
+	table_make(c, t, "t", 'd', columns);
+	connect_target(c);
+}
+
 const Value *
 values(const char *text)
 {

@@ -48,6 +48,20 @@ int case_setup(void **state);
 int case_teardown(void **state);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, case_setup, case_teardown)
 
+/* The program that runs these tests, TEST(...) each. */
+#define TARGET_CASES(...)                                                                          \
+	int main(int argc, char **argv)                                                                \
+	{                                                                                              \
+		const struct CMUnitTest tests[] = {__VA_ARGS__};                                           \
+		int failed;                                                                                \
+                                                                                                   \
+		if (!target_case_open(argc, argv))                                                         \
+			return 2;                                                                              \
+		failed = cmocka_run_group_tests(tests, NULL, NULL);                                        \
+		target_case_close();                                                                       \
+		return failed;                                                                             \
+	}
+
 /* Beside the target, by the superuser. */
 void run(const char *text);
 void query_is(const char *text, const char *expected);
@@ -58,6 +72,9 @@ void close_target(Case *c);
 
 /* columns: "*id:23 a:25", a star for the key's. */
 void table_make(Case *c, Table *t, const char *name, char identity, const char *columns);
+
+/* Makes table s.t with these columns, in SQL and as table_make() has them, and connects. */
+void open_table(Case *c, Table *t, const char *ddl, const char *columns);
 
 /* "1|NULL|-|!": a value, NULL, unchanged, absent.  Good until the fourth call from this one. */
 const Value *values(const char *text);

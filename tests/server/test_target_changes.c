@@ -12,9 +12,7 @@ test_changes_by_key(void **state)
 	Case *c = *state;
 	Table t;
 
-	run("CREATE TABLE s.t (id int PRIMARY KEY, a text, b text)");
-	table_make(c, &t, "t", 'd', "*id:23 a:25 b:25");
-	connect_target(c);
+	open_table(c, &t, "id int PRIMARY KEY, a text, b text", "*id:23 a:25 b:25");
 	begin(c);
 	INSERT(c, &t, "1|x|NULL");
 	INSERT(c, &t, "2|y|toast");
@@ -135,9 +133,7 @@ test_update_of_a_missing_row_stops_on_the_server(void **state)
 	Case *c = *state;
 	Table t;
 
-	run("CREATE TABLE s.t (id int PRIMARY KEY, a text)");
-	table_make(c, &t, "t", 'd', "*id:23 a:25");
-	connect_target(c);
+	open_table(c, &t, "id int PRIMARY KEY, a text", "*id:23 a:25");
 	begin(c);
 	INSERT(c, &t, "1|x");
 	UPDATE(c, &t, OLD_NONE, NULL, "2|x");
@@ -263,9 +259,7 @@ test_the_servers_statistics_hear_of_rows(void **state)
 	bool let_go = false;
 	Table t;
 
-	run("CREATE TABLE s.t (id int PRIMARY KEY)");
-	table_make(c, &t, "t", 'd', "*id:23");
-	connect_target(c);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	for (int row = 1; row < 200 && !heard; row++)
 	{
 		char value[16];
@@ -291,27 +285,10 @@ test_the_servers_statistics_hear_of_rows(void **state)
 	assert_true(let_go);
 }
 
-int
-main(int argc, char **argv)
-{
-	const struct CMUnitTest tests[] = {
-	    TEST(test_changes_by_key),
-	    TEST(test_duplicates_go_one_at_a_time),
-	    TEST(test_keyless_partitions),
-	    TEST(test_generated_and_identity_columns),
-	    TEST(test_truncate_several_tables),
-	    TEST(test_update_of_a_missing_row_stops_on_the_server),
-	    TEST(test_delete_of_a_missing_row_is_counted),
-	    TEST(test_triggers_do_not_fire),
-	    TEST(test_missing_table_is_named),
-	    TEST(test_prepared_statements_are_bounded),
-	    TEST(test_the_servers_statistics_hear_of_rows),
-	};
-	int failed;
-
-	if (!target_case_open(argc, argv))
-		return 2;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	target_case_close();
-	return failed;
-}
+TARGET_CASES(TEST(test_changes_by_key), TEST(test_duplicates_go_one_at_a_time),
+             TEST(test_keyless_partitions), TEST(test_generated_and_identity_columns),
+             TEST(test_truncate_several_tables),
+             TEST(test_update_of_a_missing_row_stops_on_the_server),
+             TEST(test_delete_of_a_missing_row_is_counted), TEST(test_triggers_do_not_fire),
+             TEST(test_missing_table_is_named), TEST(test_prepared_statements_are_bounded),
+             TEST(test_the_servers_statistics_hear_of_rows))

@@ -112,9 +112,7 @@ test_committed_is_not_durable_until_flushed(void **state)
 	TargetStatus status;
 	Table t;
 
-	run("CREATE TABLE s.t (id int PRIMARY KEY)");
-	table_make(c, &t, "t", 'd', "*id:23");
-	connect_target(c);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	for (int batch = 1; batch <= 3; batch++)
 	{
 		char row[32];
@@ -221,9 +219,7 @@ test_fenced_daemon_commits_nothing(void **state)
 	Case *c = *state;
 	Table t;
 
-	run("CREATE TABLE s.t (id int PRIMARY KEY)");
-	table_make(c, &t, "t", 'd', "*id:23");
-	connect_target(c);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	begin(c);
 	INSERT(c, &t, "1");
 	commit(c, 0x20);
@@ -245,9 +241,7 @@ test_new_session_ends_the_old_one(void **state)
 	Case second = {.conninfo = c->conninfo};
 	Table t;
 
-	run("CREATE TABLE s.t (id int PRIMARY KEY)");
-	table_make(c, &t, "t", 'd', "*id:23");
-	connect_target(c);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	begin(c);
 	INSERT(c, &t, "1");
 	connect_target(&second);
@@ -258,22 +252,8 @@ test_new_session_ends_the_old_one(void **state)
 	close_target(&second);
 }
 
-int
-main(int argc, char **argv)
-{
-	const struct CMUnitTest tests[] = {
-	    TEST(test_nothing_behind_a_failed_batch_commits),
-	    TEST(test_committed_is_not_durable_until_flushed),
-	    TEST(test_position_moves_even_when_nothing_was_written),
-	    TEST(test_progress_row_where_origins_are_not_granted),
-	    TEST(test_fenced_daemon_commits_nothing),
-	    TEST(test_new_session_ends_the_old_one),
-	};
-	int failed;
-
-	if (!target_case_open(argc, argv))
-		return 2;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	target_case_close();
-	return failed;
-}
+TARGET_CASES(TEST(test_nothing_behind_a_failed_batch_commits),
+             TEST(test_committed_is_not_durable_until_flushed),
+             TEST(test_position_moves_even_when_nothing_was_written),
+             TEST(test_progress_row_where_origins_are_not_granted),
+             TEST(test_fenced_daemon_commits_nothing), TEST(test_new_session_ends_the_old_one))

@@ -45,20 +45,12 @@ steady_rows(Case *c, const Table *t)
 }
 
 static void
-open_table(Case *c, Table *t)
-{
-	run("CREATE TABLE s.t (id int PRIMARY KEY)");
-	table_make(c, t, "t", 'd', "*id:23");
-	connect_target(c);
-}
-
-static void
 test_a_lone_transaction_leaves_nothing_open(void **state)
 {
 	Case *c = *state;
 	Table t;
 
-	open_table(c, &t);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	one_row(c, &t, 1);
 	for (int look = 0; look < 5; look++)
 	{
@@ -78,7 +70,7 @@ test_what_was_begun_early_is_given_up_in_time(void **state)
 	int rows;
 	Table t;
 
-	open_table(c, &t);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	rows = steady_rows(c, &t);
 	for (int look = 0; begun && look < ATTEMPTS; look++)
 	{
@@ -106,7 +98,7 @@ test_a_failure_in_what_was_begun_early_stops(void **state)
 	int rows;
 	Table t;
 
-	open_table(c, &t);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	rows = steady_rows(c, &t);
 	begin(c);
 	INSERT(c, &t, "0");
@@ -129,7 +121,7 @@ test_statistics_hear_of_a_steady_stream(void **state)
 	bool heard = false;
 	Table t;
 
-	open_table(c, &t);
+	open_table(c, &t, "id int PRIMARY KEY", "*id:23");
 	for (int row = 1; row < 100000 && !heard; row++)
 	{
 		one_row(c, &t, row);
@@ -139,20 +131,7 @@ test_statistics_hear_of_a_steady_stream(void **state)
 	assert_true(heard);
 }
 
-int
-main(int argc, char **argv)
-{
-	const struct CMUnitTest tests[] = {
-	    TEST(test_a_lone_transaction_leaves_nothing_open),
-	    TEST(test_what_was_begun_early_is_given_up_in_time),
-	    TEST(test_a_failure_in_what_was_begun_early_stops),
-	    TEST(test_statistics_hear_of_a_steady_stream),
-	};
-	int failed;
-
-	if (!target_case_open(argc, argv))
-		return 2;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	target_case_close();
-	return failed;
-}
+TARGET_CASES(TEST(test_a_lone_transaction_leaves_nothing_open),
+             TEST(test_what_was_begun_early_is_given_up_in_time),
+             TEST(test_a_failure_in_what_was_begun_early_stops),
+             TEST(test_statistics_hear_of_a_steady_stream))
