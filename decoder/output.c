@@ -14,6 +14,11 @@
  * written anything since, because it is about to sleep (the last record may be there in parts).  So a transaction that
  * nothing follows leaves at once, and nobody waits longer than HOLD_US and the server's work on one record.
  *
+ * Before and after each sleep the server names the position it has come to, until the receiver has written it
+ * down, which one that stores what it applies does later.  A keepalive that asks nothing and names no
+ * position beyond those that the receiver knows, of a keepalive or a transaction's end, does not leave: the one after a sleep
+ * would wake the receiver just before the row does, and what it costs to do so stands between the commit and the row.
+ *
  * The server calls its connection through a table of functions, which a process may exchange for
  * its own; three of them are ours, and only here.  They have no argument for it, so what they know is the process's.
  */
@@ -31,6 +36,7 @@
 
 #include "access/xlog.h"
 #include "libpq/libpq.h"
+#include "port/pg_bswap.h"
 #include "replication/walsender.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -47,6 +53,12 @@
 /* The message that ends a stream. */
 #define COPY_DONE 'c'
 
+/* One within it that names a position: its kind, the position, the time, and whether a reply is asked for. */
+#define COPY_DATA       'd'
+#define KEEPALIVE       'k'
+#define KEEPALIVE_BYTES 18
+#define KEEPALIVE_ASKS  17
+
 typedef struct Output
 {
 	LogicalDecodingContext *ctx; /* NULL: no session, all goes through */
@@ -54,6 +66,7 @@ typedef struct Output
 	TimestampTz since;           /* the first of them */
 	XLogRecPtr read;             /* the log, at the last look */
 	XLogRecPtr flushed;          /* the log goes on to here at least */
+	XLogRecPtr told;             /* the receiver knows of all before it */
 	int looks;
 	int idle_looks; /* since something was read or written */
 	bool holding;   /* the server must not see that bytes wait */
@@ -120,11 +133,28 @@ is_send_pending(void)
 	return visibly_pending();
 }
 
+static bool
+tells_nothing(Output *o, char type, const char *data, size_t length)
+{
+	uint64 position;
+
+	if (o->ctx == NULL || type != COPY_DATA || length != KEEPALIVE_BYTES || data[0] != KEEPALIVE)
+		return false;
+	memcpy(&position, data + 1, sizeof(position));
+	position = pg_ntoh64(position);
+	if (position <= o->told && data[KEEPALIVE_ASKS] == 0)
+		return true;
+	o->told = Max(o->told, position);
+	return false;
+}
+
 static void
 putmessage_noblock(char type, const char *data, size_t length)
 {
 	if (type == COPY_DONE)
 		backlog_over();
+	if (tells_nothing(&output, type, data, length))
+		return;
 	server_methods->putmessage_noblock(type, data, length);
 }
 
@@ -168,6 +198,12 @@ output_written(size_t bytes)
 		output.since = GetCurrentTimestamp();
 	output.bytes += bytes;
 	output.idle_looks = 0;
+}
+
+void
+output_ended(XLogRecPtr end)
+{
+	output.told = Max(output.told, end);
 }
 
 void

@@ -13,6 +13,9 @@ extern void output_start(Decoder *decoder);
 /* So many bytes were put behind what waits. */
 extern void output_written(size_t bytes);
 
+/* A transaction that ends here was put behind what waits, whole. */
+extern void output_ended(XLogRecPtr end);
+
 /* What waits leaves, as far as the socket takes it: something long may follow. */
 extern void output_hurry(void);
 

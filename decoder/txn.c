@@ -62,6 +62,8 @@ send_message(Decoder *decoder, bool final)
 	if (final && (decoder->mode == TXN_PLAIN || decoder->mode == TXN_PREPARE))
 		decoder->out.data[WIRE_FLAGS_AT] |= DTS_CHUNK_LAST;
 	send_buffer(decoder, &decoder->out, final);
+	if (final)
+		output_ended(decoder->header.end_lsn);
 	decoder->complete = 0;
 	decoder->chunks++;
 }
