@@ -65,7 +65,7 @@ sub check
 	my $job = 'bad' . ++$n;
 	$t->sql_ctl("SELECT dts_create_endpoint('s$job', 'postgresql', '" . ($opt{source} // $source) . "'); SELECT dts_create_endpoint('t$job', 'postgresql', '" . ($opt{target} // $target) . "'); SELECT dts_create_job('$job', 's$job', 't$job', options => '" . ($opt{options} // '{}') . "')");
 	$t->act('check', $job);
-	my ($rc, $out, $err) = $t->try_ctl("CALL dts_wait('$job', 'checked', '60 s')");
+	my ($rc, $out, $err) = $t->try_ctl("CALL dts_wait('$job', 'checked', '$DtsTest::TIMEOUT s')");
 	isnt($rc, 0, "$what: the check fails");
 	is($t->state($job), 'check_failed', "$what: so says the state");
 	my $failed = $t->sql_ctl("SELECT item, detail, remedy FROM dts_check_results('$job') WHERE result = 'fail'");
