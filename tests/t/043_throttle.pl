@@ -116,7 +116,7 @@ my ($told, $true);
 $t->wait_for('a forecast that is right within a third', sub {
 	($told, $true) = split /\|/, $t->sql_ctl("SELECT f.value, (120000 - sum(v.rows_done)) / 1000.0 FROM dts_forecast('load') f, dts_job_tables v WHERE f.item = 'copy' AND v.job = 'load' GROUP BY 1");
 	return abs($told / $true - 1) < 0.33;
-});
+}, 40);
 pass("copying is forecast to take $told s, $true s at the limit");
 is($t->sql_ctl("SELECT string_agg(item, ' ') FROM dts_forecast('load')"), 'copy target_disk', 'of a job that follows nothing it says nothing of WAL');
 is($t->sql_ctl("SELECT string_agg(item, ' ') FROM dts_forecast('stream')"), 'source_wal wal_limit catch_up', 'and of one that copies nothing, only of WAL');
