@@ -326,7 +326,7 @@ subtest 'the source goes away' => sub {
 	server('stop', '-m', 'immediate');
 	waitpid $pid, 0;
 	like(slurp("$tmp/gone.out"), qr/^error (08006|57P02): .+\n(.*\n)+context: reading slot "$slot"$/m);
-	my ($text) = source_read($conninfo, $slot, $start);
+	my ($text) = source_read_now($conninfo, $slot, $start);
 	like($text, qr/^error 08006: .+\n(.*\n)+context: starting to read slot "$slot"$/m);
 };
 
