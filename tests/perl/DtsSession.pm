@@ -29,7 +29,7 @@ sub send
 sub result
 {
 	my ($self, $timeout) = @_;
-	my $end = time + ($timeout // 120);
+	my $end = time + ($timeout // 180);
 	my $mark = "$self->{mark}\n";
 	my $at;
 	while (($at = index $self->{buffer}, $mark) < 0)

@@ -30,9 +30,12 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use DtsSession;
 
-our $TIMEOUT = $ENV{DTS_TEST_TIMEOUT} // 120;
+our $TIMEOUT = $ENV{DTS_TEST_TIMEOUT} // 180;
 our $in_child = 0; # set by a process that forks away from the test
 my @instances;
+my $last_words; # what the test died of
+my $dying = $SIG{__DIE__};
+$SIG{__DIE__} = sub { $last_words = $_[0] if defined $^S && !$^S; $dying->(@_) if ref $dying; };
 
 # Settings that change how values look, on purpose far from the defaults.
 our @HOSTILE = (
@@ -399,7 +402,7 @@ sub clean
 	my ($self, $what, $other) = @_;
 	# A backend that was told to end is gone a moment later.
 	my $count = sub { grep { !defined $other || !/ \Q$other\E$/ } $self->leftovers };
-	eval { $self->wait_for('sessions to end', sub { !grep { /session/ } $count->() }, 15) };
+	eval { $self->wait_for('sessions to end', sub { !grep { /session/ } $count->() }) };
 	my @left = $count->();
 	return is_deeply(\@left, [], $what);
 }
@@ -427,7 +430,7 @@ END
 		{
 			my @lines = <$in>;
 			splice @lines, 0, @lines - 15 if @lines > 15;
-			diag("the test died with status $status:\n", @lines);
+			diag("the test died with status $status:\n", $last_words // '', "last lines of its log:\n", @lines);
 		}
 		for my $self (@instances)
 		{
@@ -489,14 +492,14 @@ sub kill9
 {
 	my $self = shift;
 	kill KILL => $self->{pid};
-	return $self->_reap(10);
+	return $self->_reap(60);
 }
 # Asks it to leave, and waits: exit status, or undef when it did not.
 sub stop
 {
 	my ($self, $timeout) = @_;
 	kill TERM => $self->{pid};
-	return $self->_reap($timeout // 60);
+	return $self->_reap($timeout // $DtsTest::TIMEOUT);
 }
 sub freeze
 {

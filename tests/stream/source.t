@@ -39,7 +39,7 @@ fsync=off
 max_wal_senders=10
 max_replication_slots=10
 logical_decoding_work_mem='64kB'
-wal_sender_timeout='3s'
+wal_sender_timeout='60s'
 autovacuum=off
 CONF
 $conf .= "output_plugin_libraries='pgoutput,test_decoding,dts_decoder'\n"
@@ -66,8 +66,8 @@ sub psql
 	return $text;
 }
 
-# Everything printed, and the exit status.
-sub source_read
+# Everything printed, and the exit status, at once.
+sub source_read_now
 {
 	my (@args) = @_;
 	my $pid = open(my $out, '-|') // die;
@@ -78,16 +78,25 @@ sub source_read
 	return ($text, $? >> 8);
 }
 
-# The same when others may have read the slot before: the server needs a moment to see that a reader left.
-sub source_read_again
+sub wait_for
 {
-	for (1 .. 600)
+	my ($what, $sql) = @_;
+	my $end = time + 180;
+	until (psql($sql) eq 't')
 	{
-		last if psql("SELECT count(*) FROM pg_replication_slots WHERE active") eq '0';
-		sleep 0.1;
+		die "timed out waiting for $what\n" if time > $end;
+		sleep 0.05;
 	}
-	return source_read(@_);
+	return;
 }
+# The server needs a moment to see that a reader of before left.
+sub source_read
+{
+	wait_for('the reader of before to leave', 'SELECT count(*) = 0 FROM pg_replication_slots WHERE active');
+	return source_read_now(@_);
+}
+# So that feedback that stays away shows soon; elsewhere a busy machine may take its time.
+sub sender_timeout { my $value = shift; psql("ALTER SYSTEM SET wal_sender_timeout = '$value'"); psql('SELECT pg_reload_conf()'); wait_for('the setting', "SELECT setting = '" . 1000 * substr($value, 0, -1) . "' FROM pg_settings WHERE name = 'wal_sender_timeout'"); return; }
 
 my $slots = 0;
 sub new_slot
@@ -151,13 +160,8 @@ EOT
 	like($text, qr/transactions=8 changes=14 /, 'nothing was acknowledged, so it comes again');
 	psql("INSERT INTO t VALUES (100)");
 	end_message();
-	my $confirmed;
-	for (1 .. 50)
-	{
-		$confirmed = psql("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '$slot' AND NOT active");
-		last if $confirmed;
-		sleep 0.1;
-	}
+	wait_for('the reader to leave', "SELECT NOT active FROM pg_replication_slots WHERE slot_name = '$slot'");
+	my $confirmed = psql("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '$slot'");
 	($text) = source_read('--quiet', $conninfo, $slot, $confirmed);
 	like($text, qr/transactions=2 changes=2 /, 'what was acknowledged does not');
 	my ($none, $drop) = source_read('--drop', $conninfo, $slot);
@@ -180,22 +184,22 @@ subtest 'large transactions' => sub {
 	end_message();
 	my $expected = psql("SELECT sum(4 + length(repeat('x', g % 100))) + 200000 * (4 + 3) + 15000008 FROM generate_series(1000, 200999) g");
 	my $want = qr/^transactions=3 changes=400002 values=$expected$/;
-	my ($text, $status) = source_read_again('--quiet', $conninfo, $slot, $start);
+	my ($text, $status) = source_read('--quiet', $conninfo, $slot, $start);
 	is($status, 0);
 	like($text, $want, 'in chunks');
-	($text, $status) = source_read_again('--quiet', '--streaming', '--work-dir', $tmp, $conninfo, $slot, $start);
+	($text, $status) = source_read('--quiet', '--streaming', '--work-dir', $tmp, $conninfo, $slot, $start);
 	is($status, 0, $text);
 	like($text, $want, 'streamed, spooled in memory');
-	($text, $status) = source_read_again('--quiet', '--streaming', '--work-dir', $tmp, '--memory', 1000000, $conninfo, $slot, $start);
+	($text, $status) = source_read('--quiet', '--streaming', '--work-dir', $tmp, '--memory', 1000000, $conninfo, $slot, $start);
 	is($status, 0, $text);
 	like($text, $want, 'streamed, spooled in files');
-	($text, $status) = source_read_again('--quiet', '--streaming', '--work-dir', $tmp, '--memory', 1000000, '--spool', 3000000, $conninfo, $slot, $start);
+	($text, $status) = source_read('--quiet', '--streaming', '--work-dir', $tmp, '--memory', 1000000, '--spool', 3000000, $conninfo, $slot, $start);
 	is($status, 1);
 	like($text, qr/^error 53100: transactions in progress on the source outgrew the spool\ndetail: The limit is 3000000 bytes.*\nhint: End the long transactions on the source/m, 'spool limit');
-	($text, $status) = source_read_again('--quiet', '--streaming', '--work-dir', "$tmp/missing", '--memory', 1000, $conninfo, $slot, $start);
+	($text, $status) = source_read('--quiet', '--streaming', '--work-dir', "$tmp/missing", '--memory', 1000, $conninfo, $slot, $start);
 	like($text, qr/^error 53100: could not create the spool/m, 'no work folder');
 	is_deeply([glob "$tmp/spool.*"], [], 'no file is left');
-	source_read_again('--drop', $conninfo, $slot);
+	source_read('--drop', $conninfo, $slot);
 };
 
 subtest 'streamed subtransactions, interleaved transactions' => sub {
@@ -244,6 +248,7 @@ subtest 'options reach the decoder' => sub {
 	source_read('--drop', $conninfo, $slot);
 };
 
+sender_timeout('3s');
 subtest 'feedback keeps a slow consumer connected' => sub {
 	my ($slot, $start) = new_slot();
 	my $pid = fork // die;
@@ -269,16 +274,15 @@ subtest 'feedback keeps a busy consumer connected' => sub {
 	source_read('--drop', $conninfo, $slot);
 };
 
+sender_timeout('60s');
 subtest 'a slot in use, ended, dropped' => sub {
 	my ($slot, $start) = new_slot();
 	my $pid = fork // die;
 	if (!$pid) { open STDOUT, '>', "$tmp/busy.out"; open STDERR, '>', '/dev/null'; exec $reader, $conninfo, $slot, $start or die }
-	my $active = '';
-	for (1 .. 100) { last if ($active = psql("SELECT active FROM pg_replication_slots WHERE slot_name = '$slot'")) eq 't'; sleep 0.05 }
-	is($active, 't');
-	my ($text) = source_read($conninfo, $slot, $start);
+	wait_for('the first reader', "SELECT active FROM pg_replication_slots WHERE slot_name = '$slot'");
+	my ($text) = source_read_now($conninfo, $slot, $start);
 	like($text, qr/^error 55006: /, 'the second reader is told so');
-	my ($none, $status) = source_read('--drop', $conninfo, $slot);
+	my ($none, $status) = source_read_now('--drop', $conninfo, $slot);
 	is($status, 0, 'drop ends the first');
 	is(psql("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$slot'"), 0);
 	waitpid $pid, 0;
@@ -318,11 +322,11 @@ subtest 'the source goes away' => sub {
 	my ($slot, $start) = new_slot();
 	my $pid = fork // die;
 	if (!$pid) { open STDOUT, '>', "$tmp/gone.out"; open STDERR, '>', '/dev/null'; exec $reader, $conninfo, $slot, $start or die }
-	for (1 .. 100) { last if psql("SELECT active FROM pg_replication_slots WHERE slot_name = '$slot'") eq 't'; sleep 0.05 }
+	wait_for('the reader', "SELECT active FROM pg_replication_slots WHERE slot_name = '$slot'");
 	server('stop', '-m', 'immediate');
 	waitpid $pid, 0;
 	like(slurp("$tmp/gone.out"), qr/^error (08006|57P02): .+\n(.*\n)+context: reading slot "$slot"$/m);
-	my ($text) = source_read($conninfo, $slot, $start);
+	my ($text) = source_read_now($conninfo, $slot, $start);
 	like($text, qr/^error 08006: .+\n(.*\n)+context: starting to read slot "$slot"$/m);
 };
 

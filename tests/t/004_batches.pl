@@ -29,8 +29,9 @@ for my $case (
 	my ($rc, $out, $err) = $t->try_ctl("CALL dts_wait('j', 'caught_up', '100 s')");
 	isnt($rc, 0, "$what: waiting for the impossible fails");
 	$t->wait_state('j', 'error|retrying');
-	my $top = $t->sql_target('SELECT coalesce(max(seq), 0) FROM log WHERE seq > 0');
-	is($t->sql_target('SELECT count(*) FROM log WHERE seq > 0'), $top, "$what: a prefix of the transactions is there, without holes ($top)");
+	# at one moment: the server may still be ending what a session had sent
+	my ($top, $there) = split /\|/, $t->sql_target('SELECT coalesce(max(seq), 0), count(*) FROM log WHERE seq > 0');
+	is($there, $top, "$what: a prefix of the transactions is there, without holes ($top)");
 	cmp_ok($top, '<', $n / 2, "$what: nothing at or behind the failed one");
 	is($t->sql_target("SELECT coalesce(sum(count), 0) FROM (SELECT count(*) FROM " . ($what =~ /table/ ? 'hidden' : 'side') . ") s"), '0', "$what: nothing of the batches behind it");
 	my $error = $t->sql_ctl("SELECT error FROM dts_jobs WHERE job = 'j'");

@@ -74,7 +74,7 @@ for my $round (1 .. 3)
 	$t->_sql('source', 'postgres', 'CREATE TABLE busy AS SELECT repeat(md5(i::text), 30) FROM generate_series(1, 20000) i; DROP TABLE busy');
 	my $end = $t->sql_source('SELECT pg_current_wal_lsn()');
 	$t->wait_for('the slot of an idle database to move', sub {
-		$t->sql_source("SELECT confirmed_flush_lsn >= '$end' FROM pg_replication_slots WHERE slot_name = '$slot'") eq 't' }, 60);
+		$t->sql_source("SELECT confirmed_flush_lsn >= '$end' FROM pg_replication_slots WHERE slot_name = '$slot'") eq 't' });
 	$t->{daemon}->kill9 if $round == 1;
 	$t->{daemon}->stop if $round == 2;
 	$t->start_daemon if $round < 3;

@@ -57,7 +57,7 @@ sub crash
 	if ($point eq 'apply.idle_progress')
 	{
 		$t->_sql('source', 'postgres', 'CREATE TABLE IF NOT EXISTS busy (v text); INSERT INTO busy SELECT md5(i::text) FROM generate_series(1, 5000) i');
-		eval { $t->wait_for($point, sub { $daemon->fault_pid($point) }, 40) };
+		eval { $t->wait_for($point, sub { $daemon->fault_pid($point) }) };
 	}
 	change($_) for 21 .. 25;
 	$t->equal($name, "$point, time $nth: equal after the crash", '--schema');

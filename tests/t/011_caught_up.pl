@@ -33,7 +33,7 @@ for my $n (0 .. 50)
 {
 	$t->sql_source("SELECT pg_logical_emit_message(true, 'dts.marker', '$slot/' || md5('guess') || '/$n'), pg_logical_emit_message(true, 'dts.marker', '$slot/$n'), pg_logical_emit_message(true, 'dts', '$n'), pg_logical_emit_message(false, 'dts.marker', '$slot//$n')");
 }
-like($forger->result(30), qr/ERROR/, 'it waits as long as the target is held up, forged messages or not');
+like($forger->result, qr/ERROR/, 'it waits as long as the target is held up, forged messages or not');
 $lock->do('COMMIT');
 $t->equal('j', 'and comes when the target is free again');
 

@@ -14,7 +14,7 @@ my $traffic = DtsWorkload->start(conninfo => $t->conninfo('source'), sessions =>
 $t->create_job('j', options => { workers => 2 });
 $t->check_job('j');
 $t->start_job('j');
-$t->wait_for('the copy', sub { my ($rc, $out) = $t->try('source', $t->{database}, "SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'copy%' AND application_name LIKE 'dts%'"); $out || $t->sql_ctl("SELECT phase = 'incremental' FROM dts_jobs WHERE job = 'j'") eq 't' }, 60);
+$t->wait_for('the copy', sub { my ($rc, $out) = $t->try('source', $t->{database}, "SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'copy%' AND application_name LIKE 'dts%'"); $out || $t->sql_ctl("SELECT phase = 'incremental' FROM dts_jobs WHERE job = 'j'") eq 't' });
 $t->sql_source("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'dts%' AND backend_type = 'client backend'");
 $t->wait_job('j', 'incremental');
 $t->caught_up('j');
@@ -22,7 +22,7 @@ pass('sessions ended while it loads');
 for (
 	[ 'sessions on the target are ended', sub { $t->sql_target("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'dts\\_sync%'") } ],
 	[ 'the walsender is ended', sub { $t->sql_source("SELECT pg_terminate_backend(pid) FROM pg_stat_replication") } ],
-	[ 'the walsender is killed', sub { my $pid = $t->sql_source('SELECT pid FROM pg_stat_replication LIMIT 1'); kill KILL => $pid if $pid } ],
+	[ 'the walsender is killed', sub { kill KILL => $t->wait_for('the walsender', sub { $t->sql_source('SELECT pid FROM pg_stat_replication LIMIT 1') }) } ],
 	[ 'the target restarts', sub { $t->{target}->restart } ],
 	[ 'the target crashes', sub { $t->{target}->stop('immediate'); sleep 1; $t->{target}->start } ],
 	[ 'the source restarts', sub { $t->{source}->stop('fast'); sleep 1; $t->{source}->start } ],
@@ -33,7 +33,7 @@ for (
 	$break->();
 	$t->wait_for('the source', sub { ($t->try('source', $t->{database}, 'SELECT 1'))[0] == 0 });
 	$t->wait_for('the control database', sub { ($t->try('target', 'ctl', 'SELECT 1'))[0] == 0 });
-	$t->wait_state('j', 'running', 90);
+	$t->wait_state('j', 'running');
 	eval { $t->caught_up('j'); 1 } ? pass("$what: comes back") : (fail("$what: comes back"), diag($@));
 }
 $traffic->stop;
@@ -49,7 +49,7 @@ $t->sql_source('CREATE TABLE k (id int PRIMARY KEY)');
 $t->run_job('away');
 $t->{source}->stop('fast');
 $t->act('stop', 'away');
-$t->wait_state('away', 'stop_failed', 120);
+$t->wait_state('away', 'stop_failed');
 like($t->sql_ctl("SELECT concat_ws(' ', error_message, error_detail, error_hint) FROM dts.job WHERE name = 'away'"), qr/source|slot/i, 'stopped while the source is away: says what is left');
 $t->{source}->start;
 $t->stop_job('away');

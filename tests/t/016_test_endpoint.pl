@@ -18,15 +18,16 @@ my ($rc, $out, $err) = $t->try_ctl("SET statement_timeout = '500ms'; SELECT dts_
 my $took = time - $begun;
 isnt($rc, 0, 'a mute server: cancelled by the caller\'s timeout');
 like($err, qr/statement timeout/, 'which is the error');
-cmp_ok($took, '<', 8, "at once ($took s)");
+my $cancelled = $took;
 
 $begun = time;
 ($rc, $out, $err) = $t->try_ctl("SELECT dts_test_endpoint('mute')");
 $took = time - $begun;
 isnt($rc, 0, 'a mute server: given up');
 like($err, qr/could not connect to endpoint "mute".*DETAIL:.*did not answer in time.*HINT:/s, 'with cause and remedy');
-cmp_ok($took, '<', 20, "within a bounded time ($took s)");
+cmp_ok($took, '<', 60, "within a bounded time ($took s)");
 cmp_ok($took, '>', 5, 'not at once');
+cmp_ok($cancelled, '<', $took - 3, "but at once when cancelled ($cancelled s)");
 
 close $mute;
 ($rc, $out, $err) = $t->try_ctl("SELECT dts_test_endpoint('mute')");
@@ -56,5 +57,5 @@ like($err, qr/could not connect to endpoint "wrong".*DETAIL:.*password authentic
 unlike($err, qr/wr0ng/, 'which is not shown');
 unlike(PostgreSQL::Test::Utils::slurp_file($t->{target}->logfile), qr/s3cret|wr0ng|r1ght.*ERROR/, 'nor logged');
 # Sessions end with the test.
-is($t->sql_source("SELECT count(*) FROM pg_stat_activity WHERE usename = 'pw'"), '0', 'no session stays');
+ok($t->wait_for('the sessions to end', sub { $t->sql_source("SELECT count(*) FROM pg_stat_activity WHERE usename = 'pw'") eq '0' }), 'no session stays');
 done_testing;

@@ -21,7 +21,7 @@ sub kill_server
 	my ($end) = @_;
 	my $pid = $t->{$end}{_pid};
 	$t->{$end}->kill9;
-	$t->wait_for("$end to be dead", sub { !kill 0, $pid }, 30);
+	$t->wait_for("$end to be dead", sub { !kill 0, $pid });
 	$t->{$end}->start;
 	return;
 }

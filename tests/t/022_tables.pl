@@ -82,7 +82,8 @@ $t->caught_up('j');
 is($t->sql_target("SELECT count(*) || ' ' || max(v) FROM app.gone"), '100 v', 'what was removed stays as it was');
 is($t->sql_ctl("SELECT count(*) FROM dts_job_tables WHERE job = 'j' AND table_name = 'gone'"), 0, 'and is no table of the job');
 is($t->sql_target("SELECT count(*) FROM dts.target_table WHERE table_name = 'gone'"), 0, 'on neither end');
-is($t->sql_target("SELECT max(copies) FROM dts.target_table"), 1, 'no table was copied twice');
+# (the load may empty one in the moment between its snapshot and its copy)
+is($t->sql_target("SELECT sum(copies - 1) FROM dts.target_table"), $t->sql_ctl("SELECT count(*) FROM dts_job_events WHERE job = 'j' AND event = 'table_changed'"), 'no table was copied twice without need');
 # Foreign keys come when both tables are part of the stream.
 $t->wait_for('what follows the join', sub { $t->sql_target("SELECT count(*) FROM dts.target_part WHERE state <> 'done'") == 0 });
 is($t->sql_target("SELECT string_agg(conname, ',' ORDER BY conname) FROM pg_constraint WHERE contype <> 'n' AND conrelid IN ('wl.child'::regclass, 'public.typed'::regclass)"),

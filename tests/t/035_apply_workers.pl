@@ -76,6 +76,8 @@ $t->wait_for('an origin for each session', sub { $t->sql_target("SELECT current_
 pass('each session has its origin');
 backlog(4000);
 $t->equal('j', 'equal after a backlog');
+# what is ready when, and so what is applied beside what, is up to the machine
+for (my $more = 1; $more <= 10 && (measure('transactions_parallel') == 0 || measure('rows_early') == 0); $more++) { backlog(4000); $t->caught_up('j'); }
 cmp_ok(measure('transactions_parallel'), '>', 0, 'batches were applied side by side (' . join(', ', map { "$_ " . measure($_) } qw(transactions transactions_parallel rows_early order_waits mispredictions)) . ')');
 cmp_ok(measure('rows_early'), '>', 0, 'rows did not wait for their turn');
 
@@ -93,7 +95,9 @@ for my $n (1, 4, 2)
 	$t->equal('j', "equal with $n sessions");
 }
 is($t->sql_ctl($streams), $before, 'the stream was not begun anew');
-is($t->sql_target("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"), 2,
+my $locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+# a session that ends is gone a moment later
+ok($t->wait_for('the locks to be given back', sub { $t->sql_target($locks) eq '2' }),
 	'so many sessions are there as are wanted, and nothing is left of turns');
 
 # Somebody who locks rows across the lanes: the server ends one of the circle, and all comes right.
@@ -130,7 +134,7 @@ $t->wait_for('one behind it to wait for its turn', sub { $t->sql_target("SELECT 
 my $held = $t->sql_target('WITH free AS (SELECT id FROM acc WHERE id % 1000 = 0 FOR UPDATE SKIP LOCKED) SELECT min(g) FROM generate_series(3000, 9000, 1000) g WHERE g NOT IN (SELECT id FROM free)');
 like($held, qr/^\d+$/, 'a batch behind it has rows already');
 $user->send("SELECT count(*) FROM (SELECT FROM acc WHERE id = $held FOR UPDATE) s; COMMIT");
-is($user->result(60), 1, 'the other session gets its row and commits');
+is($user->result, 1, 'the other session gets its row and commits');
 $t->equal('j', 'equal after a deadlock in which the server ended a transaction of the job');
 $t->wait_for('it to be counted', sub { measure('mispredictions') > 0 });
 is($t->sql_ctl($streams), $retries + 1, 'which did so without beginning the stream anew');

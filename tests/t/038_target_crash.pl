@@ -15,13 +15,14 @@ sub newest { return $t->sql_target('SELECT COALESCE(max(id), 0) FROM load'); }
 # The position before the first transaction is in the table.
 sub stored { return $t->sql_target("SELECT GREATEST(end_lsn, (SELECT pg_replication_origin_progress(roname, true) FROM pg_replication_origin WHERE roname = '$slot')) FROM dts.target_progress WHERE slot_name = '$slot'"); }
 
+# Whether something is lost depends on what else made the target flush its WAL just then: so often until it was.
 my $lost = 0;
-for my $round (1 .. 4)
+for (my $round = 1; $round <= 4 || !$lost && $round <= 25; $round++)
 {
 	my $wanted = newest() + 200;
 	my $s = $t->session('source');
 	$s->send("DO \$\$ BEGIN FOR i IN 1 .. 600 LOOP INSERT INTO load (round) VALUES ($round); UPDATE bag SET n = n + 1; INSERT INTO bag VALUES (i, $round); DELETE FROM bag WHERE id < i - 5; COMMIT; END LOOP; END \$\$");
-	$t->wait_for('rows on the target', sub { newest() >= $wanted }, 30);
+	$t->wait_for('rows on the target', sub { newest() >= $wanted });
 	$t->{daemon}->freeze;
 	my $seen = newest();
 	$t->{target}->stop('immediate');
@@ -30,7 +31,7 @@ for my $round (1 .. 4)
 	is($t->sql_source("SELECT confirmed_flush_lsn <= '" . stored() . "' FROM pg_replication_slots WHERE slot_name = '$slot'"), 't',
 		"crash $round: nothing was acknowledged that the target does not have");
 	$t->{daemon}->cont;
-	is($s->result(60), '', 'the load goes on');
+	is($s->result, '', 'the load goes on');
 	$t->equal('j', 'all of it is there once');
 }
 cmp_ok($lost, '>', 0, "visible rows were lost in $lost crashes, which is what this is about");

@@ -44,12 +44,14 @@ $t->clean('completed at once: nothing is left');
 # Another number of workers while it loads: no state is left, no row is lost or doubled.
 $t->database('wide');
 $t->sql_source('CREATE TABLE bulk AS SELECT i AS id, repeat(md5(i::text), 8) AS v FROM generate_series(1, 200000) i; ALTER TABLE bulk ADD PRIMARY KEY (id); CREATE TABLE other AS SELECT * FROM bulk; ALTER TABLE other ADD PRIMARY KEY (id)');
-$t->create_job('w', options => { workers => 1 });
+# slowly, so that it still loads when their number changes
+$t->create_job('w', options => { workers => 1, throttle => { full => { rows_per_second => 1000 } } });
 $t->check_job('w');
 $t->start_job('w');
 $t->wait_for('it to load', sub { $t->sql_ctl("SELECT phase FROM dts_jobs WHERE job = 'w'") =~ /full|incremental/ });
 my $changed = $t->sql_ctl("SELECT message FROM dts_resize_job(ARRAY['w'], 3)");
 like($changed, qr/loads with 3 workers/, 'more workers');
+$t->sql_ctl("SELECT dts_set_throttle('w', 'full', NULL)");
 $t->wait_job('w', 'incremental');
 $t->equal('w', 'loaded with a changed number of workers: equal');
 

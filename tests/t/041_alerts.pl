@@ -29,7 +29,7 @@ my $send = sub {
 	my ($state) = @_;
 	my ($id) = $t->sql_ctl("SELECT dts_test_alert('j')") =~ /test alert (\d+)/;
 	my $row;
-	$t->wait_for("alert $id to be $state", sub { ($row = $t->sql_ctl("SELECT concat_ws('|', state, attempts, http_status, error) FROM dts_alert_log WHERE id = $id AND attempts > 0 AND (error IS NOT NULL OR state = 'sent')")) =~ /^$state/ }, 60);
+	$t->wait_for("alert $id to be $state", sub { ($row = $t->sql_ctl("SELECT concat_ws('|', state, attempts, http_status, error) FROM dts_alert_log WHERE id = $id AND attempts > 0 AND (error IS NOT NULL OR state = 'sent')")) =~ /^$state/ });
 	return $row;
 };
 

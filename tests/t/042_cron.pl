@@ -32,7 +32,7 @@ my %job = (
 		FROM dblink('%s', 'SELECT count(*) FROM orders') s(n bigint), dblink('%s', 'SELECT count(*) FROM orders') t(n bigint)}, $t->conninfo('source', 'postgres'), $t->conninfo('target', 'postgres')),
 	events => q{SELECT dts_purge_events('90 days')});
 $t->sql_ctl("SELECT cron.schedule('$_', '* * * * *', \$\$$job{$_}\$\$)") for sort keys %job;
-$t->wait_for('the minute', sub { $t->sql_ctl("SELECT count(DISTINCT jobid) FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')") eq '5' }, 100);
+$t->wait_for('the minute', sub { $t->sql_ctl("SELECT count(DISTINCT jobid) FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')") eq '5' });
 is($t->sql_ctl("SELECT string_agg(d.return_message, '; ') FROM cron.job_run_details d WHERE d.status <> 'succeeded'"), '', 'all of them succeed');
 $t->wait_job('start', 'incremental');
 pass('a job that passed its precheck is started');

@@ -138,7 +138,7 @@ for my $way ('', 'state')
 		last if !$t->equal($name, "$name: $title", '--schema');
 	}
 	is($t->state($name), 'running', "$name: the job runs on");
-	$t->wait_for('the queue to be trimmed', sub { $t->sql_source('SELECT count(*) FROM public.dts_ddl_command') eq '0' }, 60) if !$way && $t->state($name) eq 'running';
+	$t->wait_for('the queue to be trimmed', sub { $t->sql_source('SELECT count(*) FROM public.dts_ddl_command') eq '0' }) if !$way && $t->state($name) eq 'running';
 	$t->stop_job($name);
 	$t->clean("$name: nothing is left behind");
 	$daemon->stop;

@@ -13,7 +13,7 @@ $t->start_daemon;
 sub error_of
 {
 	my $job = shift;
-	$t->wait_state($job, 'error', 60);
+	$t->wait_state($job, 'error');
 	return $t->sql_ctl("SELECT concat_ws(' | ', error_sqlstate, error, error_detail, error_hint) FROM dts_jobs WHERE job = '$job'");
 }
 

@@ -14,16 +14,28 @@ $t->sql_source('CREATE SCHEMA mine AUTHORIZATION anybody; CREATE TABLE t (id int
 my $daemon = $t->start_daemon;
 my ($job, $number, $user) = ('', 0, $t->conninfo('source') =~ s/user=\S+/user=anybody/r);
 
+# What commands take where nothing is captured says how fast the machine is.
+$t->{source}->safe_psql('postgres', 'CREATE SCHEMA mine AUTHORIZATION anybody');
+sub alone
+{
+	my $begun = time;
+	my $s = DtsSession->new($user =~ s/dbname=\S+/dbname=postgres/r);
+	$s->do(join '; ', map { "CREATE TABLE mine.alone_$_ (id int PRIMARY KEY); INSERT INTO mine.alone_$_ VALUES ($_); DROP TABLE mine.alone_$_" } 1 .. 20);
+	return time - $begun;
+}
+my $alone = alone();
 # A command of a role without any right, timed.
 sub command
 {
 	my ($sql, $what) = @_;
 	my $s = DtsSession->new($user);
 	my $begun = time;
-	my $error = eval { $s->do($sql, 60); 1 } ? '' : $@;
+	my $error = eval { $s->do($sql); 1 } ? '' : $@;
 	my $took = time - $begun;
 	is($error, '', "$what: the user's command succeeds");
-	cmp_ok($took, '<', 3, sprintf('%s: in %.2f s', $what, $took));
+	# the machine may have become slower since
+	$alone = alone() if $took >= 3 + 5 * $alone;
+	cmp_ok($took, '<', 3 + 5 * $alone, sprintf('%s: in %.2f s (twenty where nothing is captured: %.2f s)', $what, $took, $alone));
 	return;
 }
 sub begin { $job = 'j' . ++$number; $t->run_job($job, options => { heartbeat_seconds => 1 }); return; }
@@ -32,13 +44,13 @@ sub doubt
 {
 	my ($named, $mend, $what) = @_;
 	$t->sql_source('INSERT INTO t SELECT coalesce(max(id), 0) + 1 FROM t');
-	$t->wait_state($job, 'error', 40);
+	$t->wait_state($job, 'error');
 	my $said = $t->sql_ctl("SELECT error || ' ' || coalesce(error_detail, '') FROM dts_jobs WHERE job = '$job'");
 	like($said, $named, "$what: the job stops and names the doubt");
 	is($t->sql_ctl("SELECT state FROM dts_pending_ddl WHERE job = '$job'"), 'failed', "$what: it is listed");
 	$t->sql_target($mend) if $mend;
 	$t->sql_ctl("SELECT dts_skip_ddl('$job')");
-	$t->wait_state($job, 'running', 40);
+	$t->wait_state($job, 'running');
 	$t->equal($job, "$what: mended, it goes on", '--schema');
 	return;
 }
@@ -62,7 +74,7 @@ $lock->do('BEGIN; LOCK TABLE public.dts_pg_class IN ACCESS EXCLUSIVE MODE');
 command('ALTER TABLE mine.a ADD missed int DEFAULT 1', 'mirror locked again');
 $lock->do('ROLLBACK');
 doubt(qr/ALTER TABLE.*mine\.a/s, 'ALTER TABLE mine.a ADD missed int DEFAULT 1', 'mirror locked again');
-$t->wait_for('the capture to know it', sub { $t->sql_source("SELECT count(*) FROM public.dts_pg_attribute WHERE attrelid = 'mine.a'::regclass AND state ->> 'name' = 'missed'") eq '1' }, 30);
+$t->wait_for('the capture to know it', sub { $t->sql_source("SELECT count(*) FROM public.dts_pg_attribute WHERE attrelid = 'mine.a'::regclass AND state ->> 'name' = 'missed'") eq '1' });
 command('DO $$ BEGIN ALTER TABLE mine.a ADD next int; ALTER TABLE mine.a RENAME missed TO found; END $$', 'behind a gap');
 $t->equal($job, 'behind a gap: by what changed since', '--schema');
 $lock->do('BEGIN; LOCK TABLE public.dts_ddl_command, public.dts_args_session IN ACCESS EXCLUSIVE MODE');
@@ -70,10 +82,11 @@ command('ALTER TABLE mine.a ADD v text', 'queue locked');
 my @sessions = map { DtsSession->new($user) } 1 .. 4;
 my $begun = time;
 $sessions[$_]->send("CREATE TABLE mine.many_$_ (id int PRIMARY KEY)") for 0 .. 3;
-$_->result(60) for @sessions;
-cmp_ok(time - $begun, '<', 5, 'queue locked: four sessions at once do not wait for one another');
+$_->result for @sessions;
+my $took = time - $begun;
+cmp_ok($took, '<', 5 + 5 * alone(), 'queue locked: four sessions at once do not wait for one another');
 $lock->do('ROLLBACK');
-$t->wait_state($job, 'error', 40);
+$t->wait_state($job, 'error');
 like($t->sql_ctl("SELECT error_detail FROM dts_jobs WHERE job = '$job'"), qr/Tables in doubt: mine\.a/, 'queue locked: a message tells, the job looks and names the tables');
 $t->stop_job($job);
 $t->sql_target('DROP SCHEMA mine CASCADE; DROP TABLE t');
@@ -95,7 +108,7 @@ SKIP:
 	command(join('; ', map { "CREATE TABLE mine.disk_$_ (id int PRIMARY KEY); INSERT INTO mine.disk_$_ VALUES ($_)" } 1 .. 20), 'disk full');
 	isnt(($t->try('source', $t->{database}, "INSERT INTO public.dts_ddl_command (xid, at, event, tag, query) SELECT '1', now(), 'none', 'x', repeat(md5(i::text), 50) FROM generate_series(1, 100) i"))[0], 0, 'disk full: it is');
 	$disk->free;
-	$t->wait_state($job, 'error', 40);
+	$t->wait_state($job, 'error');
 	like($t->sql_ctl("SELECT error || ' ' || error_detail FROM dts_jobs WHERE job = '$job'"), qr/No space left|could not extend|mine\W+disk_/, 'disk full: the job stops and says what is in doubt');
 	$t->stop_job($job);
 	$t->sql_target('DROP SCHEMA mine CASCADE; DROP TABLE t');
@@ -111,7 +124,7 @@ $t->equal($job, 'rights revoked: the superuser who owns it needs none', '--schem
 # Dropped, the queue and then the rest.
 $t->sql_source('DROP TABLE public.dts_ddl_command');
 command('CREATE TABLE mine.dropped (id int PRIMARY KEY); INSERT INTO mine.dropped VALUES (1)', 'queue dropped');
-$t->wait_state($job, 'error', 40);
+$t->wait_state($job, 'error');
 like($t->sql_ctl("SELECT error || error_detail FROM dts_jobs WHERE job = '$job'"), qr/mine\W+dropped|damaged/, 'queue dropped: the job stops');
 $t->sql_source('DROP FUNCTION dts.capture_commands(text); DROP TABLE public.dts_pg_class, public.dts_pg_attribute, dts.capture_job');
 command('ALTER TABLE mine.dropped ADD v text', 'functions and tables dropped');

@@ -10,7 +10,7 @@ $t->sql_source('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUE
 $t->start_daemon;
 $t->run_job('j', options => { ddl => { default => 'apply', index => 'skip', grant => 'approve', drop => 'approve' } });
 sub pending { return $t->sql_ctl("SELECT state, tag, class FROM dts_pending_ddl WHERE job = 'j'"); }
-sub wait_pending { my $what = shift; $t->wait_for("$what to wait", sub { pending() eq $what }, 30); return pass("$what"); }
+sub wait_pending { my $what = shift; $t->wait_for("$what to wait", sub { pending() eq $what }); return pass("$what"); }
 sub events { return $t->sql_ctl("SELECT count(*) FROM dts_job_events WHERE job = 'j' AND event = '$_[0]'"); }
 
 # Applied and left out.
@@ -25,7 +25,7 @@ $t->sql_source("INSERT INTO t VALUES (3, 'before'); GRANT SELECT ON t TO reader;
 wait_pending('waiting|GRANT|grant');
 is($t->sql_target('SELECT max(id) FROM t'), 3, 'what came before it is there, what came after it is not');
 my $free = $t->session('target');
-$free->do('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE; ROLLBACK', 10);
+$free->do('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE; ROLLBACK');
 pass('no lock is held on the target meanwhile');
 like($t->sql_ctl("SELECT source || ' / ' || target FROM dts_pending_ddl"), qr{GRANT SELECT ON t TO reader.* / .*GRANT SELECT ON TABLE "public"\."t" TO "reader"}s, 'source text and the SQL that would run are shown');
 is(events('ddl_waiting'), 1, 'an event tells of it');
@@ -62,7 +62,7 @@ wait_pending('waiting|DROP TABLE|drop');
 $t->{daemon}->kill9;
 $t->start_daemon;
 # the new worker has to be at it before the policy changes: one that begins later would find the new one in its options
-$t->wait_for('the stream of the new worker', sub { events('streaming') == $streams + 1 }, 30);
+$t->wait_for('the stream of the new worker', sub { events('streaming') == $streams + 1 });
 $streams++;
 wait_pending('waiting|DROP TABLE|drop');
 $t->sql_ctl(q{SELECT dts_set_ddl('j', '{"default": "apply", "index": "approve", "comment": "skip"}')});
@@ -92,13 +92,13 @@ like($err, qr/no command of the source waits in job "j".*dts_pending_ddl/s, 'wit
 # A command that fails: listed with both texts and the server's words; left out, the job goes on.
 $t->sql_target('CREATE TABLE clash (a int)');
 $t->sql_source("CREATE TABLE clash (id int PRIMARY KEY); ALTER TABLE t ADD x int; INSERT INTO t (id, x) VALUES (8, 8)");
-$t->wait_state('j', 'error', 30);
+$t->wait_state('j', 'error');
 like($t->sql_ctl("SELECT state, tag, source, target, reason FROM dts_pending_ddl"), qr/^failed\|CREATE TABLE\|.*CREATE TABLE clash.*\|CREATE TABLE.*clash.*\|.*already exists/s, 'a command that failed is listed, with the reason');
 like($t->sql_ctl("SELECT error_hint FROM dts_jobs WHERE job = 'j'"), qr/dts_skip_ddl/, 'the error says what can be done');
 ($rc, $out, $err) = $t->try_ctl("SELECT dts_approve_ddl('j')");
 like($err, qr/has failed.*dts_retry_job/s, 'it cannot be approved');
 $t->sql_ctl("SELECT dts_skip_ddl('j')");
-$t->wait_state('j', 'running', 30);
+$t->wait_state('j', 'running');
 $t->equal('j', 'left out, the stream goes on', '--table', 'public.t');
 is($t->sql_ctl("SELECT count(*) FROM dts_pending_ddl"), 0, 'nothing is pending');
 # mended instead
@@ -106,13 +106,13 @@ $t->sql_source('CREATE TABLE clash2 (id int PRIMARY KEY, v text)');
 $t->caught_up('j');
 $t->sql_target('ALTER TABLE clash2 DROP v');
 $t->sql_source("BEGIN; INSERT INTO t (id) VALUES (9); ALTER TABLE clash2 RENAME v TO w; INSERT INTO clash2 VALUES (1, 'x'); COMMIT; INSERT INTO t (id) VALUES (10)");
-$t->wait_state('j', 'error', 30);
+$t->wait_state('j', 'error');
 # the daemon dies meanwhile, and again while it tries: nothing of the transaction is there, and the stop stays what it is
 for (1 .. 2)
 {
 	$t->{daemon}->kill9;
 	$t->start_daemon;
-	$t->wait_for('the job to stop again', sub { $t->sql_ctl("SELECT state = 'error' AND wish IS NULL FROM dts_jobs WHERE job = 'j'") eq 't' }, 30);
+	$t->wait_for('the job to stop again', sub { $t->sql_ctl("SELECT state = 'error' AND wish IS NULL FROM dts_jobs WHERE job = 'j'") eq 't' });
 	pass('killed: the job stands where it stood');
 	like($t->sql_ctl("SELECT state, tag, reason FROM dts_pending_ddl"), qr/^failed\|ALTER TABLE\|.*column "v" does not exist/s, 'and says why');
 	is($t->sql_target('SELECT max(id) FROM t'), 8, 'nothing of the transaction is there');
@@ -120,7 +120,7 @@ for (1 .. 2)
 }
 $t->sql_target('ALTER TABLE clash2 ADD v text');
 $t->act('retry', 'j');
-$t->wait_state('j', 'running', 30);
+$t->wait_state('j', 'running');
 $t->equal('j', 'mended and tried again', '--table', 'public.clash2');
 is($t->sql_target('SELECT max(id) FROM t'), 10, 'and what came after it');
 $t->stop_job('j');

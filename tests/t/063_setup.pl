@@ -36,12 +36,12 @@ for (@changes)
 	$t->sql_source("INSERT INTO t (id) VALUES (@{[ ++$id ]})");
 	$t->caught_up('poor');
 	$t->sql_source("$sql; INSERT INTO t (id) VALUES (@{[ ++$id ]})");
-	$t->wait_state('poor', 'error', 30);
+	$t->wait_state('poor', 'error');
 	my $error = $t->sql_ctl("SELECT error || ' ' || error_detail || ' ' || error_hint FROM dts_jobs WHERE job = 'poor'");
 	like($error, qr/table "public"\."t" was changed on the source by a command that was not captured.*$said.*dts_reload_table.*dts_setup_script/s, "$sql: the job stops, with table and remedy");
 	$t->sql_target($mend);
 	$t->act('retry', 'poor');
-	$t->wait_state('poor', 'running', 30);
+	$t->wait_state('poor', 'running');
 	$t->equal('poor', "$sql: made alike, the job goes on", '--table', 'public.t');
 }
 # what does not concern rows does not stop it
@@ -71,7 +71,7 @@ $t->equal('rich', 'a job without a superuser follows commands');
 is($t->sql_source('SELECT count(*) FROM dts.capture_job'), 1, 'it is one of the capture\'s jobs');
 my ($rc, $out, $err) = $t->try('source', $t->{database}, $t->sql_ctl("SELECT dts_setup_script('rich', 'source')"));
 like($err, qr/jobs of this database use the capture/, 'the script does not disturb a capture that is in use');
-$t->wait_for('the queue to be trimmed', sub { $t->sql_source('SELECT count(*) FROM public.dts_ddl_command') eq '0' }, 60);
+$t->wait_for('the queue to be trimmed', sub { $t->sql_source('SELECT count(*) FROM public.dts_ddl_command') eq '0' });
 $t->stop_job('rich');
 is($t->sql_source('SELECT count(*) FROM dts.capture_job'), 0, 'it leaves');
 $t->sql_source('SET ROLE owner; CREATE TABLE between (id int PRIMARY KEY)');

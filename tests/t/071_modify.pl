@@ -112,9 +112,15 @@ is($t->state('j'), 'running', 'is no change');
 
 # The daemon dies in the middle.
 work();
+$t->caught_up('j');
+# it gets no further than to the bookkeeping
+my $lock = $t->session('target');
+$lock->do('BEGIN; LOCK TABLE dts.target_table IN ACCESS EXCLUSIVE MODE');
 $t->sql_ctl(q{SELECT dts_modify_objects('j', '{"objects": [{"schema": "app"}], "exclude": [{"schema": "app", "tables": ["there", "b"]}]}')});
+$t->wait_for('the change to be under way', sub { $t->sql_target("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'dts.target_table'::regclass") > 0 });
 $t->{daemon}->kill9;
 is($t->state('j'), 'modifying', 'the change waits for a daemon');
+$lock->do('ROLLBACK');
 work();
 $t->sql_target('DROP TABLE app.a, app.d');
 $t->start_daemon;
