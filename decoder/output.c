@@ -14,10 +14,10 @@
  * written anything since, because it is about to sleep (the last record may be there in parts).  So a transaction that
  * nothing follows leaves at once, and nobody waits longer than HOLD_US and the server's work on one record.
  *
- * Before and after each sleep the server names the position it has come to, until the receiver has written it
- * down, which one that stores what it applies does later.  A keepalive that asks nothing and names no
- * position beyond those that the receiver knows, of a keepalive or a transaction's end, does not leave: the one after a sleep
- * would wake the receiver just before the row does, and what it costs to do so stands between the commit and the row.
+ * Before and after each sleep the server names the position it has come to, as long as the receiver has not
+ * confirmed it, which one that stores what it applies does later.  Such a keepalive would wake the receiver just
+ * before the row does, on the way from the commit to the row.  So one that asks for no reply and names a position
+ * that the receiver knows, from a keepalive or as a transaction's end, does not leave.
  *
  * The server calls its connection through a table of functions, which a process may exchange for
  * its own; three of them are ours, and only here.  They have no argument for it, so what they know is the process's.
