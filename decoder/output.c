@@ -134,18 +134,23 @@ is_send_pending(void)
 }
 
 static bool
-tells_nothing(Output *o, char type, const char *data, size_t length)
+is_keepalive(char type, const char *data, size_t length)
+{
+	return type == COPY_DATA && length == KEEPALIVE_BYTES && data[0] == KEEPALIVE;
+}
+
+/* Whether the receiver needs it, which then knows its position. */
+static bool
+keepalive_leaves(Output *o, const char *keepalive)
 {
 	uint64 position;
 
-	if (o->ctx == NULL || type != COPY_DATA || length != KEEPALIVE_BYTES || data[0] != KEEPALIVE)
-		return false;
-	memcpy(&position, data + 1, sizeof(position));
+	memcpy(&position, keepalive + 1, sizeof(position));
 	position = pg_ntoh64(position);
-	if (position <= o->told && data[KEEPALIVE_ASKS] == 0)
-		return true;
-	o->told = Max(o->told, position);
-	return false;
+	if (position <= o->told)
+		return keepalive[KEEPALIVE_ASKS] != 0;
+	o->told = position;
+	return true;
 }
 
 static void
@@ -153,7 +158,7 @@ putmessage_noblock(char type, const char *data, size_t length)
 {
 	if (type == COPY_DONE)
 		backlog_over();
-	if (tells_nothing(&output, type, data, length))
+	if (output.ctx != NULL && is_keepalive(type, data, length) && !keepalive_leaves(&output, data))
 		return;
 	server_methods->putmessage_noblock(type, data, length);
 }

@@ -11,8 +11,10 @@ my $messages = pop @ARGV;
 alarm 60;
 my $session = Walsender->new(@ARGV);
 my ($seen, $ended, $after) = (0, 0, 0);
-while ((my ($type) = $session->message)[0] ne 'Z')
+while (1)
 {
+	my ($type) = $session->message;
+	last if $type eq 'Z';
 	$ended = 1 if $type eq 'c';
 	next if $type ne 'd';
 	$after += $ended;
