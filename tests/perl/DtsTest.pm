@@ -340,6 +340,12 @@ sub wait_state
 		or croak "$@ (it is $last)" . $self->job_report($job);
 	return $last;
 }
+# A job that tries again is in that state for a second or two, time and again: state and reason are looked at together.
+sub wait_retrying
+{
+	my ($self, $job, $reason) = @_;
+	return $self->wait_for("$job to try again", sub { $self->sql_ctl("SELECT concat_ws(' ', error, error_hint) FROM dts_jobs WHERE job = '$job' AND state = 'retrying'") =~ $reason });
+}
 
 # --- Equality, judged by the comparer that shares no code with the product
 

@@ -28,8 +28,7 @@ my $pid = $t->wait_for('the first part', sub { $daemon->fault_pid('part.before_c
 $disk->fill($where);
 isnt(($t->try('target', $t->{database}, "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 100)"))[0], 0, 'the disk is full');
 kill CONT => $pid;
-# it does so for a second or two, time and again
-ok($t->wait_for('it to try again', sub { $t->sql_ctl("SELECT concat_ws(' ', error, error_hint) FROM dts_jobs WHERE job = 'j' AND state = 'retrying'") =~ /No space left on device.*disk space/ }), 'the job tries again, and says why');
+ok($t->wait_retrying('j', qr/No space left on device.*disk space/), 'the job tries again, and says why');
 my $parts = $t->sql_target($done);
 is($parts, $t->sql_target("SELECT min(part_id) FROM dts.target_part WHERE kind = 'part'"), 'the part that was copied before stays');
 $t->wait_for('another attempt', sub { () = $daemon->log_text =~ /will try again: could not extend file/g; my @n = $daemon->log_text =~ /next attempt in (\d+) ms/g; @n >= 2 && $n[-1] > $n[0] });

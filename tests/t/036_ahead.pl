@@ -133,8 +133,7 @@ SKIP:
 	$t->start_daemon(env => $disk->environment);
 	$disk->fill('/spool.');
 	$t->sql_source("INSERT INTO acc SELECT i, 1, repeat(md5(i::text), 30) FROM generate_series(30001, 42000) i");
-	# it does so for a second or two, time and again
-	ok($t->wait_for('it to try again', sub { $t->sql_ctl("SELECT concat_ws(' ', error, error_hint) FROM dts_jobs WHERE job = 'j' AND state = 'retrying'") =~ /spool of a transaction in progress: No space left on device.*Free space/ }), 'without room for what waits the job tries again, and says why');
+	ok($t->wait_retrying('j', qr/spool of a transaction in progress: No space left on device.*Free space/), 'without room for what waits the job tries again, and says why');
 	is($t->sql_target('SELECT count(*) FROM acc WHERE id > 30000'), 0, 'nothing of the transaction is there');
 	$disk->free;
 	$t->wait_job('j', 'incremental');
