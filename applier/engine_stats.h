@@ -33,6 +33,7 @@
 	X(truncates, "truncates")                                                                      \
 	X(rows_net, "rows_net")             /* net rows sent in the batch path */                      \
 	X(rows_single, "rows_single")       /* of these by a statement of their own */                 \
+	X(rows_copied, "rows_copied")       /* of these by COPY */                                     \
 	X(rows_ordered, "rows_ordered")     /* changes sent in order */                                \
 	X(units, "units")                   /* pieces of transactions, repeated as a whole */          \
 	X(units_repeated, "units_repeated") /* failed as a batch and were repeated in order */         \

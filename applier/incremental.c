@@ -261,6 +261,7 @@ static bool
 open_sessions(Incremental *inc, bool *at_source, Error *err)
 {
 	const char *rows = getenv("DTS_APPLY_BATCH_ROWS"); /* for tests, which have few */
+	const char *load_rows = getenv("DTS_APPLY_LOAD_ROWS");
 	const BatchLimits limits = {rows ? atoll(rows) : BATCH_ROWS, BATCH_BYTES};
 	const TargetPgOptions options = {
 	    .conninfo = inc->job->target_conninfo,
@@ -269,6 +270,7 @@ open_sessions(Incremental *inc, bool *at_source, Error *err)
 	    .keep_order = getenv("DTS_APPLY_IN_ORDER") != NULL,
 	    .lanes = apply_workers(inc),
 	    .lane_rows = rows ? limits.rows / 2 : 0,
+	    .load_rows = load_rows ? atoi(load_rows) : 0,
 	    .synchronous = getenv("DTS_APPLY_SYNCHRONOUS") != NULL,
 	    .map = inc->job->options.map,
 	};

@@ -49,6 +49,7 @@ typedef struct TargetTable
 	bool partitioned;
 	bool is_root;        /* stands in for a leaf that does not exist on the target */
 	bool triggers;       /* triggers or rules fire for replicated rows */
+	bool row_security;   /* policies hold for our role */
 	int exclusive_count; /* unique indexes of every kind, and exclusion constraints */
 	int column_count;
 	TargetColumn *columns;

@@ -7,9 +7,8 @@
  * so such a statement is planned each time anew, for the size that the table has then, in a session
  * in which nothing but a nested loop is left: the arrays outside, the index of the key inside.
  *
- * An insert of this kind costs the server no more than COPY does (0.74 s of its time against 0.80 s
- * for 600,000 rows of four columns and a key), and unlike COPY it needs neither an empty pipeline
- * nor a round trip.
+ * COPY costs the server a fifth less time and a quarter less WAL than an insert of this kind, but needs an
+ * empty pipeline and a round trip, before and after; target_pg_load.c takes it where that pays.
  *
  * The number of rows hit is checked by the server, in the statement, as in plan_sql.c and for the
  * same reason.  An insert without triggers and rules inserts every row or fails.
@@ -59,9 +58,9 @@ group_by_key(const PlanRelation *bound, EngineOrder *why_not)
 }
 
 static bool
-is_written(const PlanRelation *bound, GroupKind kind, const NetRow *row, int column)
+is_written(const PlanRelation *bound, GroupKind kind, const Value *values, int column)
 {
-	const Value *value = &row->values[column];
+	const Value *value = &values[column];
 
 	if (value->state != VALUE_PRESENT && value->state != VALUE_NULL)
 		return false;
@@ -69,7 +68,7 @@ is_written(const PlanRelation *bound, GroupKind kind, const NetRow *row, int col
 }
 
 bool
-group_fits(const PlanRelation *bound, const GroupPlan *plan, GroupKind kind, const NetRow *row)
+group_fits(const PlanRelation *bound, const GroupPlan *plan, GroupKind kind, const Value *values)
 {
 	if (plan->kind != kind)
 		return false;
@@ -77,7 +76,7 @@ group_fits(const PlanRelation *bound, const GroupPlan *plan, GroupKind kind, con
 		return true;
 	for (int i = 0; i < bound->relation->column_count; i++)
 	{
-		if (plan->writes[i] != is_written(bound, kind, row, i))
+		if (plan->writes[i] != is_written(bound, kind, values, i))
 			return false;
 	}
 	return true;
@@ -203,7 +202,7 @@ put_statement(StrBuf *sql, const PlanRelation *bound, const GroupPlan *plan)
 }
 
 GroupPlan *
-group_plan(Arena *arena, const PlanRelation *bound, GroupKind kind, const NetRow *row)
+group_plan(Arena *arena, const PlanRelation *bound, GroupKind kind, const Value *values)
 {
 	size_t count = (size_t) bound->relation->column_count;
 	GroupPlan *plan = arena_zalloc(arena, sizeof(*plan));
@@ -218,7 +217,7 @@ group_plan(Arena *arena, const PlanRelation *bound, GroupKind kind, const NetRow
 	for (int i = 0; i < bound->relation->column_count; i++)
 	{
 		if (kind == GROUP_UPDATE || kind == GROUP_INSERT)
-			writes[i] = is_written(bound, kind, row, i);
+			writes[i] = is_written(bound, kind, values, i);
 		any |= writes[i];
 		if (!writes[i] && (kind == GROUP_INSERT || !bound->key[i]))
 			continue;
@@ -235,6 +234,30 @@ group_plan(Arena *arena, const PlanRelation *bound, GroupKind kind, const NetRow
 	}
 	strbuf_free(&sql);
 	return plan;
+}
+
+const char *
+group_copy(Arena *arena, const PlanRelation *bound, const GroupPlan *plan)
+{
+	const char *result;
+	StrBuf sql;
+
+	for (int p = 0; p < plan->column_count; p++)
+	{
+		/* the format of a COPY is that of all its columns */
+		if (bound->relation->columns[plan->columns[p]].format != FORMAT_BINARY)
+			return NULL;
+	}
+	if (plan->kind != GROUP_INSERT || plan->column_count == 0 || bound->table->row_security)
+		return NULL;
+	strbuf_init(&sql);
+	strbuf_puts(&sql, "COPY ");
+	put_table(&sql, bound, false);
+	put_columns(&sql, bound, plan);
+	strbuf_puts(&sql, " FROM STDIN (FORMAT binary)");
+	result = arena_strndup(arena, sql.data, sql.len);
+	strbuf_free(&sql);
+	return result;
 }
 
 void

@@ -38,12 +38,15 @@ typedef struct GroupPlan
 EngineOrder group_order(const PlanRelation *bound);
 bool group_by_key(const PlanRelation *bound, EngineOrder *why_not);
 
-/* Whether a net row of a group of this kind has the plan's shape. */
+/* Whether a net row of these values, in a group of this kind, has the plan's shape. */
 bool
-group_fits(const PlanRelation *bound, const GroupPlan *plan, GroupKind kind, const NetRow *row);
+group_fits(const PlanRelation *bound, const GroupPlan *plan, GroupKind kind, const Value *values);
 
 /* A plan for rows like this one. */
-GroupPlan *group_plan(Arena *arena, const PlanRelation *bound, GroupKind kind, const NetRow *row);
+GroupPlan *group_plan(Arena *arena, const PlanRelation *bound, GroupKind kind, const Value *values);
+
+/* The COPY for a plan of inserts, its data the plan's columns in order, binary.  NULL: there is none. */
+const char *group_copy(Arena *arena, const PlanRelation *bound, const GroupPlan *plan);
 
 /* The change that does for one row what the group does for many. */
 void group_change(const PlanRelation *bound, GroupKind kind, const NetRow *row, Change *change);

@@ -42,6 +42,7 @@ target_pg_begin(Target *target, Error *err)
 	if (t->status.batches_in_flight >= TARGET_BATCHES_MAX)
 		return TARGET_WAIT;
 	target_pg_unit_open(t, true);
+	t->load.run = 0;
 	return TARGET_OK;
 }
 
@@ -242,7 +243,7 @@ target_pg_status(const Target *target, TargetStatus *status)
 	*status = t->status;
 	status->wake_us = t->early.begun ? t->early.until_us : 0;
 	status->stats.statements = t->pipeline.statements;
-	status->stats.bytes_in_flight = (int64_t) t->pipeline.bytes;
+	status->stats.bytes_in_flight = (int64_t) (t->pipeline.bytes + t->load.rows.len);
 	status->stats.bytes_held = (int64_t) t->held;
 }
 
@@ -273,6 +274,7 @@ target_pg_close(Target *target)
 {
 	TargetPg *t = (TargetPg *) target;
 
+	target_pg_load_abandon(t);
 	pg_session_close(t->session);
 	pipeline_end(&t->pipeline);
 	arena_destroy(t->arena);
@@ -311,6 +313,8 @@ target_pg_open(const TargetPgOptions *options, TargetPgStored *stored, Error *er
 	TargetPg *t = xcalloc(1, sizeof(*t));
 
 	t->base.ops = &target_pg_ops;
+	strbuf_init(&t->load.rows);
+	t->load.rows_min = options->load_rows;
 	t->arena = arena_create(64 * 1024);
 	t->scratch = arena_create(64 * 1024);
 	snprintf(t->slot, sizeof(t->slot), "%s", options->slot_name);

@@ -130,6 +130,7 @@ typedef struct TargetPgOptions
 	int64_t epoch;
 	int lane;             /* 0, or the number of a further session beside that one */
 	int64_t lane_rows;    /* changes from which a transaction pays for another lane; 0: as usual */
+	int64_t load_rows;    /* inserts in a row from which a COPY pays, a short one; 0: as usual */
 	int lanes;            /* that the job uses; 0: one */
 	bool keep_order;      /* every change by a statement of its own, in order */
 	bool synchronous;     /* every commit waits until it is durable */

@@ -15,17 +15,17 @@
 #define GROUP_BYTES ((size_t) 1 << 20)
 #define FEW_ROWS    12
 
-static GroupPlan *
-plan_of(TargetPg *t, RelationEntry *entry, GroupKind kind, const NetRow *row)
+GroupPlan *
+target_pg_group_plan(TargetPg *t, RelationEntry *entry, GroupKind kind, const Value *values)
 {
 	GroupPlan **link = &entry->groups;
 	GroupPlan *plan;
 
-	while (*link != NULL && !group_fits(entry->bound, *link, kind, row))
+	while (*link != NULL && !group_fits(entry->bound, *link, kind, values))
 		link = &(*link)->next;
 	plan = *link;
 	if (plan == NULL)
-		plan = group_plan(t->arena, entry->bound, kind, row);
+		plan = group_plan(t->arena, entry->bound, kind, values);
 	else
 		*link = plan->next;
 	plan->next = entry->groups;
@@ -57,7 +57,7 @@ group_of(TargetPg *t, Unit *unit, GroupKind kind, const NetRow *row)
 	Group *group;
 	int at = unit->group_count - 1;
 
-	while (at >= 0 && !group_fits(entry->bound, unit->groups[at].plan, kind, row))
+	while (at >= 0 && !group_fits(entry->bound, unit->groups[at].plan, kind, row->values))
 		at--;
 	if (at < 0)
 	{
@@ -72,7 +72,7 @@ group_of(TargetPg *t, Unit *unit, GroupKind kind, const NetRow *row)
 		at = unit->group_count++;
 		memset(&unit->groups[at], 0, sizeof(Group));
 		unit->groups[at].kind = kind;
-		unit->groups[at].plan = plan_of(t, entry, kind, row);
+		unit->groups[at].plan = target_pg_group_plan(t, entry, kind, row->values);
 	}
 	group = &unit->groups[at];
 	group->count++;

@@ -172,6 +172,28 @@ typedef struct TargetPgEarly
 	int64_t committed_us;
 } TargetPgEarly;
 
+typedef enum LoadStage
+{
+	LOAD_OFF,
+	LOAD_ASKED, /* the server is to say that it takes rows */
+	LOAD_OPEN,
+	LOAD_ENDING, /* it is to say that it has taken them */
+} LoadStage;
+
+/* Inserts into one table that come one behind the other; see target_pg_load.c. */
+typedef struct TargetPgLoad
+{
+	LoadStage stage;
+	int64_t rows_min; /* 0: as usual */
+	int64_t run;      /* so many, including those that went by units */
+	RelationEntry *entry;
+	const GroupPlan *plan;
+	const char *sql; /* NULL: not asked for yet, or there is none */
+	StrBuf rows;     /* that libpq has not got */
+	int64_t bytes;   /* of the COPY, but for these */
+	int64_t since_us;
+} TargetPgLoad;
+
 typedef struct TargetPg
 {
 	Target base;
@@ -182,6 +204,7 @@ typedef struct TargetPg
 	Pipeline pipeline;
 	TargetPgFlush flush;
 	TargetPgEarly early;
+	TargetPgLoad load;
 	char slot[256];
 	bool use_origin;
 	bool keep_order;      /* all changes, as an option */
@@ -243,6 +266,10 @@ bool target_pg_statement_drop(TargetPg *t, Statement *statement, Error *err);
 
 /* target_pg_group.c: the next statement of the unit's table at hand; *done: there is none left */
 bool target_pg_send_group(TargetPg *t, Unit *unit, bool *done, Error *err);
+
+/* The plan for rows like these; the relation keeps it. */
+GroupPlan *
+target_pg_group_plan(TargetPg *t, RelationEntry *entry, GroupKind kind, const Value *values);
 
 /* target_pg_report.c: gives the server an occasion to; whether it is time for one; whether the next transaction waits */
 bool target_pg_report(TargetPg *t, Error *err);
@@ -314,6 +341,23 @@ bool target_pg_early_take(TargetPg *t);
 
 /* Rolls it back when nothing has come for it. */
 bool target_pg_early_end(TargetPg *t, Error *err);
+
+/*
+ * target_pg_load.c
+ */
+
+/* A change of a transaction that goes ahead, by COPY or as target_pg_apply(). */
+TargetResult
+target_pg_load_change(TargetPg *t, const TxnHeader *header, const Change *change, Error *err);
+
+/* Until everything taken is at the target, and answered. */
+TargetResult target_pg_load_end(TargetPg *t, Error *err);
+
+/* Sends and reads while a COPY is open; then nothing else may. */
+bool target_pg_load_pump(TargetPg *t, Error *err);
+
+/* The session is about to end. */
+void target_pg_load_abandon(TargetPg *t);
 
 /* target_pg_open.c */
 bool

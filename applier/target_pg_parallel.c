@@ -291,7 +291,7 @@ parallel_ahead_apply(Target *target, const TxnHeader *header, const Change *chan
 	error_clear(&unused);
 	if (p->ahead == NULL)
 		return TARGET_FAILED;
-	result = p->ahead->base.ops->apply(&p->ahead->base, header, change, &unused);
+	result = target_pg_load_change(p->ahead, header, change, &unused);
 	if (result == TARGET_OK && !stays_apart(p->ahead, change))
 		return TARGET_FAILED;
 	if (result == TARGET_OK && p->ahead->units == NULL &&
@@ -309,11 +309,15 @@ parallel_ahead_settle(Target *target)
 {
 	Parallel *p = (Parallel *) target;
 	TargetPg *t = p->ahead;
+	TargetResult result;
 	Error unused;
 
 	error_clear(&unused);
 	if (t == NULL)
 		return TARGET_FAILED;
+	result = target_pg_load_end(t, &unused);
+	if (result != TARGET_OK)
+		return result;
 	if (t->open->run.count > 0)
 		target_pg_unit_close(t, NULL);
 	if (!target_pg_work(t, &unused))

@@ -64,6 +64,18 @@ pipeline_fail(Pipeline *p, Error *err)
 	return false;
 }
 
+bool
+pipeline_leave(Pipeline *p, Error *err)
+{
+	return (!p->failed && PQexitPipelineMode(p->conn) == 1) || pipeline_fail(p, err);
+}
+
+bool
+pipeline_return(Pipeline *p, Error *err)
+{
+	return PQenterPipelineMode(p->conn) == 1 || pipeline_fail(p, err);
+}
+
 static void
 queue_grow(Pipeline *p)
 {

@@ -83,6 +83,10 @@ bool pipeline_start(Pipeline *p, struct pg_conn *conn, RequestAnswer answer, voi
                     Error *err) must_check;
 void pipeline_end(Pipeline *p);
 
+/* Leaves pipeline mode while nothing is in flight, and enters it again on an idle connection. */
+bool pipeline_leave(Pipeline *p, Error *err) must_check;
+bool pipeline_return(Pipeline *p, Error *err) must_check;
+
 /* Whether another request should wait until some were answered. */
 bool pipeline_full(const Pipeline *p);
 

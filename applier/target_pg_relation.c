@@ -43,7 +43,7 @@ const char target_relation_columns_sql[] = FIND_TABLE
     " OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid"
     "  AND r.ev_enabled IN ('R', 'A')),"
     " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid"
-    "  AND (i.indisunique OR i.indisexclusion))"
+    "  AND (i.indisunique OR i.indisexclusion)), pg_catalog.row_security_active(c.oid)"
     " FROM found c LEFT JOIN (pg_catalog.pg_attribute a"
     "  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     "  JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace)"
@@ -108,6 +108,7 @@ target_relation_read_columns(Arena *arena, const PGresult *result, Error *err)
 	table->is_root = !is_true(result, 0, 3);
 	table->triggers = is_true(result, 0, 17);
 	table->exclusive_count = atoi(PQgetvalue(result, 0, 18));
+	table->row_security = is_true(result, 0, 19);
 	table->columns = arena_zalloc(arena, sizeof(TargetColumn) * (size_t) count);
 	if (PQgetisnull(result, 0, 4))
 		return table; /* a table without columns */

@@ -655,6 +655,8 @@ get_stuck(TargetPg *t, Error *err)
 bool
 target_pg_work(TargetPg *t, Error *err)
 {
+	if (t->load.stage != LOAD_OFF)
+		return target_pg_load_pump(t, err);
 	for (;;)
 	{
 		bool ok = pipeline_pump(&t->pipeline, err) && target_pg_early_end(t, err) &&

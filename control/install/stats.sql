@@ -27,6 +27,7 @@ INSERT INTO dts.stream_measure (measure, unit, gauge, meaning) VALUES
 	('rows_per_statement', 'rows', true, 'changes of the source for each statement; low: little could be batched'),
 	('rows_net', 'rows', false, 'left of batched changes when all changes of one row were made one'),
 	('rows_single', 'rows', false, 'of these, sent by a statement of their own'),
+	('rows_copied', 'rows', false, 'of these, sent by COPY, of large transactions that were in progress on the source'),
 	('rows_ordered', 'rows', false, 'changes sent one by one, in the order of the source'),
 	('units', 'units', false, 'pieces in which work was handed over'),
 	('units_repeated', 'units', false, 'of these, failed as a batch and repeated one by one'),

@@ -19,6 +19,9 @@ CREATE TABLE free (id int, v int, pad text); ALTER TABLE free REPLICA IDENTITY F
 CREATE TABLE twins (v int, pad text); ALTER TABLE twins REPLICA IDENTITY FULL;
 CREATE TABLE watched (id int PRIMARY KEY, pad text);
 CREATE TABLE only_there (id int PRIMARY KEY, u int, pad text);
+CREATE TABLE kinds (id int PRIMARY KEY, g int GENERATED ALWAYS AS (id * 2) STORED, i int GENERATED ALWAYS AS IDENTITY, d int DEFAULT 3, n numeric, t timestamptz,
+	j jsonb, a text[], b bytea, v varchar(9), u text);
+CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE moods (id int PRIMARY KEY, m mood);
 INSERT INTO acc SELECT i, 0, md5(i::text) FROM generate_series(1, 4000) i;
 INSERT INTO uniq SELECT i, i, md5(i::text) FROM generate_series(1, 1000) i;
 INSERT INTO free SELECT i % 50, i, md5(i::text) FROM generate_series(1, 200) i;
@@ -43,6 +46,21 @@ $t->equal('j', 'equal when it has committed');
 $t->wait_for('it to be counted', sub { measure('transactions_ahead') == 1 });
 is(measure('ahead_dropped'), 0, 'and none was dropped');
 is(measure('inserts'), 10000, 'its rows are counted once');
+
+# Many inserts in a row go by COPY: with all kinds of columns, in several pieces, between other changes, and half of them undone.
+my $row = "i, CASE WHEN i % 7 > 0 THEN i END, i / 8.0, '2026-01-01'::timestamptz + i * interval '1 s', jsonb_build_object('i', i), ARRAY[i::text, NULL, ''], decode(md5(i::text), 'hex'), left(md5(i::text), i % 9)";
+sub rows { my ($from, $to, $wide) = @_; return "INSERT INTO kinds (id, d, n, t, j, a, b, v, u) SELECT $row, " . ($wide // "''") . " FROM generate_series($from, $to) i"; }
+my $before = measure('rows_copied');
+$one->do('BEGIN; ' . rows(1, 12000));
+$one->do('UPDATE kinds SET u = v WHERE id % 1000 = 0; ' . rows(12001, 22000, "repeat('wide', 2000)") . '; DELETE FROM kinds WHERE id BETWEEN 5000 AND 5100; ' . rows(22001, 32000) . '; COMMIT');
+$t->equal('j', 'equal with what was copied');
+$t->wait_for('them to be counted', sub { measure('rows_copied') > $before + 5000 });
+$before = measure('rows_copied');
+my $ahead = measure('transactions_ahead');
+$one->do('INSERT INTO moods SELECT i, $$sad$$ FROM generate_series(1, 20000) i');
+$t->equal('j', 'equal with what travels as text');
+$t->wait_for('it to be counted', sub { measure('transactions_ahead') == $ahead + 1 });
+is(measure('rows_copied'), $before, 'which COPY could not take');
 
 # Somebody waits for it on the target, who did not on the source.
 $t->sql_target('CREATE UNIQUE INDEX ON only_there (u)');
@@ -74,6 +92,29 @@ $one->do("BEGIN; INSERT INTO watched SELECT i, repeat('z', 200) FROM generate_se
 $t->wait_for('one that fires a trigger to wait for its commit', sub { measure('ahead_dropped') == 3 });
 $one->do('COMMIT');
 $t->equal('j', 'equal with what was watched');
+
+# One ends while a COPY is open: by itself, by a kill, and by what only the target has against it.
+not_tried(8);
+my $copies = "SELECT count(*) FROM pg_stat_activity WHERE application_name = '$slot' AND query LIKE 'COPY %' AND backend_xid IS NOT NULL";
+$one->do('BEGIN; ' . rows(40001, 60000));
+$t->wait_for('a COPY to be open', sub { $t->sql_target($copies) == 1 });
+$one->do('ROLLBACK');
+$t->wait_for('it to be given up', sub { $t->sql_target($copies) == 0 });
+not_tried(16);
+$one->do('BEGIN; ' . rows(40001, 60000));
+$t->wait_for('a COPY to be open', sub { $t->sql_target($copies) == 1 });
+$t->{daemon}->kill9;
+$t->start_daemon;
+$one->do('COMMIT');
+$t->equal('j', 'equal when the daemon was killed in the middle of it');
+$t->sql_target('INSERT INTO kinds (id) VALUES (79000)');
+$one->do('BEGIN; ' . rows(70001, 82000) . '; COMMIT');
+$t->wait_state('j', 'error');
+like($t->sql_ctl("SELECT error FROM dts_jobs WHERE job = 'j'"), qr/duplicate key.*kinds_pkey/, 'a row that is there already is an error of its commit');
+$t->sql_target('DELETE FROM kinds WHERE id = 79000');
+$t->sql_ctl("SELECT dts_retry_job('j')");
+$t->wait_job('j', 'incremental');
+$t->equal('j', 'equal when it is gone');
 
 # A little of everything.
 my @s = map { $t->session('source') } 1 .. 4;

@@ -408,7 +408,7 @@ test_statements(void **state)
 	PlanRelation *bound = bind(arena);
 	Value values[] = {value("1"), value("~"), value("x")};
 	NetRow row = {.values = values, .kind = NET_UPDATE};
-	GroupPlan *plan = group_plan(arena, bound, GROUP_UPDATE, &row);
+	GroupPlan *plan = group_plan(arena, bound, GROUP_UPDATE, row.values);
 
 	(void) state;
 	assert_string_equal(
@@ -417,14 +417,27 @@ test_statements(void **state)
 	               "OPERATOR(pg_catalog.=) s.p1 RETURNING 1) SELECT "
 	               "dts.target_rows_wrong(pg_catalog.count(*)) FROM u HAVING pg_catalog.count(*) "
 	               "<> $3");
-	assert_true(group_fits(bound, plan, GROUP_UPDATE, &row));
+	assert_true(group_fits(bound, plan, GROUP_UPDATE, row.values));
 	values[1] = value("now");
-	assert_false(group_fits(bound, plan, GROUP_UPDATE, &row));
-	plan = group_plan(arena, bound, GROUP_INSERT, &row);
+	assert_false(group_fits(bound, plan, GROUP_UPDATE, row.values));
+	plan = group_plan(arena, bound, GROUP_INSERT, row.values);
 	assert_string_equal(plan->sql,
 	                    "INSERT INTO \"s\".\"t\" (\"id\", \"a\", \"b\") OVERRIDING SYSTEM VALUE "
 	                    "SELECT pg_catalog.unnest($1) AS p1, pg_catalog.unnest($2) AS p2, "
 	                    "pg_catalog.unnest($3) AS p3");
+	/* the format of a COPY is one for all columns */
+	assert_null(group_copy(arena, bound, plan));
+	for (int i = 0; i < 3; i++)
+		columns[i].format = FORMAT_BINARY;
+	assert_string_equal(group_copy(arena, bound, plan),
+	                    "COPY \"s\".\"t\" (\"id\", \"a\", \"b\") FROM STDIN (FORMAT binary)");
+	/* which does not know of policies */
+	target_table.row_security = true;
+	assert_null(group_copy(arena, bound, plan));
+	target_table.row_security = false;
+	for (int i = 0; i < 3; i++)
+		columns[i].format = FORMAT_TEXT;
+	assert_null(group_copy(arena, bound, group_plan(arena, bound, GROUP_DELETE, row.values)));
 	arena_destroy(arena);
 }
 
@@ -441,13 +454,13 @@ test_what_has_no_statement_for_many(void **state)
 	/* an array of arrays would come apart */
 	target_columns[1].array_type = 0;
 	bound = bind(arena);
-	assert_null(group_plan(arena, bound, GROUP_UPDATE, &row)->sql);
+	assert_null(group_plan(arena, bound, GROUP_UPDATE, row.values)->sql);
 	assert_true(group_by_key(bound, &why));
 	target_columns[1].array_type = 1009;
 	/* nothing to write */
 	values[1] = value("~");
 	values[2] = value("~");
-	assert_null(group_plan(arena, bound, GROUP_UPDATE, &row)->sql);
+	assert_null(group_plan(arena, bound, GROUP_UPDATE, row.values)->sql);
 	/* no index that serves, triggers, roots */
 	unique.plain = false;
 	assert_false(group_by_key(bind(arena), &why));
