@@ -259,6 +259,7 @@ parallel_ahead_begin(Target *target, const char *encoding)
 	error_clear(&unused);
 	if (p->ahead == NULL && !ahead_open(p))
 	{
+		p->stats.ahead_dropped++;
 		ahead_close(p);
 		return false;
 	}
