@@ -20,7 +20,8 @@ is(stat_of('deletes'), 500, 'deletes');
 is(stat_of('truncates'), 1, 'truncates');
 cmp_ok(stat_of('source_transactions'), '>=', 5, 'transactions of the source');
 cmp_ok(stat_of('statements'), '>', 0, 'statements');
-is(stat_of('bytes_in_flight'), 0, 'nothing is under way when all is applied');
+# the next transaction may be begun already, and is rolled back when nothing comes for it
+$t->wait_for('nothing to be under way when all is applied', sub { stat_of('bytes_in_flight') == 0 });
 $t->wait_for('the stream to be idle', sub { $t->sql_ctl("SELECT meaning FROM dts_job_stats('j') WHERE measure = 'held_up_by'") =~ /^nothing, all that was received/ });
 pass('nothing holds up an idle stream');
 
