@@ -57,8 +57,8 @@
 	"'ends a transaction of a daemon that lost its job';" TARGET_COMMAND_DDL TARGET_TIE_DDL
 
 /*
- * Foreign keys to and from tables that are empty for a while, taken off and made again; the list
- * of them lasts as long as the transaction.
+ * Foreign keys to and from tables that are empty for a while, taken off and made again, but for those that the
+ * command has made anew itself; the list of them lasts as long as the transaction.
  */
 #define TARGET_TIE_DDL                                                                             \
 	"CREATE OR REPLACE FUNCTION dts.target_untie(tables jsonb, gone jsonb) RETURNS void LANGUAGE " \
@@ -76,6 +76,8 @@
 	"pg_catalog, pg_temp AS $f$DECLARE f record; "                                                 \
 	"BEGIN FOR f IN SELECT s.k ->> 'r' AS r, s.k ->> 'n' AS n, s.k ->> 'd' AS d, s.k ->> 'm' AS m" \
 	" FROM jsonb_array_elements(current_setting('dts.untied')::jsonb) s(k) LOOP "                  \
+	"CONTINUE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = to_regclass(f.r) "       \
+	"AND c.conname = f.n); "                                                                       \
 	"EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', f.r, f.n, f.d); "                       \
 	"IF f.m IS NOT NULL THEN EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', f.n, f.r, "    \
 	"f.m); END IF; END LOOP; END$f$;"                                                              \
