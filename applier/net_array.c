@@ -67,6 +67,19 @@ add_text(NetArray *array, const Value *value)
 }
 
 void
+net_value_put(StrBuf *data, const Value *value)
+{
+	bool present = value->state == VALUE_PRESENT;
+	uint32_t len = present ? value->len : 0;
+
+	strbuf_reserve(data, len + 5);
+	put_uint32(data->data + data->len, present ? len : UINT32_MAX);
+	if (len > 0)
+		memcpy(data->data + data->len + 4, value->data, len);
+	data->len += 4 + (size_t) len;
+}
+
+void
 net_array_add(NetArray *array, const Value *value)
 {
 	StrBuf *data = &array->data;
@@ -74,15 +87,7 @@ net_array_add(NetArray *array, const Value *value)
 
 	array->has_null |= !present;
 	if (array->binary)
-	{
-		uint32_t len = present ? value->len : 0;
-
-		strbuf_reserve(data, len + 5);
-		put_uint32(data->data + data->len, present ? len : UINT32_MAX);
-		if (len > 0)
-			memcpy(data->data + data->len + 4, value->data, len);
-		data->len += 4 + (size_t) len;
-	}
+		net_value_put(data, value);
 	else
 	{
 		if (array->count > 0)

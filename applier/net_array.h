@@ -26,6 +26,9 @@ void net_array_begin(NetArray *array, bool binary, uint32_t element_type, char d
 /* Anything but VALUE_PRESENT is NULL. */
 void net_array_add(NetArray *array, const Value *value);
 
+/* A value as arrays and COPY have it in binary: its length and its bytes.  Anything but VALUE_PRESENT is NULL. */
+void net_value_put(StrBuf *data, const Value *value);
+
 /* Completes the array: binary, data.len bytes; or text with a NUL behind it. */
 void net_array_end(NetArray *array);
 

@@ -33,30 +33,14 @@ load_fail(TargetPg *t, const PGresult *result, Error *err)
 }
 
 static void
-put_int(StrBuf *rows, uint32_t value, int bytes)
-{
-	for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
-		strbuf_putc(rows, (char) (value >> shift));
-}
-
-static void
 put_row(TargetPgLoad *load, const Value *values)
 {
-	StrBuf *rows = &load->rows;
+	int count = load->plan->column_count;
 
-	put_int(rows, (uint32_t) load->plan->column_count, 2);
-	for (int p = 0; p < load->plan->column_count; p++)
-	{
-		const Value *value = &values[load->plan->columns[p]];
-
-		if (value->state == VALUE_PRESENT)
-		{
-			put_int(rows, value->len, 4);
-			strbuf_add(rows, value->data, value->len);
-		}
-		else
-			put_int(rows, UINT32_MAX, 4);
-	}
+	strbuf_putc(&load->rows, (char) (count >> 8));
+	strbuf_putc(&load->rows, (char) count);
+	for (int p = 0; p < count; p++)
+		net_value_put(&load->rows, &values[load->plan->columns[p]]);
 }
 
 /* The server takes rows, or has taken them all. */

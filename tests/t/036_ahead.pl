@@ -61,7 +61,7 @@ sub until_so
 	return;
 }
 
-# Many inserts in a row go by COPY: with all kinds of columns, in several pieces, between other changes, and half of them undone.
+# Many inserts in a row go by COPY: with all kinds of columns, in several pieces, between other changes.
 my $row = "i, CASE WHEN i % 7 > 0 THEN i END, i / 8.0, '2026-01-01'::timestamptz + i * interval '1 s', jsonb_build_object('i', i), ARRAY[i::text, NULL, ''], decode(md5(i::text), 'hex'), left(md5(i::text), i % 9)";
 sub rows { my ($from, $to, $wide) = @_; return "INSERT INTO kinds (id, d, n, t, j, a, b, v, u) SELECT $row, " . ($wide // "''") . " FROM generate_series($from, $to) i"; }
 my $before = measure('rows_copied');

@@ -435,9 +435,10 @@ test_statements(void **state)
 	target_table.row_security = true;
 	assert_null(group_copy(arena, bound, plan));
 	target_table.row_security = false;
+	/* nor of rows to delete */
+	assert_null(group_copy(arena, bound, group_plan(arena, bound, GROUP_DELETE, row.values)));
 	for (int i = 0; i < 3; i++)
 		columns[i].format = FORMAT_TEXT;
-	assert_null(group_copy(arena, bound, group_plan(arena, bound, GROUP_DELETE, row.values)));
 	arena_destroy(arena);
 }
 
