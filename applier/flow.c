@@ -25,7 +25,7 @@ flow_init(Flow *flow, ChangeSource *source, Target *target, const char *marker,
 	batch_init(&flow->batch, limits, stored);
 	progress_init(&flow->progress, stored, now_us);
 	flow->status.durable.end = stored;
-	flow->committed_us = now_us - FLOW_SPACING_US;
+	flow_pace_init(&flow->pace, now_us);
 	flow->rush_since_us = now_us;
 }
 
@@ -59,7 +59,7 @@ commit_batch(Flow *flow, Error *err)
 	if (result == TARGET_OK)
 	{
 		batch_closed(&flow->batch);
-		flow->committed_us = flow->now_us;
+		flow_pace_handed(&flow->pace, flow->now_us);
 	}
 	flow->target->ops->status(flow->target, &flow->status);
 	return result;
@@ -77,22 +77,13 @@ flow_come_to_rest(Flow *flow, Error *err)
 	return result;
 }
 
-/* Whether another batch has room between here and the target. */
-static bool
-has_room(const Flow *flow)
-{
-	return flow->status.batches_in_flight < 1 + flow->status.round_trip_us / FLOW_SPACING_US;
-}
-
 /* The source has nothing more: whether what is whole goes on its way, or waits for company. */
 static void
 close_idle_batch(Flow *flow)
 {
-	bool spaced = flow->now_us - flow->committed_us >= FLOW_SPACING_US;
 	bool quick = !flow->rush || flow->synchronous;
-	bool few = flow->status.batches_in_flight < FLOW_AT_ONCE;
 
-	if ((quick && few) || (spaced && has_room(flow)))
+	if (flow_pace_goes(&flow->pace, &flow->status, quick, flow->now_us))
 		batch_idle(&flow->batch);
 }
 
@@ -496,6 +487,7 @@ store_idle(Flow *flow, int64_t now_us, Error *err)
 		result = flow->target->ops->commit(flow->target, &position, err);
 	if (result != TARGET_OK)
 		return result == TARGET_WAIT;
+	flow_pace_handed(&flow->pace, now_us);
 	progress_idle_stored(&flow->progress, now_us);
 	flow->idle_sent = true;
 	flow->asked = false;
@@ -545,8 +537,9 @@ static void
 plan_wake(Flow *flow)
 {
 	flow->wake_us = 0;
-	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle && has_room(flow))
-		flow->wake_us = flow->committed_us + FLOW_SPACING_US;
+	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle &&
+	    flow_pace_has_room(&flow->status))
+		flow->wake_us = flow->pace.newest_us + FLOW_SPACING_US;
 	else if (flow->status.committed.end.value > flow->status.durable.end.value)
 		flow->wake_us = flow->now_us + FLOW_DURABLE_LOOK_US;
 	if (flow->status.wake_us != 0 && (flow->wake_us == 0 || flow->status.wake_us < flow->wake_us))
@@ -566,6 +559,7 @@ flow_step(Flow *flow, int64_t now_us, Error *err)
 	if (!flow->target->ops->pump(flow->target, err))
 		return false;
 	flow->target->ops->status(flow->target, &flow->status);
+	flow_pace_look(&flow->pace, &flow->status, now_us);
 	answers = flow->status.answers;
 	flow_ahead_look(flow);
 	if (!take_events(flow, now_us, err) || !flow->target->ops->pump(flow->target, err))

@@ -15,6 +15,7 @@
 #include "batch.h"
 #include "ddl_queue.h"
 #include "error.h"
+#include "flow_pace.h"
 #include "latency.h"
 #include "progress.h"
 #include "relation_watch.h"
@@ -25,15 +26,6 @@
 
 #define FLOW_MARKER_PREFIX "dts.marker"
 #define FLOW_GAP_PREFIX    "dts.gap"
-
-/*
- * An idle source ends the batch at hand at once while no more than one is in flight: transactions that the
- * source commits together come one behind the other, and the second need not wait for the answer to the
- * first.  As many more as the way to the target and back holds at this distance may follow; otherwise the
- * batch grows until there is an answer, which is what makes batches large when the target is busy.
- */
-#define FLOW_AT_ONCE    2
-#define FLOW_SPACING_US 5000
 
 /*
  * A source that hands out so many transactions a millisecond is looked at once in a while only: its
@@ -104,10 +96,10 @@ typedef struct Flow
 	bool source_failed;   /* an error was the source's, not the target's */
 
 	FlowAhead ahead;
+	FlowPace pace;
 	int64_t now_us;
 	int64_t answers;       /* of the target, so far */
 	int64_t answered_us;   /* the last of them; while nothing is in flight: now */
-	int64_t committed_us;  /* when the newest batch was handed over */
 	int64_t rush_since_us; /* what is counted for the rush began */
 	int64_t rush_transactions;
 } Flow;

@@ -195,7 +195,7 @@ flow_ahead_commit(Flow *flow, const SourceEvent *event, Error *err)
 		if (result != TARGET_OK)
 			return result;
 		a->open = false;
-		flow->committed_us = flow->now_us;
+		flow_pace_handed(&flow->pace, flow->now_us);
 	}
 	flow->target->ops->status(flow->target, &flow->status);
 	if (flow->status.batches_in_flight > 0)

@@ -145,41 +145,71 @@ test_batch_grows_while_the_target_has_work(void **state)
 	fake_target_free(&c.target);
 }
 
-/* A far target gets the next batch before it has answered, at a distance, as many as are under way. */
+/* A far target that answers in the time of the way gets every batch at once. */
 static void
-test_far_target_has_several_batches_in_flight(void **state)
+test_far_target_gets_every_batch_at_once(void **state)
 {
-	SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5)};
+	SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4)};
 	FlowCase c;
 
 	(void) state;
 	START(&c, events, 100, 0);
-	c.target.status.round_trip_us = 2 * FLOW_SPACING_US + 1;
+	c.target.status.round_trip_us = FLOW_SPACING_US;
+	for (int i = 1; i <= 4; i++)
+	{
+		c.source.count = 3 * i;
+		step(&c, i);
+	}
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) "
+	         "begin insert(3) commit(310) begin insert(4) commit(410) ");
+	fake_target_free(&c.target);
+}
+
+/*
+ * When it answers late it gets the next batch before it has answered, at a distance, as many as the way
+ * holds.
+ */
+static void
+test_late_far_target_has_several_batches_in_flight(void **state)
+{
+	SourceEvent events[] = {ONE(1), ONE(2), ONE(3), ONE(4), ONE(5), ONE(6)};
+	const int64_t way_us = 2 * FLOW_SPACING_US + 1;
+	const int64_t late_us = way_us + FLOW_SPACING_US;
+	FlowCase c;
+
+	(void) state;
+	START(&c, events, 100, 0);
+	c.target.status.round_trip_us = way_us;
 	c.source.count = 3;
 	step(&c, 0);
-	said(&c, "begin insert(1) commit(110) ");
+	fake_target_answer(&c.target, 1);
 	c.source.count = 6;
-	step(&c, FLOW_SPACING_US - 1);
+	step(&c, late_us);
 	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) ");
 	c.source.count = 9;
-	step(&c, FLOW_SPACING_US);
-	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) ");
-	assert_int_equal(c.flow.wake_us, 2 * FLOW_SPACING_US - 1);
-	step(&c, 2 * FLOW_SPACING_US - 1);
+	step(&c, late_us + FLOW_SPACING_US - 1);
 	said(&c,
 	     "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) commit(310) ");
-	/* that is all that fits between here and there */
 	c.source.count = 12;
-	step(&c, 4 * FLOW_SPACING_US);
+	step(&c, late_us + FLOW_SPACING_US);
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) commit(310) "
+	         "begin insert(4) ");
+	assert_int_equal(c.flow.wake_us, late_us + 2 * FLOW_SPACING_US - 1);
+	step(&c, late_us + 2 * FLOW_SPACING_US - 1);
+	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) commit(310) "
+	         "begin insert(4) commit(410) ");
+	/* that is all that fits between here and there */
 	c.source.count = 15;
-	step(&c, 5 * FLOW_SPACING_US);
+	step(&c, late_us + 4 * FLOW_SPACING_US);
+	c.source.count = 18;
+	step(&c, late_us + 5 * FLOW_SPACING_US);
 	assert_int_equal(c.flow.status.batches_in_flight, 3);
 	/* only its answer can change that: nothing to wake up for */
 	assert_int_equal(c.flow.wake_us, 0);
 	fake_target_answer(&c.target, 1);
-	step(&c, 6 * FLOW_SPACING_US);
+	step(&c, late_us + 6 * FLOW_SPACING_US);
 	said(&c, "begin insert(1) commit(110) begin insert(2) commit(210) begin insert(3) commit(310) "
-	         "begin insert(4) insert(5) commit(510) ");
+	         "begin insert(4) commit(410) begin insert(5) insert(6) commit(610) ");
 	fake_target_free(&c.target);
 }
 
@@ -626,7 +656,8 @@ main(void)
 	    cmocka_unit_test(test_whole_transactions_share_a_batch_until_idle),
 	    cmocka_unit_test(test_batch_closes_at_the_limit_but_never_inside_a_transaction),
 	    cmocka_unit_test(test_batch_grows_while_the_target_has_work),
-	    cmocka_unit_test(test_far_target_has_several_batches_in_flight),
+	    cmocka_unit_test(test_far_target_gets_every_batch_at_once),
+	    cmocka_unit_test(test_late_far_target_has_several_batches_in_flight),
 	    cmocka_unit_test(test_rush_makes_larger_batches_and_ends_by_itself),
 	    cmocka_unit_test(test_idle_inside_a_transaction_commits_nothing),
 	    cmocka_unit_test(test_acknowledges_only_what_is_durable),
