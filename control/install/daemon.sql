@@ -38,6 +38,57 @@ END
 $$;
 COMMENT ON FUNCTION dts.daemon_hello(pg_catalog.text) IS 'raises an error when daemon and extension differ in version';
 
+-- Claims as far as the limits of connections let it.  The options of a job are read at most once, and not at all for a full server:
+-- many jobs may wait, and this runs every second.
+CREATE FUNCTION dts.claim_within_limits(owner pg_catalog.text, lease pg_catalog.interval, max_jobs pg_catalog.int4, settled pg_catalog.bool,
+		mine pg_catalog.timestamptz, OUT job_id pg_catalog.int8, OUT epoch pg_catalog.int8)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	limits int4[];
+	taken int8[];
+	-- endpoints on such servers, with the place of the server in these arrays
+	places jsonb := '{}';
+	fewest CONSTANT int4 := 3; -- no job needs less, see dts.job_connections
+	needs int4;
+	place int4;
+	r record;
+BEGIN
+	-- what one claim leaves of a limit, the next one has to see
+	PERFORM pg_advisory_xact_lock(hashtextextended('dts.server_limit', 0));
+	FOR r IN SELECT u.connections, u.in_use, u.endpoints FROM dts.server_use() u LOOP
+		limits := limits || r.connections;
+		taken := taken || r.in_use;
+		places := places || (SELECT coalesce(jsonb_object_agg(e, cardinality(limits)), '{}') FROM unnest(r.endpoints) e);
+	END LOOP;
+	FOR r IN SELECT j AS job, ARRAY[(places ->> j.source)::int4, (places ->> j.target)::int4] AS ends
+		FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
+		WHERE (j.wish IS NOT NULL OR j.state IN (SELECT s.state FROM dts.job_states() s WHERE s.needs_worker))
+			AND (l.owner IS NULL OR l.until < clock_timestamp()
+				OR settled AND NOT EXISTS (SELECT FROM pg_stat_get_activity(l.pid) a WHERE a.backend_start = l.backend_start))
+		ORDER BY l.until NULLS FIRST, l.job_id FOR UPDATE OF l SKIP LOCKED
+	LOOP
+		EXIT WHEN max_jobs <= 0;
+		CONTINUE WHEN EXISTS (SELECT FROM unnest(r.ends) p WHERE taken[p] > 0 AND taken[p] + fewest > limits[p]);
+		needs := dts.job_connections(r.job);
+		CONTINUE WHEN EXISTS (SELECT FROM unnest(r.ends) p GROUP BY p HAVING taken[p] > 0 AND taken[p] + needs * count(*) > limits[p]);
+		FOREACH place IN ARRAY r.ends LOOP
+			IF place IS NOT NULL THEN
+				taken[place] := taken[place] + needs;
+			END IF;
+		END LOOP;
+		max_jobs := max_jobs - 1;
+		RETURN QUERY UPDATE dts.job_lease l SET epoch = l.epoch + 1, owner = claim_within_limits.owner,
+				until = clock_timestamp() + lease, pid = pg_backend_pid(), backend_start = mine
+			WHERE l.job_id = (r.job).id RETURNING l.job_id, l.epoch;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION dts.claim_within_limits(pg_catalog.text, pg_catalog.interval, pg_catalog.int4, pg_catalog.bool, pg_catalog.timestamptz) IS
+	'what daemon_claim does while a server has a limit of connections';
+
 CREATE FUNCTION dts.daemon_claim(owner pg_catalog.text, lease pg_catalog.interval, max_jobs pg_catalog.int4,
 		OUT job_id pg_catalog.int8, OUT epoch pg_catalog.int8)
 	RETURNS SETOF pg_catalog.record
@@ -48,29 +99,12 @@ DECLARE
 	-- after a restart of this server, sessions get a moment to come back before they count as gone
 	settled bool := pg_postmaster_start_time() < clock_timestamp() - interval '5 s';
 	mine timestamptz := (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) a);
-	limited bool;
-	r record;
 BEGIN
 	PERFORM dts.commit_locally();
 	PERFORM dts.clock_due();
 	PERFORM pg_stat_clear_snapshot();
-	-- what one claim leaves of a limit, the next one has to see
-	limited := EXISTS (SELECT FROM dts.server_limit);
-	IF limited THEN
-		PERFORM pg_advisory_xact_lock(hashtextextended('dts.server_limit', 0));
-		FOR r IN SELECT l.job_id FROM dts.job_lease l JOIN dts.job j ON j.id = l.job_id
-			WHERE (j.wish IS NOT NULL OR j.state IN (SELECT s.state FROM dts.job_states() s WHERE s.needs_worker))
-				AND (l.owner IS NULL OR l.until < clock_timestamp()
-					OR settled AND NOT EXISTS (SELECT FROM pg_stat_get_activity(l.pid) a WHERE a.backend_start = l.backend_start))
-			ORDER BY l.until NULLS FIRST, l.job_id FOR UPDATE OF l SKIP LOCKED
-		LOOP
-			EXIT WHEN max_jobs <= 0;
-			CONTINUE WHEN dts.job_waits_for(r.job_id) IS NOT NULL;
-			max_jobs := max_jobs - 1;
-			RETURN QUERY UPDATE dts.job_lease l SET epoch = l.epoch + 1, owner = daemon_claim.owner,
-					until = clock_timestamp() + lease, pid = pg_backend_pid(), backend_start = mine
-				WHERE l.job_id = r.job_id RETURNING l.job_id, l.epoch;
-		END LOOP;
+	IF EXISTS (SELECT FROM dts.server_limit) THEN
+		RETURN QUERY SELECT c.job_id, c.epoch FROM dts.claim_within_limits(owner, lease, max_jobs, settled, mine) c;
 		RETURN;
 	END IF;
 	RETURN QUERY

@@ -17,7 +17,7 @@ $grants$;
 GRANT SELECT ON @extschema@.dts_leftovers, @extschema@.dts_slots, @extschema@.dts_alert_hosts, @extschema@.dts_alerts,
 	@extschema@.dts_alert_log, @extschema@.dts_throttles, @extschema@.dts_connection_limits, @extschema@.dts_health, @extschema@.dts_metrics TO dts_viewer;
 GRANT EXECUTE ON FUNCTION @extschema@.dts_metrics_text(), @extschema@.dts_forecast(pg_catalog.text),
-	dts.throttle_in_force(pg_catalog.jsonb, pg_catalog.timestamptz), dts.server_use(), dts.job_waits_for(pg_catalog.int8), dts.health_rows(), dts.metrics_rows() TO dts_viewer;
+	dts.throttle_in_force(pg_catalog.jsonb, pg_catalog.timestamptz), dts.server_use(), dts.jobs_waiting(), dts.health_rows(), dts.metrics_rows() TO dts_viewer;
 
 GRANT EXECUTE ON FUNCTION
 	@extschema@.dts_unschedule_job(pg_catalog.text), @extschema@.dts_ignore_check(pg_catalog.text, pg_catalog.text),

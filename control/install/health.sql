@@ -20,14 +20,14 @@ CREATE VIEW dts.health AS
 				'Bring the end back; the job goes on by itself.', j.error_at
 			FROM j WHERE j.state = 'retrying'
 		UNION ALL
-		SELECT CASE WHEN w.waits IS NULL THEN 'error' ELSE 'warning' END, j.job,
-				CASE WHEN w.waits IS NOT NULL THEN 'waits for ' || w.waits
+		SELECT CASE WHEN w.waits_for IS NULL THEN 'error' ELSE 'warning' END, j.job,
+				CASE WHEN w.waits_for IS NOT NULL THEN 'waits for ' || w.waits_for
 				WHEN j.wish IS NULL THEN pg_catalog.format('no daemon works for it, in state "%s"', j.state)
 				ELSE pg_catalog.format('no daemon has taken up "%s"', j.wish) END,
-				CASE WHEN w.waits IS NOT NULL THEN 'It goes on when others have ended; or raise the limit with dts_limit_connections.'
+				CASE WHEN w.waits_for IS NOT NULL THEN 'It goes on when others have ended; or raise the limit with dts_limit_connections.'
 				ELSE 'See that dts_applier runs and reaches this database.' END,
 				CASE WHEN j.wish IS NULL THEN COALESCE(j.until, j.updated_at) ELSE j.wish_at END
-			FROM j, LATERAL (SELECT dts.job_waits_for(j.id) AS waits) w WHERE (j.owner IS NULL OR j.until < pg_catalog.clock_timestamp())
+			FROM j LEFT JOIN dts.jobs_waiting() w ON w.job_id = j.id WHERE (j.owner IS NULL OR j.until < pg_catalog.clock_timestamp())
 				AND (j.needs_worker OR j.wish IS NOT NULL)
 				AND COALESCE(CASE WHEN j.wish IS NULL THEN COALESCE(j.until, j.updated_at) ELSE j.wish_at END, j.updated_at)
 					< pg_catalog.clock_timestamp() - pg_catalog.interval '30 s'

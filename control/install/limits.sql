@@ -40,25 +40,31 @@ COMMENT ON FUNCTION dts.job_connections(dts.job) IS 'how many connections a job 
 CREATE FUNCTION dts.server_use() RETURNS TABLE (server pg_catalog.text, connections pg_catalog.int4, in_use pg_catalog.int8, endpoints pg_catalog.text[])
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH e AS (SELECT p.name, dts.endpoint_server(p.options) AS server FROM dts.endpoint p)
-	SELECT s.server, s.connections, (SELECT coalesce(sum(dts.job_connections(j)), 0)
-				FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id AND l.owner IS NOT NULL AND l.until > clock_timestamp()
-				JOIN e ON e.name IN (j.source, j.target) WHERE e.server = s.server),
+	WITH e AS MATERIALIZED (SELECT p.name, dts.endpoint_server(p.options) AS server FROM dts.endpoint p),
+		busy AS MATERIALIZED (SELECT j.source, j.target, dts.job_connections(j) AS needs
+			FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id AND l.owner IS NOT NULL AND l.until > clock_timestamp()
+			WHERE EXISTS (SELECT FROM dts.server_limit))
+	SELECT s.server, s.connections, (SELECT coalesce(sum(b.needs), 0) FROM busy b JOIN e ON e.name IN (b.source, b.target) WHERE e.server = s.server),
 			ARRAY(SELECT e.name FROM e WHERE e.server = s.server ORDER BY 1)
 		FROM dts.server_limit s
 $$;
 COMMENT ON FUNCTION dts.server_use() IS 'the servers with a limit, and how many connections the jobs at work may need there';
 
--- Why a job cannot be claimed now; null: it can.
-CREATE FUNCTION dts.job_waits_for(p_job pg_catalog.int8) RETURNS pg_catalog.text
+-- Why jobs cannot be claimed now.
+CREATE FUNCTION dts.jobs_waiting() RETURNS TABLE (job_id pg_catalog.int8, waits_for pg_catalog.text)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(format('%s connections on server %s: %s of %s are taken', w.needs, w.server, w.in_use, w.connections), '; ')
-		FROM (SELECT u.server, u.connections, u.in_use, (SELECT count(*) FROM unnest(ARRAY[j.source, j.target]) n WHERE n = ANY (u.endpoints)) * dts.job_connections(j) AS needs
-			FROM dts.job j, dts.server_use() u WHERE j.id = p_job) w
-		WHERE w.needs > 0 AND w.in_use + w.needs > w.connections AND NOT (w.in_use = 0)
+	WITH u AS MATERIALIZED (SELECT * FROM dts.server_use()),
+		idle AS MATERIALIZED (SELECT j.id, ARRAY[j.source, j.target] AS ends, dts.job_connections(j) AS needs
+			FROM dts.job j JOIN dts.job_lease l ON l.job_id = j.id AND (l.owner IS NULL OR l.until < clock_timestamp())
+			WHERE (j.wish IS NOT NULL OR j.state IN (SELECT s.state FROM dts.job_states() s WHERE s.needs_worker)) AND EXISTS (SELECT FROM u))
+	SELECT w.id, string_agg(format('%s connections on server %s: %s of %s are taken', w.needs, w.server, w.in_use, w.connections), '; ' ORDER BY w.server)
+		FROM (SELECT i.id, u.server, u.connections, u.in_use, i.needs * (SELECT count(*) FROM unnest(i.ends) n WHERE n = ANY (u.endpoints)) AS needs
+			FROM idle i, u) w
+		WHERE w.needs > 0 AND w.in_use > 0 AND w.in_use + w.needs > w.connections
+		GROUP BY w.id
 $$;
-COMMENT ON FUNCTION dts.job_waits_for(pg_catalog.int8) IS 'which connections a job waits for; null: none. A job alone on a server never waits';
+COMMENT ON FUNCTION dts.jobs_waiting() IS 'the jobs that wait for connections, and for which. A job alone on a server never waits';
 
 CREATE FUNCTION @extschema@.dts_limit_connections(endpoint pg_catalog.text, connections pg_catalog.int4) RETURNS pg_catalog.text
 	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -33,6 +33,15 @@ SELECT is(in_use, 12::bigint, 'the limit is reached') FROM dts_connection_limits
 SELECT pg_temp.put('j3', 'running', 'incremental');
 SELECT is(dts.job_connections(j), 6, 'apply workers count') FROM dts.job j WHERE name = 'j3';
 SELECT is(pg_temp.claims(), NULL, 'what does not fit is not claimed');
+-- many may wait, and somebody asks every second
+SET LOCAL track_functions = 'all';
+SELECT dts_create_job('more' || n, 'a1', 'b'), pg_temp.put('more' || n, 'running', 'incremental') FROM generate_series(1, 20) n;
+CREATE FUNCTION pg_temp.calls(what regproc) RETURNS bigint LANGUAGE sql AS $$ SELECT coalesce(pg_stat_get_xact_function_calls(what), 0) $$;
+CREATE TEMP TABLE before AS SELECT what, pg_temp.calls(what) AS calls FROM unnest('{dts.server_use,dts.job_connections}'::regproc[]) what;
+SELECT is(pg_temp.claims(), NULL, 'none of the others is claimed either');
+SELECT is(array_agg(what || ' ' || pg_temp.calls(what) - calls ORDER BY what::text), '{"dts.job_connections 4","dts.server_use 1"}', 'and that was seen at one look at those at work')
+	FROM before;
+DELETE FROM dts.job WHERE name LIKE 'more%';
 UPDATE dts.job SET updated_at = now() - interval '1 min' WHERE name = 'j3';
 SELECT is(row(severity, what, remedy)::text, '(warning,"waits for 6 connections on server alpha:5432: 12 of 12 are taken","It goes on when others have ended; or raise the limit with dts_limit_connections.")',
 	'dts_health says what it waits for') FROM dts_health WHERE job = 'j3';

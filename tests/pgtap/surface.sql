@@ -144,7 +144,7 @@ SELECT is_empty($$SELECT s.name, r.role, has_function_privilege(r.role, p.oid, '
 	'each function is for its role and those above it');
 SELECT is_empty($$SELECT oid::regprocedure, role FROM routine, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE nspname = 'dts' AND has_function_privilege(role, oid, 'EXECUTE') <> CASE WHEN proname LIKE 'daemon\_%' THEN role = 'dts_daemon'
-		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'server_use', 'job_waits_for', 'health_rows', 'metrics_rows', 'percent_done', 'time_left', 'table_course', 'objects_tables', 'options_objects') THEN role <> 'dts_daemon' ELSE false END$$,
+		WHEN proname IN ('job_states', 'job_actions', 'action_leads_to', 'progress_lag', 'throttle_in_force', 'server_use', 'jobs_waiting', 'health_rows', 'metrics_rows', 'percent_done', 'time_left', 'table_course', 'objects_tables', 'options_objects') THEN role <> 'dts_daemon' ELSE false END$$,
 	'the daemon''s functions are the daemon''s alone; of the others only those that views need are granted');
 SELECT is_empty($$SELECT oid::regclass, role FROM relation, unnest('{dts_viewer,dts_operator,dts_admin,dts_daemon}'::text[]) role
 	WHERE has_table_privilege(role, oid, 'SELECT') <> (nspname <> 'dts' AND role <> 'dts_daemon')
