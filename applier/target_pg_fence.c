@@ -45,8 +45,9 @@ end_transaction(PgSession *session, bool ok, Error *err)
 
 	if (ok)
 		return pg_session_exec(session, err, "COMMIT", 0, NULL);
+	/* where not even that works, the session is gone, and the transaction with it */
 	if (!pg_session_exec(session, &ignored, "ROLLBACK", 0, NULL))
-		return false;
+		error_clear(&ignored);
 	return false;
 }
 
@@ -114,6 +115,29 @@ target_fence_setup(PgSession *target, const Job *job, Error *err)
 	ok = end_transaction(target, ok, err);
 	if (!ok)
 		error_context(err, "setting up bookkeeping in schema \"dts\" of the target");
+	return ok;
+}
+
+/* Asked once more under the lock: two jobs that create the same function at once fail, OR REPLACE or not. */
+bool
+target_fence_create(PgSession *target, const char *there, const char *commands, Error *err)
+{
+	char sql[1000];
+	int64_t exist;
+	bool ok;
+
+	snprintf(sql, sizeof(sql), "SELECT (%s)::int", there);
+	exist = query_number(target, sql, 0, NULL, err);
+	if (exist != 0)
+		return exist == 1;
+	if (!pg_session_exec(target, err, "BEGIN", 0, NULL))
+		return false;
+	ok = pg_session_exec(target, err, LOCK_BOOKKEEPING, 0, NULL);
+	exist = ok ? query_number(target, sql, 0, NULL, err) : -1;
+	ok = exist == 1 || (exist == 0 && pg_session_exec(target, err, commands, 0, NULL));
+	ok = end_transaction(target, ok, err);
+	if (!ok)
+		error_context(err, "setting up functions in schema \"dts\" of the target");
 	return ok;
 }
 

@@ -20,6 +20,13 @@
 bool target_fence_setup(PgSession *target, const Job *job, Error *err) must_check;
 
 /*
+ * Creates what the bookkeeping lacks: runs the commands unless the query, one boolean, says that everything is there.
+ * No other job of this database sets up or removes meanwhile.
+ */
+bool target_fence_create(PgSession *target, const char *there, const char *commands,
+                         Error *err) must_check;
+
+/*
  * Makes the job's epoch the one in force.  ERR_FENCED: a higher one is; ERR_LOST: the target holds
  * no bookkeeping of this job.
  */

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "strbuf.h"
+#include "target_pg_fence.h"
 #include "target_pg_internal.h"
 #include "target_pg_lane.h"
 
@@ -269,19 +270,15 @@ set_up_origin(TargetPg *t, TargetPgStored *stored, Error *err)
 static bool
 ensure_functions(TargetPg *t, Error *err)
 {
-	bool exist = false;
-
-	if (!query_bool(
-	        t->session,
-	        "SELECT pg_catalog.to_regprocedure('dts.target_rows_wrong(bigint)') IS NOT NULL"
-	        " AND pg_catalog.to_regprocedure('dts.target_fenced()') IS NOT NULL"
-	        " AND pg_catalog.to_regprocedure('dts.target_command(name,bool,text)') IS NOT NULL"
-	        " AND pg_catalog.to_regprocedure('dts.target_tie()') IS NOT NULL"
-	        " AND pg_catalog.to_regprocedure('dts.target_follow(text, text, integer, pg_lsn)')"
-	        " IS NOT NULL",
-	        0, NULL, &exist, err))
-		return false;
-	return exist || pg_session_exec(t->session, err, TARGET_PG_DDL, 0, NULL);
+	return target_fence_create(
+	    t->session,
+	    "pg_catalog.to_regprocedure('dts.target_rows_wrong(bigint)') IS NOT NULL"
+	    " AND pg_catalog.to_regprocedure('dts.target_fenced()') IS NOT NULL"
+	    " AND pg_catalog.to_regprocedure('dts.target_command(name,bool,text)') IS NOT NULL"
+	    " AND pg_catalog.to_regprocedure('dts.target_tie()') IS NOT NULL"
+	    " AND pg_catalog.to_regprocedure('dts.target_follow(text, text, integer, pg_lsn)')"
+	    " IS NOT NULL",
+	    TARGET_PG_DDL, err);
 }
 
 /* A statement that is prepared once for a session. */
