@@ -97,7 +97,8 @@ $one->do('ROLLBACK');
 $t->equal('j', 'equal when it has not');
 
 # Nor does what takes one of several equal rows, or fires a trigger there.  (After the n-th in vain 2^n are not tried at all.)
-sub not_tried { $one->do("BEGIN; INSERT INTO acc SELECT i, 1, repeat('z', 200) FROM generate_series(50001, 50800) i; ROLLBACK") for 1 .. shift; return; }
+# These commit: from PostgreSQL 18 on what has rolled back already is not sent at all.
+sub not_tried { $one->do("BEGIN; INSERT INTO acc SELECT i, 1, repeat('z', 200) FROM generate_series(50001, 50800) i; DELETE FROM acc WHERE id > 50000; COMMIT") for 1 .. shift; return; }
 not_tried(2);
 sub until_dropped
 {
