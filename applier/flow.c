@@ -537,10 +537,9 @@ static void
 plan_wake(Flow *flow)
 {
 	flow->wake_us = 0;
-	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle &&
-	    flow_pace_has_room(&flow->status))
-		flow->wake_us = flow->pace.newest_us + FLOW_SPACING_US;
-	else if (flow->status.committed.end.value > flow->status.durable.end.value)
+	if (flow->batch.open && !flow->batch.in_transaction && flow->source_idle)
+		flow->wake_us = flow_pace_wake_us(&flow->pace, &flow->status);
+	if (flow->wake_us == 0 && flow->status.committed.end.value > flow->status.durable.end.value)
 		flow->wake_us = flow->now_us + FLOW_DURABLE_LOOK_US;
 	if (flow->status.wake_us != 0 && (flow->wake_us == 0 || flow->status.wake_us < flow->wake_us))
 		flow->wake_us = flow->status.wake_us;

@@ -25,7 +25,6 @@
 typedef struct FlowPace
 {
 	int64_t handed_us[TARGET_BATCHES_MAX]; /* the newest batches: when they were handed over */
-	int64_t newest_us;                     /* the newest of them */
 	int64_t handed;                        /* batches so far */
 	int64_t answered;                      /* how many of them have been answered */
 	int64_t late_us; /* how much longer than the way there and back the newest answer took */
@@ -40,10 +39,10 @@ void flow_pace_handed(FlowPace *pace, int64_t now_us);
 /* A look at what has been answered. */
 void flow_pace_look(FlowPace *pace, const TargetStatus *status, int64_t now_us);
 
-/* Whether another batch has room between here and the target. */
-bool flow_pace_has_room(const TargetStatus *status);
-
 /* Whether a batch goes now; quick: one that need not wait for company. */
 bool flow_pace_goes(const FlowPace *pace, const TargetStatus *status, bool quick, int64_t now_us);
+
+/* When a batch that does not go now is to be looked at again though nothing has come; 0: an answer comes first. */
+int64_t flow_pace_wake_us(const FlowPace *pace, const TargetStatus *status);
 
 #endif /* DTS_FLOW_PACE_H */

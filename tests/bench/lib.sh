@@ -234,6 +234,8 @@ catch_up() {
 		select :'seconds', round(extract(epoch from :'held'::timestamptz - :'begun'::timestamptz), 3);
 	SQL
 }
+# A last transaction of the source, and a position that lies between its changes and its end: who is past that has it, and all before.
+bench_mark() { src -c begin -c "insert into bench_end default values" -c "select pg_current_wal_insert_lsn()" -c commit; }
 # Waits until a query answers true: wait_for WHAT QUERY PSQL...
 wait_for() {
 	local what=$1 query=$2 tries=0
